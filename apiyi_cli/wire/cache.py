@@ -1,4 +1,4 @@
-"""The response cache: answers that were paid for once, kept for identical requests.
+"""The response cache: stored answers for identical requests.
 
 One SQLite file that many processes use at once. An entry counts only if its checksum is right;
 any trouble with the file is a miss, never a failure of the request. The caller may store only
@@ -64,7 +64,7 @@ class CachedReply:
 
 
 class CacheStats(NamedTuple):
-    """What the cache holds. `is_damaged`: it cannot be read; `clear` repairs it."""
+    """Statistics of the cache. `is_damaged`: it is unreadable; `clear` repairs it."""
 
     path: Path
     entries: int
@@ -103,7 +103,7 @@ def parse_ttl(text: str) -> float:
 
 
 class Cache:
-    """The answers in one file of at most about `cap_bytes`; the least recently used go first.
+    """The answers in one file of at most about `cap_bytes`; least recently used go first.
 
     Opened at the first use. Any trouble with it is a miss. If the file or its folder belongs to
     somebody or something else, or cannot be created, that is a SetupError, which `find` and
@@ -127,7 +127,7 @@ class Cache:
         self._connection: sqlite3.Connection | None = None
 
     def find(self, key: str, ttl_s: float) -> CachedReply | None:
-        """Return the answer if there is one younger than `ttl_s` seconds.
+        """Return a stored answer younger than `ttl_s` seconds, else None.
 
         An entry that is not what was stored is removed.
         """
@@ -153,7 +153,7 @@ class Cache:
         return None
 
     def store(self, key: str, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        """Store an answer that was complete and successful, and make room for it."""
+        """Store a complete, successful answer, and make room for it."""
         import sqlite3
 
         kept = write({name: headers[name] for name in KEPT_HEADERS if name in headers})
@@ -173,7 +173,7 @@ class Cache:
                 self._shrink(connection, key)
 
     def stats(self) -> CacheStats:
-        """Return what the cache holds now."""
+        """Return the current statistics."""
         import sqlite3
 
         with self._lock:
@@ -301,7 +301,7 @@ def _is_ours(connection: sqlite3.Connection) -> bool:
 
 
 def _was_ours(path: Path) -> bool:
-    """Return True if a file that SQLite refuses is our damaged one: our id is at byte 68."""
+    """Return True if a file that SQLite refuses is our damaged cache: byte 68 has our id."""
     head = b""
     with suppress(OSError):
         head = read_regular(path, 72)
@@ -366,7 +366,7 @@ def _checksum(key: str, stored: float, status: int, headers: bytes, body: bytes)
 def _read_entry(
     key: str, stored: float, status: int, headers: bytes, body: bytes, checksum: bytes
 ) -> CachedReply:
-    """Return the entry; raises TypeError or ValueError if it is not what was stored."""
+    """Return the entry; raises TypeError or ValueError if it is damaged."""
     if _checksum(key, stored, status, headers, body) != checksum:
         raise ValueError("checksum")
     return CachedReply(status, read_event(headers), body, stored)

@@ -46,7 +46,7 @@ T = TypeVar("T")
 
 
 class DownloadKind(NamedTuple):
-    """What is downloaded: how requests ask for it, the message for a failure, and bounds."""
+    """A kind of download: its request, its error message, its bounds."""
 
     accept: str
     failure: Text
@@ -63,7 +63,7 @@ VIDEO_DOWNLOAD = DownloadKind(
 )
 
 Take = Callable[[Reply, Iterator[bytes]], T]
-"""Gets the headers and the pieces of a file, and returns what it makes of them."""
+"""Gets the headers and the pieces of a file, and returns its result."""
 
 ContentCheck = Callable[[bytes, str], str | None]
 """Gets the bytes and their content type; returns why they are not the expected file, or None."""
@@ -85,7 +85,7 @@ def download(url: str, plan: Plan, *, accepted: ContentCheck, private: bool = Fa
 
 
 def fetch(url: str, plan: Plan, take: Take[T], kind: DownloadKind, *, private: bool = False) -> T:
-    """Return what `take` makes of the file at `url`.
+    """Return the result of `take` for the file at `url`.
 
     Up to three attempts, each with up to three redirects that are checked like the URL itself.
     `take` is called in each; the pieces raise an ApiyiError where the file is cut or too large.
@@ -154,7 +154,7 @@ class _Download:
         )
 
     def run(self, url: str, take: Take[T]) -> T:
-        """Return what is made of the file, from one attempt."""
+        """Return the result of one attempt."""
         ends_at = self._plan.clock.monotonic() + self._kind.longest_s
         for _ in range(MOST_REDIRECTS + 1):
             reply = self._get(url)
@@ -202,7 +202,7 @@ class _Download:
         )
 
     def _check(self, parts: SplitResult) -> None:
-        """Refuse what can be judged without a connection."""
+        """Refuse URLs that can be judged without a connection."""
         host = bare_host(parts.hostname or "")
         if parts.scheme != "https":
             raise RejectedError(Text("its address is not https"))

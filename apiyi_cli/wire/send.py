@@ -1,4 +1,4 @@
-"""The way of a `Call` to the gateway: Trace(Cache(Retry(Failover(Limit(engine))))).
+"""Sends a `Call` to the gateway: Trace(Cache(Retry(Failover(Limit(engine))))).
 
 `Sender.answer` is the only way to the gateway that commands have. Decoding is part of the
 attempt, because a reply is only known to be good when it has been read; what follows from a
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 REPORTED_WAIT_S = 2.0
-"""A longer wait for the limits is reported."""
+"""Longer waits for the limits are reported."""
 MOST_CACHED_BYTES = 64 << 20
 _LINKS_WITHIN_BYTES = 4096
 
 
 class Plan(PlainValue):
-    """Everything about sending that settings decide, as plain values.
+    """Everything about sending that the settings decide, as plain values.
 
     `key` None sends no credentials. `tell` prints a notice, `tell_wait` the one of a wait for
     the limits (None: `tell`). `extra` are `-H` values. Without `failover` there is one URL,
@@ -81,7 +81,7 @@ class Plan(PlainValue):
 
 
 class SentRequest(PlainValue):
-    """One request that ended: what it was, what it used, how long it took, how it failed.
+    """A finished request: its call, usage, duration, and failure.
 
     `uncertain` is one that may have been billed, though no answer to it is known. If it was
     repeated after that, it is a separate request.
@@ -98,7 +98,7 @@ class SentRequest(PlainValue):
 
 
 class Exchange:
-    """One call and what is known of its answer so far, over all attempts.
+    """One call and the facts about its answer so far, over all attempts.
 
     `body` are the pieces to be cached, None if they must not be.
     """
@@ -117,7 +117,7 @@ class Exchange:
 
 
 class Sender:
-    """Sends calls one at a time; a thread that sends needs its own."""
+    """Sends calls one at a time; each thread needs its own."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -148,7 +148,7 @@ class Sender:
         *,
         shows: Callable[[T], bool],
     ) -> Iterator[T]:
-        """Yield what `decode` makes of the reply, from the attempt that counts.
+        """Yield what `decode` yields, from the attempt that counts.
 
         `shows` returns True if an item is a part of the answer that the user will see: from then
         on nothing is retried. Raises an ApiyiError; what had been yielded stays good.
@@ -164,7 +164,7 @@ class Sender:
         self._trace(exchange, None)
 
     def _trace(self, exchange: Exchange, error: ApiyiError | None) -> None:
-        """Report a call that ended to the ledger."""
+        """Report a finished call to the ledger."""
         plan, reply = self.plan, exchange.reply
         if plan.on_sent is None:
             return
@@ -223,7 +223,7 @@ class Sender:
         decode: Callable[[Reply], Iterator[T]],
         route: Route | None,
     ) -> Iterator[T]:
-        """Send to the URL whose turn it is, within the limits, and yield what is decoded."""
+        """Send to the current URL, within the limits, and yield the decoded items."""
         plan, call = self.plan, exchange.call
         base_url = route.begin() if route is not None else plan.base_urls[0]
         request = build_request(call, base_url, plan.extra, exchange.request_id, plan.key)
@@ -245,7 +245,7 @@ class Sender:
             plan.account.note_success(call)
 
     def _limit(self, exchange: Exchange) -> AbstractContextManager[Callable[[], None]]:
-        """Return what admits one attempt and gives the function to call when it is sent."""
+        """Return the admission of one attempt, which gives the function to call when it is sent."""
         plan = self.plan
         if plan.limiter is None:
             return nullcontext(lambda: None)
@@ -264,7 +264,7 @@ class Sender:
     def _read(
         self, exchange: Exchange, reply: Reply, decode: Callable[[Reply], Iterator[T]]
     ) -> Iterator[T]:
-        """Yield the decoded items; each ends the silence, and usage is taken from them."""
+        """Yield the decoded items; each ends the silence, and its usage is noted."""
         note_event = self._client.deadlines.note_event
         try:
             for item in decode(reply):
@@ -275,7 +275,7 @@ class Sender:
             reply.close()
 
     def _note_failure(self, exchange: Exchange, failed: FailedAttempt) -> None:
-        """Report a retry; one after an attempt that may be billed goes to the ledger as well."""
+        """Report a retry; a possibly billed attempt goes to the ledger as well."""
         plan, decision, error = self.plan, failed.decision, failed.error
         if decision.pause_s:
             _pause(plan, error, decision.pause_s)
@@ -291,7 +291,7 @@ class Sender:
         plan.on_sent(SentRequest(exchange.call, host, request_id, usage, ms, error, False, True))
 
     def _note_wait(self, wait_s: float, cause: Cause) -> None:
-        """Report the first long wait for the limits: a batch has one for each request."""
+        """Report the first long wait for the limits; a batch waits for each request."""
         plan = self.plan
         if wait_s < REPORTED_WAIT_S or self._reported_wait or plan.limiter is None:
             return
@@ -318,7 +318,7 @@ class Sender:
         return exchange.reply
 
     def _store(self, exchange: Exchange) -> None:
-        """Put the reply, now known to be complete, into the cache."""
+        """Store the reply, now known to be complete, in the cache."""
         cache, key, reply, pieces = (
             self.plan.cache,
             exchange.cache_key,
@@ -339,7 +339,7 @@ class Sender:
 
 
 def _pause(plan: Plan, error: ApiyiError, pause_s: float) -> None:
-    """Let all requests of the key wait, as far as `on_throttled` finds that they should."""
+    """Pause all requests of the key, for as long as `on_throttled` says."""
     if plan.on_throttled is not None:
         pause_s = min(pause_s, plan.on_throttled(error))
     if pause_s and plan.limiter is not None:
@@ -347,13 +347,13 @@ def _pause(plan: Plan, error: ApiyiError, pause_s: float) -> None:
 
 
 def extend_timeouts(timeouts: Timeouts) -> Timeouts:
-    """Return the timeouts for a stream whose object is wanted: no silence ends it sooner."""
+    """Return longer timeouts for a stream whose whole object is wanted."""
     longest_s = max(timeouts.headers_s, timeouts.events_s)
     return timeouts._replace(bytes_s=max(timeouts.bytes_s, longest_s), events_s=longest_s)
 
 
 def _copy_for_cache(exchange: Exchange, reply: Reply) -> Reply:
-    """Return the reply; what is read of it is kept in `exchange.body` if it may be cached."""
+    """Return the reply; its body is kept in `exchange.body` if it may be cached."""
     exchange.reply, exchange.body = reply, None
     if exchange.cache_key is None or reply.status != 200:
         return reply

@@ -44,13 +44,13 @@ _MOST_KEPT_BYTES = 64 * 2**20
 
 
 class Observer:
-    """Sees the exchanges of a client; every method does nothing by default."""
+    """Observes the exchanges of a client; every method does nothing by default."""
 
     def on_connect(self, url: str, proxy: Proxy | None) -> None:
         """Called before a connection is made."""
 
     def on_request(self, request: HttpRequest) -> None:
-        """Called before the request is sent; what it raises prevents that."""
+        """Called before the request is sent; an exception prevents that."""
 
     def on_reply(self, reply: Reply, after_s: float) -> None:
         """Called when the headers have arrived, `after_s` seconds after sending."""
@@ -61,7 +61,7 @@ def _ignore() -> None:
 
 
 class Client:
-    """Sends requests over connections that it keeps open.
+    """Sends requests over a pool of connections.
 
     `cacert` and `proxy` are values of the options, `preconnection` what may be taken over. Not for
     use by two threads at once.
@@ -95,7 +95,7 @@ class Client:
         """Send a request and return its reply when the headers have arrived.
 
         `on_send` is called on an open connection, right before the request is written.
-        Raises an `ApiyiError` whose facts tell how far the request got. While the body is
+        Raises an `ApiyiError` whose facts say how far the request got. While the body is
         read, `deadlines.note_event()` must be called for every event of a stream.
         """
         deadlines = self.deadlines = Deadlines(
@@ -175,7 +175,7 @@ class Client:
         return pool, url
 
     def _find_preconnection(self, url: httpcore.URL, proxy: Proxy | None) -> Preconnection | None:
-        """Return the connection that is under way if it is what this client would make itself."""
+        """Return the connection begun early if this client would make the same one."""
         begun, self._preconnection = self._preconnection, None
         if begun is None:
             return None

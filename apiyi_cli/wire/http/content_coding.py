@@ -42,7 +42,7 @@ def decode_body(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
 
 
 def _decode_unrequested(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
-    """Yield a body whose header names an unsupported coding, if it has none."""
+    """Yield a body with an unsupported coding in its header, if it has none really."""
     head, rest = _read_head(chunks, _PLAIN_BYTES)
     if head and not _is_plain(head):
         raise _coding_error(encoding)

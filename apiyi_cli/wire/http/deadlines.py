@@ -1,4 +1,4 @@
-"""The deadlines of one exchange: how long each silence may last.
+"""The deadlines of one exchange: the longest silence in each phase.
 
 Five limits (seconds): connecting; no byte before the headers; no byte after them; no *event*
 after them (keep-alive comments are bytes but no events); and the whole run. Every wait for the
@@ -24,7 +24,7 @@ from apiyi_cli.settings.defaults import Timeouts
 from apiyi_cli.text import Text
 
 EARLY_S = 0.01
-"""How much too early a wait for a socket may end, in seconds."""
+"""How much too early a socket's wait may end, in seconds."""
 
 
 class Deadlines:
@@ -78,7 +78,7 @@ class Deadlines:
         return float("inf") if self.is_whole is None else self._timeouts.tail_s
 
     def facts(self, kind: str) -> Facts:
-        """Return the facts of a failure at this moment."""
+        """Return the facts of a failure now."""
         now = self._clock.monotonic()
         phase = "opened" if self.headers_at else "sent" if self.sent_at else "connect"
         after_s = None if self.sent_at is None else now - self.sent_at
@@ -123,7 +123,7 @@ class Deadlines:
         return IncompleteError(what, why, hint=hint, facts=facts)
 
     def _eventless_s(self) -> float:
-        """Return how long no part of the answer may come.
+        """Return the longest time without a part of the answer.
 
         A body that does not stream may be kept alive by blanks for as long as it may take to
         begin.

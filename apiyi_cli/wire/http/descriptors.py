@@ -8,10 +8,10 @@ from apiyi_cli.errors import SetupError
 from apiyi_cli.text import Text
 
 RESERVED_DESCRIPTORS = 40
-"""Descriptors for everything but connections: files, journals, locks, the sandbox."""
+"""Descriptors besides connections: files, journals, locks, the sandbox."""
 WANTED = 4096
 NEEDED = 7
-"""Descriptors of one request: a connection, what waits for it, the limits, files being read."""
+"""Descriptors of one request: a connection, its waits, the limits, files being read."""
 
 
 def limit_jobs(jobs: int) -> int:
@@ -57,7 +57,7 @@ def require_descriptors() -> None:
 
 
 def too_few_descriptors(count: int | None = None) -> SetupError:
-    """Return the error for too few files that may be open."""
+    """Return the error for a too low limit of open files."""
     why = (
         Text("too few files may be open at once here")
         if count is None

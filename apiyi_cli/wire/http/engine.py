@@ -1,4 +1,4 @@
-"""httpcore, the HTTP engine: as much of it as is used.
+"""httpcore, the HTTP engine, loaded only in part.
 
 The package imports its asynchronous half and everything for SOCKS as well, which would cost every
 command ten milliseconds. So each name is taken from the module that defines it when it is first
@@ -49,7 +49,7 @@ class _Engine:
 
 @contextmanager
 def _without_asynchronous_libraries() -> Iterator[None]:
-    """Have httpcore believe that these are not installed: it imports them where they are."""
+    """Hide these libraries from httpcore, which imports them if they are installed."""
     absent = [name for name in ("anyio", "trio") if name not in sys.modules]
     for name in absent:
         sys.modules[name] = None  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""Sockets for httpcore that take every timeout from the exchange's deadlines.
+"""Sockets for httpcore whose timeouts come from the exchange's deadlines.
 
 httpcore fixes a read timeout when a request starts; here the limits change while it runs
 (headers, then bytes, then events, and a total). A dead address of a host does not hold up the
@@ -88,7 +88,7 @@ class Network(httpcore.NetworkBackend):
         raise httpcore.ConnectError(Text("{host} has no address", host=host))
 
     def _take_over(self, deadlines: Deadlines) -> httpcore.NetworkStream | None:
-        """Return the connection that was begun while the program started, None without one.
+        """Return the connection begun at the program's start, None without one.
 
         It is waited for as long as a new one would be, and what it failed of a new one would
         fail of, too; one that was closed meanwhile is made again.

@@ -45,7 +45,7 @@ _READ = {"--profile": "profile", "--base-url": "base_url", "--node": "node", "--
 
 
 class Preconnection:
-    """A connection that a thread is making, for the one client that asks for the same."""
+    """A connection that a thread makes, for the client that needs the same one."""
 
     def __init__(self, host: str, port: int, trust: Trust, context: ssl.SSLContext) -> None:
         self._target = (host, port, trust)
@@ -59,7 +59,7 @@ class Preconnection:
         self.failure: OSError | None = None
 
     def start(self) -> Preconnection | None:
-        """Start connecting; return None where the system has no thread left."""
+        """Start connecting; return None if the system refuses a thread."""
         return self if start_thread(self._connect) is not None else None
 
     def fits(self, host: str, port: int, trust: Trust) -> bool:
@@ -67,7 +67,7 @@ class Preconnection:
         return self._target == (host, port, trust)
 
     def take(self) -> ssl.SSLSocket | None:
-        """Return the connection if it is there, open and fresh; it is nobody else's then."""
+        """Return the connection if it is ready, open and fresh; the caller owns it."""
         with self._lock:
             taken, self._socket, self._is_wanted = self._socket, None, False
         if taken is None:
@@ -78,7 +78,7 @@ class Preconnection:
         return None
 
     def discard(self) -> None:
-        """Close the connection, now or as soon as it is made."""
+        """Close the connection, now or when it is ready."""
         if (unused := self.take()) is not None:
             unused.close()
 
@@ -112,7 +112,7 @@ class Preconnection:
 
 
 def preconnect(argv: Sequence[str], environ: Mapping[str, str]) -> Preconnection | None:
-    """Start to connect to where the request of this command line goes, if that is certain."""
+    """Begin to connect to this command line's server, if the server is certain."""
     # Whatever is wrong with options, environment or configuration is reported later.
     with suppress(Exception):
         if (settings := _read_settings(argv, environ)) is None:
@@ -132,7 +132,7 @@ def preconnect(argv: Sequence[str], environ: Mapping[str, str]) -> Preconnection
 
 
 def _read_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings | None:
-    """Return the settings of a command line that sends one request, None on any doubt."""
+    """Return the settings of a command line that sends one request, None if in doubt."""
     words = list(argv)
     if "--" in words:
         words = words[: words.index("--")]
@@ -160,7 +160,7 @@ def _read_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings 
 
 
 def _is_down(settings: Settings) -> bool:
-    """Return True if the first URL may not be the one that a request goes to."""
+    """Return True if the first URL may not be the one that is used."""
     path = state_dir(settings.environ) / "breaker.json"
     if len(settings.base_urls) == 1 or not path.exists():
         return False

@@ -32,7 +32,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080}
 
 
 class Proxy(PlainValue):
-    """A proxy's address and, where the URL had them, its user and password.
+    """A proxy's address and, from its URL, user and password.
 
     `source` is the option or variable that named it.
     """

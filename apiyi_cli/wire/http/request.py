@@ -46,7 +46,7 @@ def key_header(auth: Auth, key: str) -> tuple[str, str]:
 
 
 def json_bytes(value: Any) -> bytes:
-    """Return a JSON body; raise UsageError for text that UTF-8 cannot carry."""
+    """Return a JSON body; raise UsageError for text that is not valid UTF-8."""
     try:
         return write(value, clean=_clean_text)
     except TypeError as failure:
@@ -56,7 +56,7 @@ def json_bytes(value: Any) -> bytes:
 
 
 def _clean_text(text: str) -> str:
-    """Return the text with U+FFFD for half characters; refuse bytes that are not UTF-8.
+    """Return the text with U+FFFD for half characters; refuse undecodable bytes.
 
     Python shows such bytes of an argument as U+DC80 to U+DCFF.
     """
@@ -67,7 +67,7 @@ def _clean_text(text: str) -> str:
 
 
 def headers(call: Call, extra: Sequence[str], request_id: str) -> list[tuple[str, str]]:
-    """Return the request's headers but for the key; `extra` are `-H` values and win by name.
+    """Return the headers without the key; `extra` are `-H` values and override others.
 
     `request_id` is one per logical request, the same for each attempt.
     """
@@ -104,7 +104,7 @@ def split_header(text: str) -> tuple[str, str]:
 def build_request(
     call: Call, base_url: str, extra: Sequence[str], request_id: str, key: str | None
 ) -> HttpRequest:
-    """Return the request ready to be sent to one endpoint. `key` None sends no credentials."""
+    """Return the request for one base URL. `key` None sends no credentials."""
     named = headers(call, extra, request_id)
     if key is not None:
         header = key_header(call.auth, key)

@@ -1,11 +1,11 @@
-"""What every TCP connection of the program has in common."""
+"""Options of every TCP connection of the program."""
 
 from __future__ import annotations
 
 import socket
 
 DEAD_ADDRESS_S = 1.0
-"""How long an address may take to connect while there are others to try."""
+"""Seconds for an address to connect while there are others to try."""
 KEEP_ALIVE_S = 30
 """Idle seconds after which TCP asks whether the peer is there: NAT and firewalls forget a
 connection that is silent for minutes, and a picture takes minutes of silence."""

@@ -1,4 +1,4 @@
-"""Which certificates are trusted, at the least cost.
+"""Loads the trusted certificates as cheaply as possible.
 
 Loading a bundle of all authorities takes 14-17 ms; a hashed directory is read on demand and
 costs nothing until a certificate is checked. Verification cannot be switched off.
@@ -47,7 +47,7 @@ def tls_context(cacert: str | None, environ: Mapping[str, str]) -> ssl.SSLContex
 
 
 def trust_of(cacert: str | None, environ: Mapping[str, str]) -> tuple[str | None, str | None]:
-    """Return the file and the folder of certificates that the user named, None for the system's.
+    """Return the user's file and folder of certificates, None for the system's.
 
     Contexts of the same two trust the same servers.
     """

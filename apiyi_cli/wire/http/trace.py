@@ -1,4 +1,4 @@
-"""What `-v` prints: each request and reply, without the key."""
+"""The output of `-v`: each request and reply, without the key."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Trace(Observer):
         self._tell = tell
 
     def on_connect(self, url: str, proxy: Proxy | None) -> None:
-        """Print where the connection goes, and through which proxy."""
+        """Print the connection's target, and its proxy."""
         via = f" through {proxy.address} ({proxy.source})" if proxy else ""
         self._tell(f"* connecting for {mask_url(url)}{via}")
 
@@ -35,7 +35,7 @@ class Trace(Observer):
             self._tell(f"> {text}" + (f"… ({more} bytes more)" if more > 0 else ""))
 
     def on_reply(self, reply: Reply, after_s: float) -> None:
-        """Print the status line, the headers and how long they took."""
+        """Print the status line, the headers and their time."""
         self._tell(f"< {reply.status} {reply.reason} ({after_s:.3f} s, {reply.host})")
         for name, value in reply.headers.items():
             self._tell(f"< {name}: {mask_header(name, value)}")

@@ -133,7 +133,7 @@ class Admission:
 
 
 def _was_refused(failure: ApiyiError) -> bool:
-    """Return True if the gateway has counted nothing: it was not sent in full, or refused."""
+    """Return True if the gateway counted nothing: not fully sent, or refused."""
     phase = failure.facts.phase
     if phase == "connect":
         return True
@@ -146,7 +146,7 @@ def _bound_count(count: int, most: int) -> int:
 
 
 def describe_wait(wait_s: float, cause: Cause, limiter: RateLimiter) -> Text:
-    """Return the notice of a wait for the limits: how long, for what, and how to go on."""
+    """Return the notice of a wait for the limits: duration, reason, how to avoid it."""
     limits = limiter.limits
     wait, window = f"{wait_s:.1f}", f"{limits.window_s:g}"
     if cause == "slots":

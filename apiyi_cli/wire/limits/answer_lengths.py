@@ -14,7 +14,7 @@ _LONGEST_MEMORY: Final = 50
 
 
 def mean_tokens(counters: Counters, model: str) -> float:
-    """Return the mean length of the model's answers in tokens, 256 while none is known."""
+    """Return the mean length of a model's answers in tokens, 256 if unknown."""
     at = _mean_index(counters, _fingerprint(model))
     if counters[at] != _fingerprint(model) or not 0 <= counters[at + 2] <= HIGHEST_MEAN:
         return FIRST_MEAN

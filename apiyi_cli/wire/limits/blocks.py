@@ -1,9 +1,9 @@
-"""Starts that a process counts ahead in the shared numbers, for its threads to use at once.
+"""Starts that a process reserves in the shared counters, for its threads.
 
 Far below the limits each request would otherwise take the file's lock several times, and many
 threads would wait for each other. A block holds only what may start at this very moment, so it
 is counted as started when it is reserved, and is used within a fraction of the time that `rates`
-allows a request to be late on the network. What is not used is given back with the next block;
+allows a request to be late on the network. Unused starts are given back with the next block;
 that of a process that died counts until the window has passed, like requests that were sent.
 """
 
@@ -20,11 +20,11 @@ from apiyi_cli.wire.limits.windows import NETWORK, Counters
 MOST_STARTS: Final = 64
 LONGEST_S: Final = 0.1
 LATENESS_SHARE: Final = 1 / 8
-"""The part of what a request may be late that it may wait in a block."""
+"""The share of a request's permitted delay that it may spend in a block."""
 
 
 class StartBlock:
-    """The reserved starts of a process, about as many as it uses while a block lasts."""
+    """The reserved starts of a process, about as many as it uses during a block."""
 
     def __init__(self, limits: Limits) -> None:
         self.lasts_s = min(LONGEST_S, LATENESS_SHARE * NETWORK * limits.window_s)
@@ -35,12 +35,12 @@ class StartBlock:
         self._each = self._spare_tokens = 0
 
     def take(self, tokens: int, now: float) -> bool:
-        """Use one reserved start of so many tokens; return False if there is none."""
+        """Use one reserved start for so many tokens; return False if there is none."""
         with self._lock:
             return self._take(tokens, now)
 
     def renew(self, counters: Counters, tokens: int, now: float) -> bool:
-        """Reserve a block and use its first start; return False if that has to wait."""
+        """Reserve a block and use its first start; return False if it must wait."""
         with self._lock:
             if self._take(tokens, now):
                 return True
@@ -66,14 +66,14 @@ class StartBlock:
         return True
 
     def _choose_size(self, now: float) -> int:
-        """Return twice the last block if it did not last, else what was used of it."""
+        """Return twice the last block if it was used up, else its used part."""
         if now <= self._reserved_at + self.lasts_s:
             return max(1, min(MOST_STARTS, 2 * self._size))
         return max(1, self._size - self._count)
 
 
 def _start(counters: Counters, limits: Limits, now: float, tokens: int) -> bool:
-    """Count one request as started now; return False, and count nothing, if it had to wait."""
+    """Count one request as started now; return False, counting nothing, if it must wait."""
     earlier = rates.snapshot(counters, now)
     start = rates.book(counters, limits, now, tokens)
     if start <= now and rates.admit(counters, limits, now, start, tokens) == 0.0:

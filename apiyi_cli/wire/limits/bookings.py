@@ -25,12 +25,12 @@ _LATEST: Final = BOOKINGS
 """The latest start of a recorded booking: usually the only number that is read."""
 _COUNT: Final = (BOOKINGS_SIZE - 1) // 4
 _FIRST: Final = BOOKINGS + 1
-"""The starts of all slots, 0 where nobody waits; then the other three numbers of each."""
+"""The starts of all slots, 0 if no request waits; then each slot's other three numbers."""
 _MOST_TOKENS: Final = 1e12
 
 
 def record(counters: Counters, slot: int, booking: Booking) -> None:
-    """Record what the holder of a slot waits for; slots above the 512th are not recorded."""
+    """Record the booking of a slot's holder; slots above the 512th are not recorded."""
     if 0 <= slot < _COUNT:
         for column, value in enumerate(booking):
             counters[_FIRST + column * _COUNT + slot] = value
@@ -38,7 +38,7 @@ def record(counters: Counters, slot: int, booking: Booking) -> None:
 
 
 def forget(counters: Counters, slot: int) -> None:
-    """Record that the holder of a slot waits no more."""
+    """Record that the holder of a slot no longer waits."""
     if 0 <= slot < _COUNT:
         counters[_FIRST + slot] = 0.0
 
@@ -46,10 +46,10 @@ def forget(counters: Counters, slot: int) -> None:
 def release_gone(
     counters: Counters, limits: Limits, now: float, is_gone: Callable[[int], bool]
 ) -> None:
-    """Cancel the bookings of processes that died waiting.
+    """Cancel the bookings of processes that died while waiting.
 
-    `is_gone(slot)` returns True if nobody holds the slot. Only for callers that record their own
-    bookings.
+    `is_gone(slot)` returns True if no request holds the slot. Only for callers that record
+    their own bookings.
     """
     if counters[_LATEST] <= now:
         # Every waiting request is recorded: bookings beyond now without one are damage.

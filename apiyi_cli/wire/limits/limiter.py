@@ -42,11 +42,11 @@ MOST_NOTES: Final = 64
 
 
 def ignore(*values: object) -> None:
-    """Report nothing."""
+    """Do nothing: the default for notices."""
 
 
 class Limiter:
-    """Keeps the `limits` of one key, together with every process that uses the same folder.
+    """Enforces the `limits` of one key, together with all processes that use the folder.
 
     `key` identifies the key and is not stored. Processes with another `rpm`, `tpm` or `window_s`
     count separately, so that a batch at `--rpm 10` does not hold up a chat; the concurrency
@@ -106,7 +106,7 @@ class Limiter:
         """Wait until one request of about `tokens` tokens may start; return the seconds waited.
 
         First come, first served, over all processes. `sleep` waits, or raises to give up: then
-        the booking is cancelled, because nobody should wait for a request that will not come.
+        the booking is cancelled, because others must not wait for a request that will not be sent.
         So is the booking of a process that dies while it holds the concurrency `slot` given
         here. `on_wait` is called before each wait. A `single` request, not one of many, does not
         wait for the tokens that others have booked: see `rates.start_single`.
@@ -173,7 +173,7 @@ class Limiter:
             rates.count_late(counters, self.limits, self._clock.monotonic(), tokens, late_s)
 
     def settle(self, estimated: int, actual: int, ago_s: float = 0.0) -> None:
-        """Replace the tokens booked for a request by what it took; it started `ago_s` ago."""
+        """Replace the booked tokens of a request by the real ones; it started `ago_s` ago."""
         if estimated != actual:
             started_at = self._clock.monotonic() - ago_s
             self._note(partial(self._settle, estimated, actual, started_at))
@@ -184,7 +184,7 @@ class Limiter:
         rates.settle(counters, self.limits, now, estimated, actual, now - started_at)
 
     def pause(self, wait_s: float) -> None:
-        """Allow no request to start for `wait_s` seconds, at most ten minutes."""
+        """Allow no start for `wait_s` seconds, at most ten minutes."""
         with self._counters as counters:
             rates.pause(counters, self._clock.monotonic(), min(wait_s, rates.LONGEST_PAUSE_S))
 
@@ -195,7 +195,7 @@ class Limiter:
 
     @property
     def clear_command(self) -> str:
-        """Return the command line that clears what was counted so far."""
+        """Return the command line that clears the counters."""
 
         return f"rm {quote_word(str(self._path))}"
 
@@ -213,7 +213,7 @@ class Limiter:
         self._note(lambda counters, now: answer_lengths.learn(counters, model, tokens))
 
     def _note(self, note: Callable[[Counters, float], None]) -> None:
-        """Write to the numbers soon: with other notes, at once if nothing else is in flight."""
+        """Write to the counters soon, with other notes; at once if nothing else is in flight."""
         self._notes.append(note)
         now = self._clock.monotonic()
         is_due = now - self._wrote_at >= self._starts.lasts_s or len(self._notes) >= MOST_NOTES
@@ -222,7 +222,7 @@ class Limiter:
                 self._write_notes(counters, now)
 
     def _write_notes(self, counters: Counters, now: float) -> None:
-        """Write what was noted. Only with the lock of the counters."""
+        """Write the notes; the caller holds the lock of the counters."""
         self._wrote_at = now
         self._means.clear()
         while self._notes:
@@ -233,7 +233,7 @@ class Limiter:
         return self._slots.take_slot(self.limits.concurrency, sleep or self._clock.sleep)
 
     def release_slot(self, slot: int) -> None:
-        """Give a concurrency slot back."""
+        """Release a concurrency slot."""
         self._slots.release_slot(slot)
 
     @contextmanager
@@ -246,7 +246,7 @@ class Limiter:
             self.release_slot(slot)
 
     def _is_gone(self, own: int, slot: int) -> bool:
-        """Return True if nobody holds the slot, or this request does: it was released and taken."""
+        """Return True if the slot is free, or was released and taken by this request."""
         return slot == own or self._slots.is_free(slot)
 
     def _wait_s(self, start: float, tokens: int, slot: int) -> float | None:
@@ -332,7 +332,7 @@ class FileCounters(LocalCounters):
 
 
 def _fill(descriptor: int, length: int) -> None:
-    """Write zeros up to `length`; never shorten, because others may have the file mapped.
+    """Write zeros up to `length`; never shorten the file, which others may have mapped.
 
     A sparse file would kill the process (SIGBUS) when its pages are touched on a full disk.
     """

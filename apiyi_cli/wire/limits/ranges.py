@@ -17,7 +17,7 @@ _RANGES: Final = {
 
 
 def check_limits(limits: Limits) -> Limits:
-    """Return the limits; raise SetupError for one outside of its range."""
+    """Return the limits; raise SetupError if one is out of range."""
     for name, (low, high) in _RANGES.items():
         value = getattr(limits, name)
         kinds = (int, float) if name == "window_s" else (int,)

@@ -37,17 +37,17 @@ from apiyi_cli.wire.limits.windows import (
 )
 
 Cause = Literal["pause", "requests", "tokens", "slots"]
-"""What a request waits for: the gateway's request to pause, or a limit of the key."""
+"""The reason of a wait: the gateway's request to pause, or a limit of the key."""
 
 OnWait = Callable[[float, Cause], None]
-"""Gets the seconds that a request is about to wait, and for what."""
+"""Gets the seconds that a request will wait, and the reason."""
 
 JITTER: Final = 0.03
 BURST: Final = 0.005
 TOKENS_COUNT_S: Final = 60.0
-"""How long after a 429 for tokens a single request waits for tokens, too."""
+"""Seconds after a 429 for tokens in which a single request waits for tokens too."""
 LATE_SHARE: Final = 0.1
-"""The part of a window after which a start is so late that it has to be booked again."""
+"""The share of a window after which a late start must be booked again."""
 
 
 def burst_s(limits: Limits) -> float:
@@ -56,7 +56,7 @@ def burst_s(limits: Limits) -> float:
 
 
 def spacing_s(limits: Limits, limit: int) -> float:
-    """Return the seconds that one unit of `limit` (requests or tokens) takes."""
+    """Return the seconds of one unit of `limit` (requests or tokens)."""
     # The last factor keeps a rounding error from completing one unit too many.
     return limits.window_s * (1 + JITTER + BURST) / limit * (1 + 1e-9)
 
@@ -73,7 +73,7 @@ BOOKINGS_SIZE: Final = 1 + 4 * 512
 MEANS: Final = BOOKINGS + BOOKINGS_SIZE
 MEAN_COUNT: Final = 64
 SIZE: Final = MEANS + 3 * MEAN_COUNT
-"""How many numbers there are. The first is left to the place that stores them."""
+"""The size of the counters. The first number belongs to their store."""
 
 _BOOT_SLACK_S: Final = 1.0
 FARTHEST_S: Final = 7 * 86_400.0
@@ -82,7 +82,7 @@ _MOST_BUCKETS: Final = 2.0**52
 
 
 def refresh(counters: Counters, now: float) -> None:
-    """Note the time; clear all bookings if they cannot be of this clock.
+    """Note the time; clear all bookings that cannot be of this clock.
 
     The monotonic clock restarts at boot: numbers written "later" than now are from before it.
     Numbers far in the future are damage.
@@ -107,7 +107,7 @@ def refresh(counters: Counters, now: float) -> None:
 
 
 def repair(counters: Counters, limits: Limits, now: float) -> None:
-    """Reduce numbers that no booking explains to the most that one can leave.
+    """Reduce numbers without a booking to the most that one can leave.
 
     Only if no booking waits: then nothing is booked for later than now, and nobody owes more
     than one window.
@@ -125,7 +125,7 @@ def repair(counters: Counters, limits: Limits, now: float) -> None:
 def book(counters: Counters, limits: Limits, now: float, tokens: int) -> float:
     """Book one request of `tokens` tokens and return the moment at which it may start.
 
-    Moments never go back: who books first starts first. A request counts one window at most.
+    Moments never go back: the first booking starts first. A request counts one window at most.
     """
     refresh(counters, now)
     tokens = min(tokens, limits.tpm)
@@ -143,7 +143,7 @@ def book(counters: Counters, limits: Limits, now: float, tokens: int) -> float:
 
 
 def cause_of(counters: Counters, limits: Limits, now: float) -> Cause:
-    """Return what the next booking has to wait for."""
+    """Return the reason for the next booking's wait."""
     if counters[_PAUSE] > now:
         return "pause"
     return "tokens" if counters[_TOKENS] > counters[_REQUESTS] - burst_s(limits) else "requests"
@@ -152,7 +152,7 @@ def cause_of(counters: Counters, limits: Limits, now: float) -> Cause:
 def start_single(
     counters: Counters, limits: Limits, now: float, tokens: int
 ) -> tuple[float, Cause]:
-    """Start a single request now and return 0, or return the seconds to wait, and for what.
+    """Start a single request now and return 0, or return the wait and its reason.
 
     It books nothing ahead, so the tokens that a run of many requests has booked do not hold it
     up. Its own tokens count towards the limit, but it waits for them only after the gateway has
@@ -178,13 +178,13 @@ def start_single(
 
 
 def _first_request_fit(counters: Counters, limits: Limits, now: float) -> float:
-    """Return when one more request may really start."""
+    """Return when one more request may start."""
     window = SlidingWindow(counters, _STARTED_REQUESTS, limits.window_s)
     return window.first_fit(now, 1, limits.rpm, NETWORK * limits.window_s)
 
 
 def _first_token_fit(counters: Counters, limits: Limits, now: float, tokens: int) -> float:
-    """Return when a request of so many tokens may really start."""
+    """Return when a request of so many tokens may start."""
     window = SlidingWindow(counters, _STARTED_TOKENS, limits.window_s)
     return window.first_fit(now, tokens, limits.tpm)
 
@@ -214,7 +214,7 @@ def _pay(counters: Counters, limits: Limits, start: float, tokens: float) -> Non
 
 
 def _pay_until(limits: Limits, paid_until: float, start: float, tokens: float) -> float:
-    """Return until when tokens are paid after a start, at most one window later."""
+    """Return when the tokens of a start are paid, at most one window later."""
     paid_until = max(paid_until, start)
     after = paid_until + tokens * spacing_s(limits, limits.tpm)
     return min(after, max(paid_until, start + _most_owed_s(limits)))
@@ -250,7 +250,7 @@ def cancel(
 ) -> None:
     """Cancel the booking for `start` of a request that will not start.
 
-    If nobody has booked since, the state is restored. Later bookings keep their turn, and only
+    If there is no later booking, the state is restored. Later bookings keep their turn, and only
     the payment is given back. Real starts are counted in `admit` either way.
     """
     refresh(counters, now)
@@ -352,7 +352,7 @@ def give_back_starts(
     """Give back starts counted `at` a moment whose requests were not sent, and their tokens."""
     refresh(counters, now)
     for index in (_REQUESTS, _STARTED):
-        # Only what is paid for later than now: an earlier payment holds nobody up.
+        # Only payments later than now: earlier ones delay no request.
         less = counters[index] - count * spacing_s(limits, limits.rpm)
         counters[index] = max(less, min(counters[index], now))
     SlidingWindow(counters, _STARTED_REQUESTS, limits.window_s).subtract_at(at, count)

@@ -36,7 +36,7 @@ _T = TypeVar("_T")
 
 
 class RedisLimiter:
-    """Keeps the `limits` of one key, together with all hosts that use the same server.
+    """Enforces the `limits` of one key, together with all hosts of a Redis server.
 
     It is used like `limiter.Limiter`. `tell` gets a message when the server goes away.
 
@@ -67,7 +67,7 @@ class RedisLimiter:
         self._lease_s = lease_s
         self._holds: list[tuple[float, str, str]] = []
         self.has_lost_output = False
-        """True once another run has an output that this one holds: its lease was over."""
+        """True after another run took an output of ours, whose lease had expired."""
         self._means: dict[str, tuple[float, float]] = {}
 
     def acquire(
@@ -113,7 +113,7 @@ class RedisLimiter:
 
     @property
     def clear_command(self) -> str:
-        """Return the command line that clears what was counted so far."""
+        """Return the command line that clears the counters."""
         return self._server.clear_command
 
     def note_sent(self, tokens: int, late_s: float) -> None:
@@ -121,12 +121,12 @@ class RedisLimiter:
         self._server.post("late", tokens, late_s)
 
     def settle(self, estimated: int, actual: int, ago_s: float = 0.0) -> None:
-        """Replace the tokens booked for a request by what it took; it started `ago_s` ago."""
+        """Replace the booked tokens of a request by the real ones; it started `ago_s` ago."""
         if estimated != actual:
             self._server.post("settle", estimated, actual, ago_s)
 
     def pause(self, wait_s: float) -> None:
-        """Allow no request to start for `wait_s` seconds, at most ten minutes."""
+        """Allow no start for `wait_s` seconds, at most ten minutes."""
         self._server.post("pause", min(wait_s, rates.LONGEST_PAUSE_S))
 
     def mean_tokens(self, model: str) -> float:
@@ -142,7 +142,7 @@ class RedisLimiter:
         self._server.post("learn", model, tokens, on_answer=partial(self._note_mean, model))
 
     def _note_mean(self, model: str, answer: Any) -> float:
-        """Remember the mean that the server answered, None for none, and return it."""
+        """Remember the server's mean, None if there is none, and return it."""
         mean = FIRST_MEAN if answer is None else float(answer)
         mean = mean if 0 <= mean <= HIGHEST_MEAN else FIRST_MEAN
         self._means[model] = mean, self._clock.monotonic()
@@ -156,11 +156,11 @@ class RedisLimiter:
         )
 
     def release_slot(self, slot: int) -> None:
-        """Give a concurrency slot back."""
+        """Release a concurrency slot."""
         self._slots.release_slot(slot)
 
     def hold_output(self, output: str, holder: str, gone: str = "") -> str | None:
-        """Hold an output for this run; return who else has it, None if it is held now.
+        """Lease an output for this run; return its other holder, None on success.
 
         It is a lease like that of a slot, kept until `release_output`. `gone` is a holder that is
         known to be dead. Raises SetupError if the server is away for too long.
@@ -176,7 +176,7 @@ class RedisLimiter:
         return None
 
     def release_output(self) -> None:
-        """Give back the outputs that this run holds."""
+        """Release the outputs that this run holds."""
         while self._holds:
             self._server.post("drop", *self._holds.pop()[1:])
 
@@ -195,7 +195,7 @@ class RedisLimiter:
         return [_number_or_word(item) for item in answer]
 
     def _retry_step(self, step: Callable[[], _T], sleep: Sleep) -> _T:
-        """Repeat a step while the server is away; one time limit holds for all threads."""
+        """Repeat a step until the server is back; all threads share one time limit."""
         server = self._server
         while True:
             try:
@@ -252,7 +252,7 @@ class LeasedSlots:
                 self._turn.release()
 
     def release_slot(self, slot: int) -> None:
-        """Give a slot back."""
+        """Release a slot."""
         with self._lock:
             self._held.discard(slot)
         self._server.post("vacate", self._member(slot))
@@ -283,7 +283,7 @@ class LeasedSlots:
 
 
 def describe_other_limits(ours: str, others: Sequence[bytes | str]) -> str:
-    """Return the message about runs of the same key that keep to other limits."""
+    """Return the message about runs of the same key with other limits."""
     texts = [item.decode() if isinstance(item, bytes) else item for item in others]
     return Text(
         "others use this key through the same store with other limits: {others} (rpm, tpm, "

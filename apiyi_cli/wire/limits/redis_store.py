@@ -1,4 +1,4 @@
-"""The Redis server that keeps limits: its script, and how steps of many threads reach it.
+"""The Redis server of the limits: its script, and the steps that threads send.
 
 Threads do not wait for each other's round trips. The thread that comes first sends all steps that
 are waiting, as one pipeline; what comes meanwhile is the next one. So a server far away costs each
@@ -23,9 +23,9 @@ REDIS_TIMEOUT_S: Final = 3.0
 
 
 class Step:
-    """One run of the script: its words, and its answer or failure once it is done.
+    """One run of the script: its arguments, then its answer or failure.
 
-    `on_answer` gets the answer of a step that nobody waits for.
+    `on_answer` gets the answer of a step without a waiting thread.
     """
 
     __slots__ = ("answer", "failure", "is_awaited", "is_done", "on_answer", "words")
@@ -46,7 +46,7 @@ class Step:
 
 
 class StepQueue:
-    """Sends the steps of all threads, as many at once as are waiting; one thread sends at a time.
+    """Sends the waiting steps of all threads together; one thread sends at a time.
 
     `send` gives each of some steps its answer or its failure.
     """
@@ -58,18 +58,18 @@ class StepQueue:
         self._is_sending = False
 
     def add(self, step: Step) -> None:
-        """Put a step behind those that are waiting."""
+        """Queue a step."""
         with self._changed:
             self._waiting.append(step)
 
     def wait_for(self, step: Step) -> None:
-        """Return once a step is done; send what is waiting if no other thread does."""
+        """Return when a step is done; send the queue if no other thread does."""
         while self._take_turn(step):
             self._send_waiting()
         self.send_rest()
 
     def send_rest(self) -> None:
-        """Send what is waiting, unless another thread sends, or will because it waits."""
+        """Send the queue, unless another thread sends or waits for its own step."""
         while self._take_turn(None):
             self._send_waiting()
 
@@ -102,7 +102,7 @@ class StepQueue:
 
 
 class LimitServer:
-    """The script in the server, and the messages when it does not answer."""
+    """The script in the server, and messages when the server does not answer."""
 
     def __init__(self, url: str, key: str, limits: Limits, tell: Callable[[str], None]) -> None:
         import hashlib
@@ -125,7 +125,7 @@ class LimitServer:
         # The braces keep the keys in one slot of a cluster.
         numbers = f"rates-5:{limits.rpm}-{limits.tpm}-{limits.window_s:g}"
         self.numbers = f"{limits.rpm}/{limits.tpm}/{limits.window_s:g}/{limits.concurrency}"
-        """The limits in short, by which those of other machines are told apart."""
+        """A short text of the limits, which differs from those of other limits."""
         kinds = (numbers, "places", "means", "limits", "held")
         self._keys = [f"apiyi:{{{name}}}:{kind}" for kind in kinds]
         self.clear_command = (
@@ -176,9 +176,9 @@ class LimitServer:
     def post(
         self, step: str, *arguments: str | float, on_answer: Callable[[Any], object] | None = None
     ) -> None:
-        """Send a step; that it fails is only reported, because an answer must not be lost for it.
+        """Send a step; a failure is only reported, so that no answer is lost for it.
 
-        While another thread sends, that one sends this as well, and nobody waits for it.
+        While another thread sends, that one sends this as well, without a wait.
         """
         self.add(step, *arguments, on_answer=on_answer)
         self.send_rest()
@@ -186,12 +186,12 @@ class LimitServer:
     def add(
         self, step: str, *arguments: str | float, on_answer: Callable[[Any], object] | None = None
     ) -> None:
-        """Put a step behind those that are waiting, for `send_rest`."""
+        """Queue a step for `send_rest`."""
         words = self._words(step, arguments)
         self._queue.add(Step(words, is_awaited=False, on_answer=on_answer))
 
     def send_rest(self) -> None:
-        """Send what is waiting, unless another thread does."""
+        """Send the queue, unless another thread does."""
         self._queue.send_rest()
 
     def _words(self, step: str, arguments: tuple[str | float, ...]) -> list[Any]:
@@ -199,7 +199,7 @@ class LimitServer:
         return [step, *self._limits, *texts]
 
     def _send(self, steps: list[Step]) -> None:
-        """Run steps in one round trip, and once more those for which the script was not there."""
+        """Run steps in one round trip; repeat those for which the script was missing."""
         left = steps
         failure: Exception | None = self._failure("the step was interrupted")
         try:
@@ -227,7 +227,7 @@ class LimitServer:
         self._note(steps)
 
     def _note(self, steps: list[Step]) -> None:
-        """Report the server's going and coming, and hand out answers that nobody waits for."""
+        """Report failures and recovery of the server, and set the steps' answers."""
         for step in steps:
             if step.failure is not None:
                 # Who waits for a step decides what its failure means.
@@ -239,7 +239,7 @@ class LimitServer:
                     step.on_answer(step.answer)
 
     def note_missing(self, failure: Exception) -> None:
-        """Report once that the server is away, and how long it is waited for."""
+        """Report once that the server does not answer, and the longest wait for it."""
         with self._state:
             is_news, self.is_missed = not self.is_missed, True
         if is_news:
@@ -264,7 +264,7 @@ class LimitServer:
     def unusable(self, failure: Exception, *, has_waited: bool = False) -> SetupError:
         """Return the error that ends the run, at its start or after it `has_waited`.
 
-        No hint to go on without the store: one machine that counts alone would take more than
+        No hint to continue without the store: one machine that counts alone would take more than
         its share.
         """
         hint = Text("start that Redis server, or correct limits.store; then run it again")

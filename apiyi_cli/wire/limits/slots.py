@@ -25,7 +25,7 @@ Sleep = Callable[[float], None]
 
 
 class Slots:
-    """The concurrency slots of this process: numbers that only one thread holds at a time."""
+    """The concurrency slots of this process: numbers, each held by one thread."""
 
     TURNSTILE: Final = 1 << 30
     """The slot of the next in line. All others ask for this one only, so that a newcomer does not
@@ -56,7 +56,7 @@ class Slots:
                 self.release_slot(self.TURNSTILE)
 
     def release_slot(self, slot: int) -> None:
-        """Give a slot back."""
+        """Release a slot."""
         with self._lock:
             self._held.discard(slot)
             self._unlock_slot(slot)
@@ -69,7 +69,7 @@ class Slots:
         return len(self._held) > len(self._idle)
 
     def is_free(self, slot: int) -> bool:
-        """Return True if nobody holds a slot, in this process or another."""
+        """Return True if no request of this or another process holds a slot."""
         with self._lock:
             if slot in self._idle:
                 return True
@@ -98,7 +98,7 @@ class Slots:
         return True
 
     def _unlock_slot(self, slot: int) -> None:
-        """Do nothing: there is no other process to tell."""
+        """Do nothing: there is no other process."""
 
 
 class FileSlots(Slots):
@@ -109,7 +109,7 @@ class FileSlots(Slots):
 
     While a process has several requests in flight, a slot that one of them gives back stays
     locked for the next one, without asking the system. It is freed when another process waits,
-    which is looked at twenty times a second, and when nobody here has used it for as long.
+    which is looked at twenty times a second, and when this process has not used it for as long.
     """
 
     IDLE_S: Final = 0.05
@@ -132,7 +132,7 @@ class FileSlots(Slots):
         return super().take_slot(count, sleep)
 
     def release_slot(self, slot: int) -> None:
-        """Give a slot back, to the next request of this process if there are many."""
+        """Release a slot, to this process's next request if there are many."""
         with self._lock:
             is_busy = len(self._held) - len(self._idle) > 1
             if (
@@ -165,7 +165,7 @@ class FileSlots(Slots):
         return None
 
     def _is_awaited(self) -> bool:
-        """Return True, with all idle slots freed, if somebody waits for one."""
+        """Release all idle slots and return True, if another process waits for one."""
         if self.TURNSTILE not in self._held:
             now = time.monotonic()
             if now < self._asked_at + self.IDLE_S:
@@ -185,7 +185,7 @@ class FileSlots(Slots):
         self._idle.clear()
 
     def _sweep_later(self) -> bool:
-        """Have idle slots freed after a while; return False if the system gives no thread."""
+        """Release idle slots after a while; return False if the system refuses a thread."""
         if not self._has_sweeper:
             self._has_sweeper = start_thread(self._sweep) is not None
         return self._has_sweeper

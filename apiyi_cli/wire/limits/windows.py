@@ -86,7 +86,7 @@ class SlidingWindow:
     def give_back(self, now: float, moment: float, amount: float) -> None:
         """Subtract an amount that was counted at `moment` or before."""
         # First where it was counted: older buckets leave the window sooner, and estimates that
-        # are too high would stay in it. What is missing there comes from older buckets, so that
+        # are too high would stay in it. The rest comes from older buckets, so that
         # no later window looks emptier than it is.
         buckets = self._buckets(now)
         last = min(self._bucket_at(moment), buckets.stop - 1)
@@ -104,7 +104,7 @@ class SlidingWindow:
             self._counters[self._index(bucket)] = 0.0
         self._counters[self._at] = min(newest, last)
         amounts = list(self._all())
-        # The sum finds what is not a number, which `min` and `max` may pass over.
+        # The sum finds NaN, which `min` and `max` may miss.
         if not (sum(amounts) >= 0 and min(amounts) >= 0 and max(amounts) <= _MOST_COUNTED):
             for index in range(self._first, self._first + BUCKET_COUNT):
                 self._counters[index] = 0.0

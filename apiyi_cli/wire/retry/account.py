@@ -1,4 +1,4 @@
-"""Checks a refusal for the key, for money or for a model with a free question to the gateway.
+"""Checks refusals of the key, for money or for a model by free requests.
 
 A refusal may come from somewhere else: an upstream channel that is itself a gateway uses the same
 words, and a busy database refuses good keys. Before a run of many requests ends for the key or
@@ -23,9 +23,9 @@ from apiyi_cli.errors import (
 from apiyi_cli.text import Text
 
 ASK_AGAIN_S = 60.0
-"""How long an answer holds: a key may be revoked, and money run out, during a run."""
+"""How long an answer is valid: keys are revoked, and money runs out, during a run."""
 MOST_REFUSALS = 3
-"""Refusals in a row that end a run after a success, if the free question has no answer."""
+"""So many refusals in a row after a success end a run without a free answer."""
 _NO_CHANNEL = frozenset((500, 503))
 
 Ask = Callable[[Call], Any]
@@ -34,7 +34,7 @@ Standing = Literal["good", "bad", "unknown"]
 
 
 class Account:
-    """What a run knows of its key, its money and its models, shared by its threads.
+    """A run's facts about its key, money and models, shared by its threads.
 
     `ask` sends a free call, `list_models` returns the names that the gateway lists, [] without
     an answer. `many` is True for a run of more than one request, `on_end` is called when a
@@ -59,12 +59,12 @@ class Account:
         self._known: dict[str, tuple[float, Standing]] = {}
 
     def note_success(self, call: Call) -> None:
-        """Remember that the gateway answered a call with this key."""
+        """Note that the gateway accepted the key."""
         self._answered.add(call.model or "")
         self._refusals = 0
 
     def judge(self, error: ApiyiError, call: Call) -> ApiyiError:
-        """Return the error to go on with: `error`, or what the free question shows it to be."""
+        """Return the error to use: `error` itself, or what the free request shows it to be."""
         if call.cost == "free" or error.facts.billed == "maybe":
             return error
         if isinstance(error, UnknownModelError):

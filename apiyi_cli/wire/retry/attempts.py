@@ -1,4 +1,4 @@
-"""Makes attempts until one succeeds, is seen by the user, or must not be repeated.
+"""Makes attempts until one succeeds, was shown, or must not be repeated.
 
 `run_attempts` applies the table of `decision` to a function that makes one attempt. A retry
 after an attempt that may have been billed is limited, counted and reported. Sending, choosing
@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 
 class FailedAttempt(PlainValue):
-    """An attempt that failed: its number from 1, why, and what follows from it.
+    """A failed attempt: its number from 1, its error, and the retry decision.
 
     `message` reports the retry, "" if there is none.
     """
@@ -50,7 +50,7 @@ class FailedAttempt(PlainValue):
 
 
 class AttemptCounts:
-    """What one request took. `possibly_billed` of the `retries` may have been paid for twice."""
+    """The attempts of one request. `possibly_billed` of the `retries` may be billed twice."""
 
     def __init__(self, requests: int = 0, retries: int = 0, possibly_billed: int = 0) -> None:
         self.requests = requests
@@ -72,7 +72,7 @@ class RetryBudget:
         self._lock = threading.Lock()
 
     def take(self, possibly_billed: bool) -> bool:
-        """Pay for one retry; return False, and take nothing, if too little is left."""
+        """Pay for one retry; return False, without paying, if too little is left."""
         price = 10 if possibly_billed else 5
         with self._lock:
             if self.left < price:
@@ -119,7 +119,7 @@ def run_attempts(
             failed = state.fail(error)
             on_failure(failed)
             if not failed.decision.retry:
-                # What came is as much of the answer as there will be; it may be paid for.
+                # The held items are all of the answer that will come; they may be paid for.
                 yield from held
                 final = state.final_error(error, failed.decision)
                 if final is error:
@@ -183,7 +183,7 @@ class _Attempts:
     def begin(
         self, attempt: Callable[[], Iterator[T]], shows: Callable[[T], bool], held: list[T]
     ) -> Iterator[T]:
-        """Make the next attempt; yield its items once one is shown, those before are `held`."""
+        """Make the next attempt; yield its items from the first shown one, with those `held`."""
         self.counts.requests += 1
         self.number += 1
         items = attempt()
@@ -197,12 +197,12 @@ class _Attempts:
                     yield from ready
                     yield from items
         finally:
-            # A reader who goes away must end the request now, not at the next collection.
+            # If the reader stops, the request must end now, not at the next collection.
             if close := getattr(items, "close", None):
                 close()
 
     def fail(self, error: ApiyiError) -> FailedAttempt:
-        """Count a failed attempt and return what follows from it."""
+        """Count a failed attempt and return the decision about it."""
         full = is_saturated(error)
         decision = decide(
             error,
@@ -254,7 +254,7 @@ class _Attempts:
         return line
 
     def _most_retries(self, error: ApiyiError) -> int | None:
-        """Return how many retries there can be in all, None for as many as the time allows."""
+        """Return how many retries are possible, None if only the time limits them."""
         if self.policy.fixed or not (self.saturated or is_saturated(error)):
             return self.policy.attempts - 1
         if not is_saturated(error):
@@ -262,10 +262,10 @@ class _Attempts:
         return None if self.policy.batch else self.number - self.saturated + len(SATURATED_S) - 1
 
     def final_error(self, error: ApiyiError, decision: RetryDecision) -> ApiyiError:
-        """Return the error to raise: `error` itself, or one that says what the attempts add."""
+        """Return the error to raise: `error` itself, or one with the facts of all attempts."""
         facts, kind = error.facts, type(error)
         reasons, hint = self._describe_stop(error, decision)
-        # A status tells by itself whether this attempt was billed; a silence does not.
+        # A status shows whether this attempt was billed; a silence does not.
         unsure = decision.possibly_billed and facts.phase != "status"
         was_shown = decision.stop == "shown"
         lost = isinstance(error, TemporaryError) and (was_shown or self.possibly_billed or unsure)

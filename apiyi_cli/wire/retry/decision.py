@@ -1,4 +1,4 @@
-"""The retry table: whether another attempt may follow a failure, and what it may cost.
+"""The retry table: whether a failure is retried, and what the retry may cost.
 
 Pure. Two questions decide: can the request have been billed, and has the user seen part of the
 answer? Rows are how far the request got and how it failed (`ApiyiError.facts`), columns the cost
@@ -37,7 +37,7 @@ the process are used up."""
 
 
 class RetryDecision(PlainValue):
-    """What follows from a failure.
+    """The decision about a failure.
 
     `retry` after `wait_s` seconds; `possibly_billed` if the failed attempt may have been billed.
     `pause_s` is how long every request with the key should wait, 0 if only this one is
@@ -75,7 +75,7 @@ def decide(
     delay_s: float = 0.0,
     elapsed_s: float = 0.0,
 ) -> RetryDecision:
-    """Return what follows from the failure of the `attempt`-th attempt (from 1).
+    """Return the decision about the failure of the `attempt`-th attempt (from 1).
 
     `shown` is True if part of the answer has reached the user. `bare_429s` counts the 429s
     without a time to wait that came in a row before this failure, `saturated` the attempts that
@@ -110,7 +110,7 @@ def decide(
 
 
 def _is_last(policy: RetryPolicy, attempt: int, saturated: int, *, full: bool) -> bool:
-    """Return True if there is no attempt left after this one."""
+    """Return True if no attempt is left after this one."""
     if policy.fixed:
         return attempt >= policy.attempts
     if full:
@@ -217,5 +217,5 @@ def is_bare_429(facts: Facts) -> bool:
 
 
 def is_unreadable(facts: Facts) -> bool:
-    """Return True if an answer may have been made and came in a form that cannot be read."""
+    """Return True if an answer may have been made and was unreadable."""
     return facts.kind == "protocol" and facts.phase == "opened"

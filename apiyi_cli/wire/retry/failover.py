@@ -1,4 +1,4 @@
-"""Which of the profile's base URLs an attempt goes to.
+"""Chooses the base URL of an attempt among the profile's.
 
 `Failover` holds the URLs in the user's order, `Route` chooses among them for one request, and
 `CircuitBreaker` remembers for all processes which URL was down. A request switches only if this
@@ -32,7 +32,7 @@ _MOST_BYTES: Final = 65_536
 _IN_FRONT = frozenset((502, 503, 520, 521, 522, 523, 525, 526, 527))
 
 State = Literal["up", "down", "half-open"]
-"""In use; left alone; to be probed for free before it is used again."""
+"""In use; skipped; to be probed for free before it is used again."""
 
 
 class _DownSince(NamedTuple):
@@ -43,7 +43,7 @@ class _DownSince(NamedTuple):
 
 
 class CircuitBreaker:
-    """Which URLs are down, in a small file that all processes of the user share.
+    """The URLs that are down, in a small file for all processes of the user.
 
     A URL is down for 60 s and half-open after that, until it is cleared. Both clocks must agree
     that the 60 s are not over, so neither a jump of the wall clock nor a reboot keeps a URL down
@@ -72,14 +72,14 @@ class CircuitBreaker:
         return "down"
 
     def mark(self, url: str) -> None:
-        """Remember that the URL is down from now on."""
+        """Record that the URL is down from now on."""
         with self._lock:
             now = _DownSince(self._clock.wall(), self._clock.monotonic())
             self._own[url] = now
             self._write({**self._marks(), url: now})
 
     def clear(self, url: str) -> None:
-        """Remember that the URL works."""
+        """Record that the URL works."""
         with self._lock:
             self._own.pop(url, None)
             marks = self._marks()
@@ -134,7 +134,7 @@ class Failover:
         return self.base_urls[0]
 
     def report_switch(self, url: str, why: str, next_url: str) -> None:
-        """Report that a request goes on at the next URL, and why."""
+        """Report that a request continues at the next URL, and why."""
         self._tell(
             Text(
                 "{address} is in trouble ({why}), going on with {next_url}",
@@ -159,7 +159,7 @@ class Failover:
 
 
 class Route:
-    """Chooses the URL of each attempt of one request; `url` is where the next one would go.
+    """Chooses the URL of each attempt of one request; `url` is the next one's.
 
     Call `begin` before each attempt, and `failed` or `succeeded` after it.
     """
