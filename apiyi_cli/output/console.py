@@ -1,4 +1,4 @@
-"""Standard input, output and error as the file descriptors they are.
+"""Standard input, output and error as raw file descriptors.
 
 Writing goes past `sys.stdout`: that object may be None, may be block-buffered, may encode in
 the locale's charset and swallows what fails at interpreter exit. Here bytes are UTF-8 always,
@@ -42,9 +42,9 @@ def _as_is(text: str) -> str:
 
 
 class Console:
-    """The terminal, pipes or files that the process was started with.
+    """The terminal, pipes or files that the process got at its start.
 
-    `redact` takes secrets out of what is said on stderr; it may be set later, when the
+    `redact` removes secrets from messages on stderr; it may be set later, when the
     settings are known.
     """
 
@@ -65,7 +65,7 @@ class Console:
 
     @classmethod
     def open(cls, *, redact: Callable[[str], str] = _as_is) -> Console:
-        """Return the console, with the null device in place of descriptors 0-2 that are closed.
+        """Return the console; closed descriptors 0-2 become the null device.
 
         To be called before any file is opened: the lowest free number goes to the next file,
         and a journal on descriptor 1 would get the answer written into it.
@@ -88,36 +88,36 @@ class Console:
 
     @property
     def stdout_closed(self) -> bool:
-        """Return True if the process was started without an output that can be written."""
+        """Return True if the process was started without a writable stdout."""
         return STDOUT in self._closed
 
     @cached_property
     def stdin_is_terminal(self) -> bool:
-        """Return True if the user may be typing."""
+        """Return True if stdin is a terminal."""
         return STDIN not in self._closed and os.isatty(STDIN)
 
     @cached_property
     def stdout_is_terminal(self) -> bool:
-        """Return True if the user reads the answer there."""
+        """Return True if stdout is a terminal."""
         return STDOUT not in self._closed and os.isatty(STDOUT)
 
     @cached_property
     def stderr_is_terminal(self) -> bool:
-        """Return True if the user reads the notices there."""
+        """Return True if stderr is a terminal."""
         return STDERR not in self._closed and os.isatty(STDERR)
 
     @property
     def width(self) -> int:
-        """Return the columns of the terminal, 80 where there is none."""
+        """Return the columns of the terminal, 80 without one."""
         return self.window.width
 
     def require_stdout(self) -> None:
-        """Raise OutputError, before anything is sent, when no answer could be written."""
+        """Raise OutputError, before sending, if no answer could be written."""
         if self.stdout_closed:
             raise _cannot_write(OSError(errno.EBADF, os.strerror(errno.EBADF)))
 
     def write(self, data: bytes, content: Content = "text") -> None:
-        """Write all of `data`, a whole text or object, to stdout now.
+        """Write all of `data`, a whole text or object, to stdout.
 
         Into a pipe or file the bytes go as they are; on a terminal they are made safe as
         `content` needs it. Waits for a slow reader. Raises Interrupted(SIGPIPE) when the
@@ -128,7 +128,7 @@ class Console:
     def write_lines(
         self, lines: Iterable[bytes], rescue: Rescue | None = None, content: Content = "text"
     ) -> None:
-        """Write each item as it comes; what was received and cannot be written is rescued.
+        """Write each item as it arrives; unwritable data that was received is rescued.
 
         The items are pieces of one output: a character may be split over two of them. Raises
         what `write` and `lines` raise; see `rescue.write_or_rescue`.
@@ -175,10 +175,9 @@ class Console:
         return os.fstat(STDOUT).st_rdev == os.fstat(STDERR).st_rdev
 
     def finish(self) -> None:
-        """Make sure that stdout took everything.
+        """Raise OutputError unless stdout took everything.
 
-        A network file system may report a full disk only when a file is closed. Raises
-        OutputError.
+        A network file system may report a full disk only when a file is closed.
         """
         if self.stdout_closed:
             return
@@ -190,10 +189,10 @@ class Console:
     def say(
         self, text: str, *, end: str = "\n", style: str = "", content: Content = "text"
     ) -> None:
-        """Print a text on stderr, redacted and made safe; never raise.
+        """Print a text on stderr, redacted and made safe; never raises.
 
         `style` is the parameters of an SGR sequence ("2" is dim), for a terminal with
-        colour only. `end` is empty for a piece of a longer text. Nothing that is said shares
+        colour only. `end` is empty for a piece of a longer text. No message shares
         a line with the answer, and no message one with the pieces before it. A stderr that
         is closed, full or stuck loses the text: what the exit code says about the answer
         must not depend on it.
@@ -212,18 +211,18 @@ class Console:
 
     @property
     def line_is_open(self) -> bool:
-        """Return True if the cursor of the terminal is inside a line."""
+        """Return True if the terminal's cursor is inside a line."""
         return self._answer_is_open or self._speech_is_open
 
     def end_speech(self) -> None:
-        """End the line on stderr that pieces of a text have left open; never raise."""
+        """End a line that pieces of text left open on stderr; never raises."""
         if self._speech_is_open:
             with self._lock:
                 self._speech_is_open = False
                 self._draw("\n")
 
     def ask(self, question: str) -> str | None:
-        """Print a question on stderr and return the line that is typed, None at its end."""
+        """Ask a question on stderr and return the typed line, None at its end."""
         import sys
 
         self.say(question, end=" ")
@@ -233,9 +232,9 @@ class Console:
         return line.strip() if line else None
 
     def status(self, text: str) -> None:
-        """Show a text as the last line of the terminal on stderr, in place of the one before.
+        """Show a text as the last line of the terminal, replacing the one before.
 
-        What is said or written meanwhile goes above it; an empty text takes it away. The
+        Later output goes above it; an empty text removes it. The
         text must be shorter than the terminal is wide. Never raises.
         """
         line = neutralize_line(self.redact(text))
@@ -247,7 +246,7 @@ class Console:
                 self._draw((_ERASE if before else "") + line)
 
     def _interrupt_answer(self, message: str) -> None:
-        """Have the open part of the answer finished before a message follows it."""
+        """Finish the open part of the answer before a message follows it."""
         if self.window.before_message is None or not message or not self._shares_terminal:
             return
         if threading.current_thread() is not threading.main_thread():
@@ -264,7 +263,7 @@ class Console:
 
 
 def write_unseen(console: Console, sequence: bytes) -> None:
-    """Send the terminal a sequence that shows nothing and leaves the cursor where it is."""
+    """Send the terminal a sequence that shows nothing and does not move the cursor."""
     console.require_stdout()
     try:
         _write(STDOUT, sequence, patience_s=None)
@@ -273,7 +272,7 @@ def write_unseen(console: Console, sequence: bytes) -> None:
 
 
 def find_console_encoding(fd: int) -> str | None:
-    """Return the encoding of a Windows console that is not UTF-8, None anywhere else."""
+    """Return the encoding of a Windows console that is not UTF-8, else None."""
     if os.name != "nt":
         return None
     encoding = os.device_encoding(fd)
@@ -281,7 +280,7 @@ def find_console_encoding(fd: int) -> str | None:
 
 
 def encode_for_console(data: bytes, encoding: str | None) -> bytes:
-    """Return UTF-8 in the encoding of a console, with ? for what that does not have."""
+    """Return UTF-8 in a console's encoding, with ? for missing characters."""
     return data if encoding is None else data.decode("utf-8", "replace").encode(encoding, "replace")
 
 

@@ -137,7 +137,7 @@ def write_file(
 
 
 def _refuse_impossible(path: Path) -> None:
-    """Raise OutputError for a name that no file can have: too long, a ring of links."""
+    """Raise OutputError for an impossible name: too long, or a loop of links."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError, PermissionError):
@@ -148,7 +148,7 @@ def _refuse_impossible(path: Path) -> None:
 
 
 def is_device(path: Path) -> bool:
-    """Return True if a path names something to write into rather than a file to make."""
+    """Return True if a path is written in place: a device or pipe, not a file to create."""
     if str(path) in _STREAMS or str(path).startswith(_STREAM_DIRECTORIES):
         return True
     try:
@@ -159,9 +159,9 @@ def is_device(path: Path) -> bool:
 
 
 def refuse_existing(path: Path, *, force: bool = False) -> None:
-    """Raise OutputError, before anything is sent, where `path` cannot become a new file.
+    """Raise OutputError, before sending, if `path` cannot become a new file.
 
-    What exists is refused without `force`, a dangling link included; a directory always,
+    Existing files are refused without `force`, a dangling link included; a directory always,
     and so is a parent that is missing or cannot be written. A device or pipe is fine.
     """
     _refuse_impossible(path)
@@ -219,7 +219,7 @@ def clear_stale_parts(directory: Path) -> list[Path]:
 
 
 def _rename_new(part: Path, path: Path) -> None:
-    """Give a file its name unless that name is taken: a link is made or fails at once."""
+    """Name a file unless the name is taken, in one step: by a link."""
     if os.link not in os.supports_follow_symlinks:
         # Windows, where a rename never replaces a file.
         part.rename(path)
@@ -237,7 +237,7 @@ def _rename_new(part: Path, path: Path) -> None:
 
 
 class ExistingFileError(OutputError):
-    """The file that an answer is to become exists already."""
+    """The file for an answer exists already."""
 
 
 def _make_exists_error(path: Path) -> ExistingFileError:

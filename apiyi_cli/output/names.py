@@ -1,4 +1,4 @@
-"""File names made of what users and servers say, and templates of paths.
+"""File names made from users' and servers' words, and templates of paths.
 
 A field's value can never leave the directory that the template names, hide the file, pass
 for an option, or be a name that some system reserves.
@@ -31,7 +31,7 @@ _STOPS = ". "
 
 
 def safe_name(text: str, *, max_bytes: int = NAME_BYTES, default: str = "untitled") -> str:
-    """Return a name that is one file in whatever directory, on any common system.
+    """Return a name that is valid as one file in any folder, on any common system.
 
     Unicode NFC; separators, Windows' special characters and what cannot be printed become
     `_`; no `.`, `-` or space at the start, no `.` or space at the end; a device name
@@ -66,7 +66,7 @@ def source_fields(name: str) -> dict[str, str]:
 
 
 def input_fields(name: str, *, default: str) -> dict[str, str]:
-    """Return the same of a file or link; of a link those of its path, of `data:` the default."""
+    """Return the same fields for a file or link; a link by its path, `data:` by default."""
     if name.startswith("data:"):
         return {"dir": ".", "stem": default}
     if name.startswith(("https://", "http://")):
@@ -91,7 +91,7 @@ def _cut(name: str, max_bytes: int) -> str:
 
 
 def _cut_bytes(text: str, room: int) -> str:
-    """Cut to `room` bytes of UTF-8, never inside a character or before its accents."""
+    """Cut to `room` bytes of UTF-8, never within a character or before its accents."""
     cut = text.encode()[:room].decode("utf-8", "ignore")
     while len(cut) < len(text) and cut and unicodedata.combining(text[len(cut)]):
         cut = cut[:-1]
@@ -99,7 +99,7 @@ def _cut_bytes(text: str, room: int) -> str:
 
 
 class DistinctNames:
-    """Tells names apart that a file system may take for one.
+    """Keeps names distinct that a file system may treat as one.
 
     Upper and lower case, and composed and decomposed letters, are one name on macOS and
     Windows: the second `Cat.png` of a run becomes `cat-2.png`.
@@ -144,7 +144,7 @@ class PathTemplate:
         return frozenset(field for _, field, _ in self._pieces if field)
 
     def path(self, values: Mapping[str, object]) -> Path:
-        """Return the path for some values.
+        """Return the path for these values.
 
         A part of the path without a field is kept as it was written. For a part with one
         the rules of `safe_name` hold, so that a value cannot add a directory, hide the file
@@ -172,7 +172,7 @@ class PathTemplate:
         )
 
     def _refuse_misplaced_folder(self) -> None:
-        """Raise UsageError for a `{dir}` that is not a whole part of the path."""
+        """Raise UsageError if `{dir}` is not a whole part of the path."""
         before = "/"
         for position, (literal, field, _) in enumerate(self._pieces):
             before = literal or before
@@ -229,7 +229,7 @@ def _fill(value: object, spec: str) -> str:
 
 
 def _make_relative(folder: str) -> str:
-    """Return a folder as one below another: without a root, `..` replaced."""
+    """Return a folder as a relative one: without a root, `..` replaced."""
     path = PurePath(folder)
     parts = path.parts[1:] if path.anchor else path.parts
     return "/".join("_" if part == ".." else part for part in parts) or "."

@@ -1,4 +1,4 @@
-"""Keeps an answer that was paid for and cannot be written to its output."""
+"""Saves a paid answer that cannot be written to its output."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ SIGPIPE = getattr(signal, "SIGPIPE", 13)
 
 
 class RescueError(OSError):
-    """No directory took the whole answer; `partial` is the file that has its beginning."""
+    """No folder took the whole answer; `partial` is the file with its beginning."""
 
     partial: Path | None = None
 
 
 class Rescue(PlainValue):
-    """Where an answer goes when its output failed: the first of `directories` that takes it.
+    """The folders for an answer whose output failed: the first that works is used.
 
     The usual one is `$XDG_STATE_HOME/apiyi/rescue`. `spare` names others when those fail,
     such as the system's temporary directory, which may be on another disk; it is called then
@@ -93,9 +93,9 @@ class Rescue(PlainValue):
 
 
 class AnswerBuffer:
-    """Yields the pieces of an answer and remembers them, in case they cannot be written.
+    """Yields the pieces of an answer and keeps them, in case they cannot be written.
 
-    What is in a list has come already; an iterator's pieces come when they are asked for.
+    A list's items have arrived already; an iterator's pieces arrive on request.
     After 64 MiB only the current piece is remembered: an answer that long is no longer one
     that a user waits for, and memory must not grow with the output.
     """
@@ -116,16 +116,16 @@ class AnswerBuffer:
 
     @property
     def is_whole(self) -> bool:
-        """Return True if all that has come is remembered."""
+        """Return True if everything that arrived is kept."""
         return self._size <= KEPT_MAX_BYTES
 
     def replay(self) -> Iterator[bytes]:
-        """Yield what has come and is remembered, then the rest as it comes."""
+        """Yield the kept pieces, then the rest as it arrives."""
         yield from [*self._came]
         yield from self
 
     def rescue_rest(self, rescue: Rescue) -> str | None:
-        """Receive what is still to come, keep all of it and return the hint that says where.
+        """Receive the rest, save everything and return the hint that says where.
 
         None when there is nothing to keep.
         """
@@ -140,7 +140,7 @@ class AnswerBuffer:
         return Text("take {what} from {path}", what=what, path=path)
 
     def drain(self, stop: Interrupted) -> Iterator[bytes]:
-        """Yield what has come already, telling its source that a signal stops the run.
+        """Yield what has arrived; tell the source that a signal stops the run.
 
         A renderer that holds text back hands it out then; what has not been received yet is
         not waited for.
@@ -155,7 +155,7 @@ class AnswerBuffer:
             return
 
     def keep_on_signal(self, stop: Interrupted, rescue: Rescue) -> Path | None:
-        """Keep what has come when a signal stops the run; return where, None if nowhere."""
+        """Save what has arrived when a signal stops the run; return where, None on failure."""
         came = [*self._came, *self.drain(stop)]
         try:
             return rescue.keep(came) if any(came) else None
@@ -164,7 +164,7 @@ class AnswerBuffer:
 
 
 def describe_loss(what: Text, error: OSError) -> Text:
-    """Return the hint for something that was paid for and that no directory took whole."""
+    """Return the hint for paid data that no folder took whole."""
     partial = getattr(error, "partial", None)
     if partial is not None:
         return Text(
@@ -184,7 +184,7 @@ def describe_loss(what: Text, error: OSError) -> Text:
 def write_or_rescue(
     pieces: Iterable[bytes], write: Callable[[bytes], object], rescue: Rescue | None
 ) -> None:
-    """Write each piece as it comes; when that fails, receive the rest and rescue it all.
+    """Write each piece as it arrives; if that fails, receive the rest and rescue it all.
 
     Raises the OutputError of `write`, its hint naming the file that holds the answer. A
     reader that went away (`Interrupted` by SIGPIPE) is not a failure, and nothing is rescued.

@@ -1,4 +1,4 @@
-"""The size of the terminal, and what an answer that is drawn on it has to know."""
+"""The size and abilities of the terminal on which an answer is drawn."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _REFLOWING = (
     "WT_SESSION",
     "GHOSTTY_RESOURCES_DIR",
 )
-"""Variables of terminals that break their lines anew when they get narrower."""
+"""Variables set by terminals that reflow their lines when they get narrower."""
 
 
 class Window:
-    """The terminal that the answer shares with messages.
+    """The terminal that answer and messages share.
 
     `before_message`, if set, returns what has to be written to the terminal before a message
     interrupts the answer. `messages_shown` counts those of other threads, which could not ask.
@@ -32,12 +32,12 @@ class Window:
 
     @property
     def width(self) -> int:
-        """Return the columns that the user wants or the terminal has, 80 where there is none."""
+        """Return the user's or the terminal's columns, 80 without a terminal."""
         return _read_columns() or _terminal_size()[0]
 
     @property
     def size(self) -> tuple[int, int]:
-        """Return columns and rows of the terminal, of which no more columns are to be used."""
+        """Return columns and rows of the terminal; the user may limit the columns."""
         columns, rows = _terminal_size()
         return min(_read_columns() or columns, columns), rows
 
@@ -48,7 +48,7 @@ class Window:
 
     @cached_property
     def reflows(self) -> bool:
-        """Return True if the terminal is known to break lines anew when it gets narrower."""
+        """Return True if the terminal is known to reflow lines when it gets narrower."""
         return any(os.environ.get(name) for name in _REFLOWING)
 
 

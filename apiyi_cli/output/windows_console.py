@@ -1,4 +1,4 @@
-"""The Windows console: it shows control sequences only after it was told to."""
+"""The Windows console, which obeys control sequences only in a special mode."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _VIRTUAL_TERMINAL: Final = 0x4
 
 
 def enable_sequences(descriptors: Iterable[int]) -> None:
-    """Have the consoles behind these descriptors obey colours and cursor movements."""
+    """Make the consoles of these descriptors obey colours and cursor movements."""
     import ctypes
 
     windows: Any = ctypes
@@ -19,7 +19,7 @@ def enable_sequences(descriptors: Iterable[int]) -> None:
 
 
 def set_console_modes(descriptors: Iterable[int], kernel: Any, ctypes: Any) -> None:
-    """Set the modes; `kernel` is kernel32. A pipe or file has none and is left as it is."""
+    """Set the modes; `kernel` is kernel32. Pipes and files have none."""
     for descriptor in descriptors:
         handle = kernel.GetStdHandle(_STD_HANDLES[descriptor])
         mode = ctypes.c_ulong()

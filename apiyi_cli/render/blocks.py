@@ -1,4 +1,4 @@
-"""Splits Markdown into blocks while it arrives: where each begins and ends.
+"""Splits Markdown into blocks while it arrives.
 
 Only blocks that models write are known; any other line is a paragraph's. `markdown` renders
 the blocks.
@@ -50,7 +50,7 @@ class Blocks:
         self._in_list = False
 
     def feed(self, text: str) -> list[Block]:
-        """Return the blocks that this piece closes."""
+        """Return the blocks that this piece completes."""
         *lines, rest = text.split("\n")
         blocks: list[Block] = []
         for line in lines:
@@ -62,7 +62,7 @@ class Blocks:
         return blocks
 
     def close(self) -> list[Block]:
-        """Return what was open at the end of the text."""
+        """Return the blocks that are open at the end of the text."""
         blocks: list[Block] = []
         if self._partial:
             blocks += self._line("".join(self._partial))
@@ -71,7 +71,7 @@ class Blocks:
 
     @property
     def open_text(self) -> str:
-        """Return the source of what is open: of a code block the line, else the whole block."""
+        """Return the source of the open block; of a code block only its line."""
         return "".join([*(line + "\n" for line in self._raw), *self._partial])
 
     @property
@@ -80,7 +80,7 @@ class Blocks:
         return self._fence is not None
 
     def peek(self, *, whole_lines: bool = False) -> list[Block]:
-        """Return what is open as `close` would, or its complete lines, and leave it open."""
+        """Return the open blocks, or their complete lines, without closing them."""
         other = copy(self)
         other._partial = [] if whole_lines else [*self._partial]
         other._open, other._raw = [*self._open], [*self._raw]
@@ -134,7 +134,7 @@ class Blocks:
         return plain and "|" not in self._open[0] and bool(_UNDERLINE.fullmatch(line))
 
     def _may_begin_item(self, match: re.Match[str]) -> bool:
-        """Tell an item from a wrapped sentence: "in\\n1984. A year" goes on, 1. begins a list."""
+        """Return True for an item: 1. begins a list, "in\\n1984. A year" is a sentence."""
         in_sentence = bool(self._open) and self._item is None and not self._quoting
         if in_sentence and not self._in_list:
             return bool(match[3]) and (match[2] in "-*+" or match[2][:-1] == "1")

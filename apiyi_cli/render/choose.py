@@ -1,4 +1,4 @@
-"""Which renderer an answer gets: the one place that asks for form and terminal."""
+"""Chooses the renderer of an answer by form and terminal."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Form = Literal["text", "ndjson", "json", "extract"]
 
 
 class Renderer(PlainValue):
-    """Turns batches into what is written; `content` is what that is, for the console."""
+    """Turns event batches into output; `content` is its kind, for the console."""
 
     render: Callable[[Iterable[EventBatch]], Iterator[bytes]]
     content: Content
 
     def __call__(self, batches: Iterable[EventBatch]) -> Iterator[bytes]:
-        """Return the pieces to write, each as soon as it is there."""
+        """Yield the pieces of output as soon as they are complete."""
         return self.render(batches)
 
 
@@ -43,7 +43,7 @@ def choose(
     program: Any = None,
     screen: SharedScreen | None = None,
 ) -> Renderer:
-    """Return the function that turns batches into what is written.
+    """Return the renderer of event batches.
 
     `terminal` and `color` are those of the place written to; without a terminal the bytes
     are exact, unless Markdown and colour were asked for. On a terminal it is rendered if there
@@ -89,7 +89,7 @@ def _json_lines(
 def should_color(
     when: Literal["auto", "always", "never"] | str, environ: Mapping[str, str], is_tty: bool
 ) -> bool:
-    """Decide whether one stream gets colour: each of stdout and stderr on its own.
+    """Return True if a stream gets colour; stdout and stderr are decided separately.
 
     `always` and `never` are the user's word. Else a non-empty NO_COLOR (no-color.org) or
     TERM=dumb says no, CLICOLOR_FORCE or FORCE_COLOR (neither empty nor 0) says yes, and a
@@ -105,7 +105,7 @@ def should_color(
 
 
 def format_usage(usage: Usage) -> str:
-    """Return token counts for stderr; what the gateway did not tell is `unknown`, never 0."""
+    """Return token counts for stderr; missing ones are `unknown`, never 0."""
     prompt, completion, total = (
         "unknown" if count is None else str(count)
         for count in (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens)

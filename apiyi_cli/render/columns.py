@@ -1,4 +1,4 @@
-"""Answers of several models beside each other, or one below the other."""
+"""Formats several models' answers side by side, or one below the other."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DIM = Style(dim=True)
 
 
 class Column(PlainValue):
-    """The answer of one model under its title; `note` is what is said below it."""
+    """One model's answer under its title; `note` is printed below it."""
 
     title: str
     text: str
@@ -27,19 +27,19 @@ class Column(PlainValue):
 
 
 class ColumnStyle(PlainValue):
-    """How answers are shown: with colours, with their Markdown rendered."""
+    """How answers are formatted: with colours, with rendered Markdown."""
 
     color: bool
     markdown: bool
 
 
 def has_room(count: int, width: int) -> bool:
-    """Return True if so many answers can be read beside each other."""
+    """Return True if so many answers fit side by side."""
     return width // max(count, 1) >= NARROWEST_TEXT
 
 
 def format_beside(columns: Sequence[Column], width: int, style: ColumnStyle) -> list[str]:
-    """Return the rows of answers beside each other, no wider than `width`."""
+    """Return the rows of answers side by side, no wider than `width`."""
     room = (width - _GAP * (len(columns) - 1)) // len(columns)
     parts = [[*_format_column(column, room, style)] for column in columns]
     rows = []
@@ -54,7 +54,7 @@ def format_beside(columns: Sequence[Column], width: int, style: ColumnStyle) -> 
 
 
 def format_below(column: Column, width: int, style: ColumnStyle) -> list[str]:
-    """Return the rows of one answer over the whole width, and an empty one."""
+    """Return the rows of one answer in full width, and an empty row."""
     return [*(paint(row, style.color) for row in _format_column(column, width, style)), ""]
 
 

@@ -1,4 +1,4 @@
-"""The rows of an unfinished text on a terminal: drawn as it comes, replaced when it is laid out.
+"""Rows of an unfinished text on a terminal, drawn as it arrives, replaced at its end.
 
 Rows are broken here and not by the terminal, so that their number is known: what replaces them
 moves the cursor up over exactly these rows. Each character is written as it comes; only a
@@ -17,7 +17,7 @@ _TAB = 4
 
 
 class Draft:
-    """What is shown of the open text, row by row, and the cursor at its end.
+    """The shown rows of the open text, and the cursor at its end.
 
     `rows` are the rows above the cursor's; None is a row whose content is not known.
     """
@@ -28,7 +28,7 @@ class Draft:
         self.reset()
 
     def reset(self) -> None:
-        """Begin anew at the beginning of an empty row."""
+        """Begin again at the start of an empty row."""
         self.rows: list[str | None] = []
         self._row: str | None = ""
         self._line = ""
@@ -41,11 +41,11 @@ class Draft:
 
     @property
     def in_line(self) -> bool:
-        """Return True if the cursor is not at the beginning of its row."""
+        """Return True if the cursor is not at the start of its row."""
         return self._row != ""
 
     def fits(self, text: str) -> bool:
-        """Return True if no row scrolls away when the text is written."""
+        """Return True if writing the text scrolls no row of the draft away."""
         lines = text.split("\n")
         used = len(self.rows) + 1 + len(lines) - 1
         first = self._column
@@ -64,7 +64,7 @@ class Draft:
         return [row for row in (*self.rows, self._row) if row]
 
     def write(self, text: str) -> str:
-        """Return what the terminal gets for a piece that follows; see `fits`."""
+        """Return the terminal output for the next piece; see `fits`."""
         first, *others = text.replace("\t", " " * _TAB).split("\n")
         out = [self._extend(first)]
         for line in others:
@@ -72,7 +72,7 @@ class Draft:
         return "".join(out)
 
     def replace(self, target: list[str]) -> str:
-        """Return what puts other rows in the place of the draft; the cursor ends in the last.
+        """Return output that replaces the draft by other rows; the cursor ends in the last.
 
         Rows that are the same are left alone.
         """
@@ -94,12 +94,12 @@ class Draft:
         return home + erase + "\n".join(target[same:])
 
     def take(self, rows: list[str], last: str) -> None:
-        """Continue after rows that are on the screen; `last` is the text of the cursor's row."""
+        """Continue after rows on the screen; `last` is the text of the cursor's row."""
         self.rows = [*rows[:-1]]
         self._row, self._line, self._column = rows[-1], last, most_cells(last)
 
     def resize(self, width: int, height: int, reflows: bool) -> bool:
-        """Take the new size of the terminal; return True if the rows have to be drawn anew.
+        """Set the new size of the terminal; return True if the rows must be redrawn.
 
         A terminal that reflows has broken rows that are too wide now; any other has cut them.
         """
@@ -112,7 +112,7 @@ class Draft:
         return is_broken
 
     def trim(self) -> list[str]:
-        """Forget the rows that a lower terminal no longer shows; return what they were."""
+        """Remove and return the rows that a lower terminal no longer shows."""
         gone = max(0, len(self.rows) + 1 - self.height)
         rows, self.rows = self.rows[:gone], self.rows[gone:]
         return [row for row in rows if row]
@@ -129,7 +129,7 @@ class Draft:
         return self._wrap(self._line + piece)
 
     def _wrap(self, line: str) -> str:
-        """Return what shows a line that is too wide for the row, which shows a part of it."""
+        """Return output for the rest of a line that is too wide for its row."""
         edges = [0, *cuts(line, self.width), len(line)]
         out = []
         current = self._line[: _count_fitting(self._line, self._column)]
@@ -148,7 +148,7 @@ class Draft:
         return "".join(out)
 
     def _extend_blindly(self, piece: str) -> str:
-        """Return the piece, broken at the edge: where the cursor is, is not certain."""
+        """Return the piece with a line break at the edge, if the cursor is uncertain."""
         out = []
         for character in piece:
             cells = most_cells(character)
@@ -168,7 +168,7 @@ class Draft:
 
 
 def _count_fitting(row: str, width: int) -> int:
-    """Return how many characters of a row fit; only spaces are beyond."""
+    """Return how many characters fit into a row; trailing spaces may exceed it."""
     column = 0
     for at, character in enumerate(row):
         column += most_cells(character)

@@ -1,4 +1,4 @@
-"""Fenced code blocks in a Markdown text: where they open, where they close.
+"""Fenced code blocks in Markdown: opening and closing lines.
 
 The rules are CommonMark's (section 4.5), except that a fence may be indented by any amount:
 models put blocks under list items at every depth.
@@ -43,7 +43,7 @@ def first_block(text: str) -> str:
 
 
 class FirstBlock:
-    """Lets the content of the first fenced block through, line by line.
+    """Passes the content of the first fenced block on, line by line.
 
     A text without a block comes out whole at `close`.
     """
@@ -55,7 +55,7 @@ class FirstBlock:
         self._closed = False
 
     def feed(self, text: str) -> str:
-        """Return what is known to belong to the block."""
+        """Return the text that certainly belongs to the block."""
         if self._closed:
             return ""
         *whole, rest = text.split("\n")

@@ -1,6 +1,6 @@
-"""Markdown on a terminal, each character as it comes.
+"""Shows Markdown on a terminal, each character as it arrives.
 
-The open block is shown as it is written and laid out when it closes. What has scrolled away
+The open block is shown as it is written and laid out when it closes. Text that has scrolled away
 is never drawn again: a block that outgrows the screen is laid out a screenful at a time, and
 the rows above the last ones are settled.
 """
@@ -18,7 +18,7 @@ from apiyi_cli.render.markdown import Markdown
 from apiyi_cli.render.wrap import display_width
 
 NARROWEST, LOWEST = 8, 4
-"""A smaller terminal gets each block when it is closed."""
+"""A smaller terminal gets each block when it is complete."""
 _PARSED_OFTEN_MAX = 8 << 10
 _TAIL = 200
 _DATA_URL = re.compile(r";base64,[A-Za-z0-9+/=]{64,}\Z")
@@ -28,7 +28,7 @@ _STYLE = re.compile("\x1b\\[[0-9;]*m")
 
 
 class SharedScreen(Protocol):
-    """The terminal that the answer shares with messages.
+    """The terminal that answer and messages share.
 
     `before_message`, if set, returns what has to be written before a message of this thread;
     `messages_shown` counts the messages that others have printed without asking.
@@ -43,7 +43,7 @@ class SharedScreen(Protocol):
 
     @property
     def reflows(self) -> bool:
-        """Return True if the terminal is known to break lines anew when it gets narrower."""
+        """Return True if the terminal is known to reflow lines when it gets narrower."""
 
 
 class LiveMarkdown:
@@ -67,7 +67,7 @@ class LiveMarkdown:
         screen.before_message = self.pause
 
     def feed(self, text: str) -> str:
-        """Return what shows this piece, and lays out the blocks that it closes."""
+        """Return output for this piece, with the layout of blocks that it completes."""
         out = self._look()
         text = self._neutralizer.feed(text)
         if not text:
@@ -78,14 +78,14 @@ class LiveMarkdown:
         return out + self._append(text)
 
     def close(self) -> str:
-        """Return what lays out the block still open."""
+        """Return the layout of the open block."""
         self._screen.before_message = None
         out = self._look()
         blocks = [*self._blocks.feed(self._neutralizer.close()), *self._blocks.close()]
         return out + self._replace(blocks) if blocks else out
 
     def pause(self) -> bytes:
-        """Return what lays out the open block so far, and ends its line: a message follows."""
+        """Return the layout of the open block so far, with its line ended for a message."""
         if self._draft.is_empty:
             return b""
         lines = self._layout_open()
@@ -95,7 +95,7 @@ class LiveMarkdown:
         return out.encode("utf-8", "replace")
 
     def lose(self) -> str:
-        """Return what begins a new row: it is not certain how much of the last piece was written.
+        """Return the start of a new row: it is unknown how much of the last piece was written.
 
         The open block is shown once more when it is closed.
         """
@@ -104,7 +104,7 @@ class LiveMarkdown:
         return "\n" if in_line else ""
 
     def _look(self) -> str:
-        """Adapt to what has happened to the terminal; return what puts it right."""
+        """Adapt to changes of the terminal; return the output that repairs the screen."""
         out = ""
         if self._messages_before != self._screen.messages_shown:
             self._messages_before = self._screen.messages_shown
@@ -131,13 +131,13 @@ class LiveMarkdown:
         return self._relayout()
 
     def _must_hold(self, text: str) -> bool:
-        """Return True for what is shown only when it is closed: wide code, a picture's base64."""
+        """Return True for text shown only when complete: wide code, a picture's base64."""
         if self._blocks.in_code:
             return not self._draft.fits_row(text)
         return bool(_DATA_URL.search(self._tail))
 
     def _relayout(self) -> str:
-        """Return what lays out the open block so far and settles its upper rows."""
+        """Return a new layout of the open block, and settle its upper rows."""
         source = self._blocks.open_text
         blocks = self._blocks.peek()
         whole = len(source) > _PARSED_OFTEN_MAX or any(block.kind == "table" for block in blocks)
@@ -153,7 +153,7 @@ class LiveMarkdown:
         return out + self._draft.write(spaces)
 
     def _settle_lines(self, lines: list[str], source: str) -> str:
-        """Return what replaces the draft by complete lines, with the open line below."""
+        """Return output that replaces the draft by complete lines and the open line."""
         out = self._draft.replace([*lines, ""])
         self._settle(lines)
         self._draft.reset()
@@ -164,7 +164,7 @@ class LiveMarkdown:
         return out
 
     def _count_stable(self, lines: list[str]) -> int:
-        """Return how many rows to settle: what a mark has opened may still change."""
+        """Return how many rows to settle; rows after an open mark may still change."""
         least = max(len(lines) - self._draft.height // 2, 0)
         for count in range(least, len(lines) - 1):
             if _MARKS.search(_plain(lines[count])):
@@ -172,7 +172,7 @@ class LiveMarkdown:
         return len(lines) - 1
 
     def _replace(self, closed: list[Block]) -> str:
-        """Return what puts the layout of closed blocks in the place of the draft."""
+        """Return output that replaces the draft by the layout of complete blocks."""
         if self._settled and (left := _remaining(self._settled, self._lines(closed))):
             # An open line was taken for the next block, some of whose rows are settled.
             self._settled = left
@@ -213,7 +213,7 @@ def _plain(line: str) -> str:
 
 
 def _skip(lines: list[str], left: int) -> list[str]:
-    """Return what follows so many letters."""
+    """Return the text after so many letters."""
     for number, line in enumerate(lines):
         if not left:
             return lines[number:]
@@ -225,7 +225,7 @@ def _skip(lines: list[str], left: int) -> list[str]:
 
 
 def _rest_of_table(block: Block, left: int) -> Block:
-    """Return a table without the rows of its first letters; a row that is cut stays whole."""
+    """Return a table without the rows of its first letters; a cut row stays whole."""
     rows = block.text.split("\n")
     for number, row in enumerate(rows):
         left -= _letters([row])
@@ -235,7 +235,7 @@ def _rest_of_table(block: Block, left: int) -> Block:
 
 
 def _remaining(settled: list[str], lines: list[str]) -> list[str]:
-    """Return the settled rows that are beyond some rows of the text."""
+    """Return the settled rows beyond some rows of the text."""
     lines = [*map(_plain, lines)]
     if settled[: len(lines)] == lines:
         return settled[len(lines) :]
@@ -245,7 +245,7 @@ def _remaining(settled: list[str], lines: list[str]) -> list[str]:
 
 
 def _letters(lines: list[str]) -> int:
-    """Return how many letters and digits plain rows have: layout changes all else."""
+    """Return the number of letters and digits in rows; layout changes other characters."""
     return sum(sum(map(str.isalnum, line)) for line in lines)
 
 

@@ -1,4 +1,4 @@
-"""How one block of Markdown looks on a terminal.
+"""Formats one block of Markdown for a terminal.
 
 Imported by `pretty` alone, when there is Markdown to show: this module loads rich and the
 inline parser it brings. Colours are the terminal's own sixteen.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # Everything else after a backslash is more likely LaTeX or a path than an escape.
 _ESCAPABLE = frozenset("*_`#~|<>-+.")
 _HIGHLIGHTED_MAX = 16 << 10
-# What the parser may take seconds for is printed without styles.
+# Text that may take the parser seconds is printed without styles.
 _PARSED_MAX = 32 << 10
 _QUOTES_MAX = 5
 _TASK = re.compile(r"\[([ xX])\][ \t]+")
@@ -43,7 +43,7 @@ _SPANS = {"strong": Style(bold=True), "em": Style(italic=True), "s": Style(strik
 
 
 class _Inline(MarkdownIt):
-    """The parser of a block's text; addresses stay as they were written."""
+    """The parser of a block's text; URLs keep their spelling."""
 
     def normalizeLink(self, url: str) -> str:
         return url
@@ -53,7 +53,7 @@ class _Inline(MarkdownIt):
 
 
 class Markdown:
-    """Renders blocks in the order of the text; keeps the code block that is open."""
+    """Formats blocks in the order of the text; keeps the open code block."""
 
     def __init__(self, width: int, color: bool, depth: int = 1) -> None:
         self._depth = depth
@@ -240,7 +240,7 @@ class Markdown:
 
 
 def _find_mark(block: Block) -> tuple[str, str]:
-    """Return the mark and the text of a list item; a task has a box for its mark."""
+    """Return the mark and the text of a list item; a task's mark is a box."""
     if block.mark not in "-*+":
         return block.mark, block.text
     if task := _TASK.match(block.text):
@@ -249,7 +249,7 @@ def _find_mark(block: Block) -> tuple[str, str]:
 
 
 def _find_side(mark: str) -> Side:
-    """Return where the cells of a table's column are, by the colons below its head."""
+    """Return the alignment of a table's column, by the colons below its head."""
     if not mark.endswith(":"):
         return "left"
     return "center" if mark.startswith(":") else "right"

@@ -1,4 +1,4 @@
-"""The server's own objects, one to a line, as they arrive."""
+"""The server's own objects, one per line, as they arrive."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from apiyi_cli.core.events import About, Chunk, Delta, Empty, EventBatch, Finish
 from apiyi_cli.render.text import EventHandler
 
 SIDE_EVENTS = (About, Empty, Finish, Notice, Usage)
-"""Events for stderr when the answer is the server's JSON, which has the others."""
+"""Events for stderr if the answer is the server's JSON, which contains the others."""
 
 
 def ndjson(batches: Iterable[EventBatch], *, on_event: EventHandler) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Markdown on a terminal while it arrives, or block by block where nothing can be drawn twice."""
+"""Rendered Markdown on a terminal: live, or block by block if redrawing is impossible."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def pretty(
     color: bool,
     screen: SharedScreen | None = None,
 ) -> Iterator[bytes]:
-    """Yield the answer as `text.text` does, its Markdown rendered.
+    """Yield the answer like `text.text`, with rendered Markdown.
 
     With a `screen` each character is shown at once, and its block laid out when it is closed;
     else a block is printed once it is closed, the lines of a code block one by one. Lines are
@@ -62,10 +62,10 @@ class BlockRenderer:
         self._markdown = Markdown(width, color)
 
     def feed(self, text: str) -> str:
-        """Return what the blocks that are closed by now look like."""
+        """Return the rendered blocks that this piece completes."""
         return self._markdown.render(self._blocks.feed(self._neutralizer.feed(text)))
 
     def close(self) -> str:
-        """Return what the block still open looks like."""
+        """Return the rendered open block."""
         blocks = [*self._blocks.feed(self._neutralizer.close()), *self._blocks.close()]
         return self._markdown.render(blocks)

@@ -1,4 +1,4 @@
-"""Pictures on the terminal: the sequences of kitty and iTerm2, and chafa for the others."""
+"""Pictures on a terminal: sequences of kitty and iTerm2, and chafa for others."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Literal
 
 _CHUNK_CHARS = 4096
 _CELL = (8, 16)
-"""Pixels of a character where the terminal does not tell them."""
+"""The size of a character in pixels if the terminal does not say."""
 _PROMPT_ROWS = 3
-"""Rows for the line that names the file and for the next prompt."""
+"""Rows left for the file's name and the next prompt."""
 _KITTY = ("kitty", "ghostty")
 _ITERM = ("iterm.app", "wezterm", "mintty", "rio")
 
@@ -47,7 +47,7 @@ def kitty(png: bytes, room: tuple[int, int]) -> bytes:
     pieces = [packed[at : at + _CHUNK_CHARS] for at in range(0, len(packed), _CHUNK_CHARS)]
     sequences = []
     for number, piece in enumerate(pieces, 1):
-        # q=2: the terminal must not answer, nobody would read it.
+        # q=2: the terminal must not answer, because the answer is not read.
         keys = b"a=T,f=100,q=2," + size if number == 1 else b""
         more = b"0" if number == len(pieces) else b"1"
         sequences.append(b"\x1b_G" + keys + b"m=" + more + b";" + piece + b"\x1b\\")
@@ -55,7 +55,7 @@ def kitty(png: bytes, room: tuple[int, int]) -> bytes:
 
 
 def _fit_png(png: bytes, room: tuple[int, int]) -> list[tuple[bytes, int]]:
-    """Return kitty's key for the side that is too long: the other one follows from it."""
+    """Return kitty's parameter for the longer side; the other one follows."""
     width, height = struct.unpack(">II", png[16:24].ljust(8, b"\0"))
     columns, rows = width / _CELL[0], height / _CELL[1]
     if columns <= room[0] and rows <= room[1]:

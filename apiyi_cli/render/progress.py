@@ -1,4 +1,4 @@
-"""How far a long run is: one line that renews itself on a terminal, else a line now and then.
+"""The progress of a long run: one updated line on a terminal, else single lines.
 
 Drawing is left to two functions of the console: `status` replaces the last line of a
 terminal, `say` adds one. No thread is used and the cursor is never hidden, so that a run
@@ -51,7 +51,7 @@ class Progress:
     def show(
         self, done: int, *, ok: int, failed: int, fields: Mapping[str, object] = _NOTHING
     ) -> None:
-        """Take the present counts; draw them if it is time to.
+        """Set the current counts; draw them if it is time to.
 
         `fields` are further words and values in their order (`{"req/min": "2950/3000"}`).
         """
@@ -71,12 +71,12 @@ class Progress:
     def line(
         self, done: int, *, ok: int, failed: int, fields: Mapping[str, object] = _NOTHING
     ) -> str:
-        """Return the line of the present counts, for somebody who asks now."""
+        """Return the line of the current counts."""
         with self._lock:
             return self._line(done, ok, failed, fields, self._clock.monotonic())
 
     def stop(self) -> None:
-        """Take the line away; whatever is shown after this is not drawn. May be repeated."""
+        """Remove the line; nothing is drawn after this. May be repeated."""
         with self._lock:
             stopped, self._stopped = self._stopped, True
         if self._status and not stopped:
@@ -99,7 +99,7 @@ class Progress:
         return "  ".join(words)
 
     def _rate(self, done: int, now: float) -> float:
-        """Return pieces a second over the last half minute: a pause must show."""
+        """Return pieces per second over the last half minute, so that pauses show."""
         self._samples.append((now, done))
         while len(self._samples) > 2 and self._samples[1][0] <= now - SHOWN_RATE_WINDOW_S:
             self._samples.popleft()

@@ -1,4 +1,4 @@
-"""Tables for a terminal, all laid out by rich. A pipe gets lines instead."""
+"""Tables for a terminal, laid out by rich. Pipes get lines instead."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _BOLD = Style(bold=True)
 
 
 class Cell:
-    """A text in a column: divided where `wrap.cuts` says, or cut to one line by `…`."""
+    """A text in a column: divided at `wrap.cuts`, or cut to one line with `…`."""
 
     def __init__(self, text: Text, *, one_line: bool = False) -> None:
         self.text = text
@@ -35,7 +35,7 @@ class Cell:
 
     @property
     def width(self) -> int:
-        """Return how many columns its widest line takes."""
+        """Return the columns of its widest line."""
         return max(map(cell_len, self.text.plain.split("\n")))
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
@@ -66,7 +66,7 @@ def format_table(
     """Return the rows under their headers, one line each, every line with its end.
 
     A column of numbers is right-aligned, and those of `figures`, whatever they hold; None is
-    an empty cell. What does not fit in `width` columns is cut, widest columns first, and
+    an empty cell. Text beyond `width` columns is cut, widest columns first, and
     marked by `…`. Cells are made safe for a terminal; those that are messages,
     and the headers, are translated.
     """
@@ -132,14 +132,14 @@ def _build_table(rows: Sequence[Sequence[Cell]], sides: Sequence[Side], ruled: b
 
 
 def fits(rows: Sequence[Sequence[Cell]], width: int, *, gap: int) -> bool:
-    """Return True if the columns, as narrow as can be read, fit in `width`."""
+    """Return True if the columns, at their narrowest readable width, fit in `width`."""
     columns = zip(*rows, strict=True)
     narrowest = [min(max(cell.width for cell in column), NARROWEST_CELL) for column in columns]
     return bool(sum(narrowest) + gap * (len(narrowest) - 1) <= width)
 
 
 def paint(line: Text, color: bool) -> str:
-    """Return a line for the terminal, with its styles in the sixteen colours or without."""
+    """Return a line for the terminal, in the sixteen colours or plain."""
     if not color:
         return line.plain
     return "".join(
@@ -152,7 +152,7 @@ def paint(line: Text, color: bool) -> str:
 
 @cache
 def plain_console() -> Console:
-    """Return the console that knows rich's styles; it prints nothing."""
+    """Return a console with rich's styles, which prints nothing."""
     from rich.console import Console
 
     return Console(color_system=None, force_terminal=False)

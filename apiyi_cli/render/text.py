@@ -1,4 +1,4 @@
-"""The answer as plain text: event batches in, bytes to write at once out.
+"""Renders the answer as plain text: event batches in, bytes out.
 
 Leaves to others: the events that are not the answer (`on_event`), making text
 safe for a terminal (`safe`), Markdown (`pretty`).
@@ -12,17 +12,17 @@ from typing import Protocol
 from apiyi_cli.core.events import Chunk, Delta, Event, EventBatch, Refusal, Restart, ToolCall
 
 EventHandler = Callable[[Event], None]
-"""Takes every event that is not the answer itself, in order of arrival."""
+"""Handles every event that is not the answer itself, in order of arrival."""
 
 
 class TextFilter(Protocol):
-    """What a choice's text passes through on its way out."""
+    """Transforms a choice's text before it is printed."""
 
     def feed(self, text: str) -> str:
-        """Return what can be printed now."""
+        """Return the text that can be printed now."""
 
     def close(self) -> str:
-        """Return what was held back."""
+        """Return the held text."""
 
 
 def text(
@@ -54,7 +54,7 @@ def format_answer(
     verbatim: Callable[[str], str] = str,
     json_text: Callable[[str], str] = str,
 ) -> Iterator[bytes]:
-    """Yield what `text` does, each choice's text sent through a fresh `through`.
+    """Yield like `text`, each choice's text sent through a fresh `through`.
 
     `verbatim` is applied to what is printed as it came, refusals; `json_text` to function
     calls.
@@ -105,7 +105,7 @@ def encode(text: str) -> bytes:
 
 
 class _Page:
-    """What has been printed, and what has to wait until the end."""
+    """The state of printing: what was printed, and what is held until the end."""
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class _Page:
         self._refusals: dict[int, list[str]] = {}
 
     def take(self, batch: EventBatch) -> str:
-        """Return what a batch adds to the first choice; keep or pass on the rest of it."""
+        """Return the first choice's text of a batch; hold or pass on the other events."""
         pieces: list[str] = []
         for event in batch:
             kind = type(event)
@@ -144,7 +144,7 @@ class _Page:
         return self._remember(self._first.feed(out) if self._first else out)
 
     def _begin_anew(self, pieces: list[str]) -> str:
-        """Forget what has not been printed; return the line end that parts two attempts."""
+        """Drop the unprinted text; return the line end between two attempts."""
         for waiting in (self._waiting, self._calls, self._refusals):
             waiting.clear()
         tail = (self._tail + "".join(pieces))[-1:]
@@ -161,19 +161,19 @@ class _Page:
             self._on_event(event)
 
     def _remember(self, out: str) -> str:
-        """Return the text; keep its end, to know whether a line end is needed."""
+        """Return the text; remember its end, which decides about a final line end."""
         # Two characters are enough to know how many line ends stand at the end.
         if out:
             self._tail = (self._tail + out[-2:])[-2:]
         return out
 
     def lose(self) -> str:
-        """Return what is needed after a piece that may not have been written whole."""
+        """Return what is needed after a piece that may be only partly written."""
         lose = getattr(self._first, "lose", None)
         return lose() if lose else ""
 
     def rest(self, newline: bool) -> str:
-        """Return all that waited, and the newline that the answer lacks."""
+        """Return all held text, and the final newline if the answer lacks it."""
         pieces = [self._remember(self._first.close())] if self._first else []
         for index in sorted({0, *self._waiting, *self._calls, *self._refusals}):
             if index:
@@ -193,7 +193,7 @@ class _Page:
         return self._separate(out) if out or index in self._calls else ""
 
     def _separate(self, out: str) -> str:
-        """Put the blank line between two choices, if there is something to part from."""
+        """Add the blank line between two choices, if there is text to separate."""
         ends = len(self._tail) - len(self._tail.rstrip("\n"))
         return self._remember("\n" * (2 - ends) + out) if self._tail else self._remember(out)
 
@@ -213,7 +213,7 @@ class _Page:
 
 
 def call_line(call: ToolCall) -> str:
-    """Return a function call as one line of JSON; other arguments than JSON stay a string."""
+    """Return a function call as one line of JSON; invalid arguments stay a string."""
     from apiyi_cli.core.jsontext import InvalidJSON, Verbatim, as_line, read_strict, write_text
 
     arguments: str | Verbatim = call.arguments

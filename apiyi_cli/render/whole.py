@@ -1,4 +1,4 @@
-"""The answer as one line of JSON, and the jq filter over such lines."""
+"""The answer as one line of JSON, and the jq filter for such lines."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from apiyi_cli.render.text import EventHandler, encode
 from apiyi_cli.text import Text
 
 Assemble = Callable[[list[bytes]], Any]
-"""Puts the chunks of a stream together into the object that no stream would have given."""
+"""Assembles the chunks of a stream into the object of an unstreamed answer."""
 
 
 def whole(
     batches: Iterable[EventBatch], *, on_event: EventHandler, assemble: Assemble
 ) -> Iterator[bytes]:
-    """Yield the server's object as one line: verbatim, or put together from its chunks.
+    """Yield the server's object as one line: verbatim, or assembled from its chunks.
 
     When `batches` raises after some chunks (a cut, a signal), the object made of those is
-    yielded first: its `finish_reason` tells that it is not complete.
+    yielded first: its `finish_reason` says that it is incomplete.
     """
     chunks: list[bytes] = []
     try:
@@ -46,7 +46,7 @@ def whole(
 
 
 def compile_filter(expression: str) -> Any:
-    """Return a jq expression as a program for `apply_filter`.
+    """Return a compiled jq expression for `apply_filter`.
 
     Raises UsageError for an expression that is not jq, SetupError when the `jq` package is
     not installed; both before anything is sent.
@@ -71,7 +71,7 @@ def compile_filter(expression: str) -> Any:
 
 
 def apply_filter(lines: Iterable[bytes], program: Any) -> Iterator[bytes]:
-    """Yield what the program makes of each line of JSON: strings raw, the rest compact.
+    """Yield the program's output for each line of JSON: strings raw, the rest compact.
 
     An item may hold several lines; nothing is yielded for `empty`. The program failing on
     an object does not lose the objects after it: the IncompleteError is raised at the end.

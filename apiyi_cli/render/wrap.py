@@ -1,4 +1,4 @@
-"""Where a line of text may be broken, in columns as a terminal counts them.
+"""Line breaks in text, by the columns of a terminal.
 
 Latin text breaks at spaces, Chinese and Japanese text between any two characters except
 before closing and after opening punctuation (JLREQ 3.1.7, the rule that Chinese typesetting

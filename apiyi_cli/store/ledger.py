@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 MOST_SPOOLED = 4 << 20
 MOST_COUNTED = 1 << 53
-"""No count and no price is believed above this."""
+"""Larger counts and prices are not believed."""
 PATIENCE_S = 10.0
 QUICK_S = 0.2
-"""How long a run that has its answer waits for a database that another process has locked."""
+"""Seconds that a finished run waits for a database locked by another process."""
 LINGER_S = 60.0
-"""How long a spool that was taken is kept: nothing writes to it that long after opening it."""
+"""Seconds that a renamed spool is kept: no process writes to it that late."""
 GROUPINGS = {
     "model": "model",
     "day": "strftime('%Y-%m-%d', at, 'unixepoch', 'localtime')",
@@ -41,7 +41,7 @@ GROUPINGS = {
 
 
 class Record(NamedTuple):
-    """One request: when it began (seconds since 1970), for whom, what it used, how it ended.
+    """One request: start (seconds since 1970), profile, model, usage, result.
 
     Tokens and cost (US dollars, an estimate) are None where they are not known. `exit` is
     the exit code that its failure has, 0 for none. `uncertain` is a request whose end is
@@ -88,7 +88,7 @@ class Total(NamedTuple):
 
 
 class SentRecord(NamedTuple):
-    """The part of a record that finds the request again in the gateway's log."""
+    """The fields of a record by which the gateway's log is searched."""
 
     at: float
     request_id: str | None
@@ -111,7 +111,7 @@ class Ledger:
         return self._folder / "usage.sqlite3"
 
     def append(self, records: Iterable[Record]) -> None:
-        """Add records; raises OSError, and the run's outcome does not depend on it."""
+        """Add records; raises OSError, on which the run's result does not depend."""
         lines = b"".join(write(sanitize_values(record)) + b"\n" for record in records)
         make_private_folder(self._folder)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
@@ -192,7 +192,7 @@ class Ledger:
             columns = {row[1] for row in database.execute("PRAGMA table_info(calls)")}
             for name in ("uncertain", "tag"):
                 if name not in columns:
-                    # Made by an older version, which goes on writing without that column.
+                    # Made by an older version, which still writes without that column.
                     database.execute(f"ALTER TABLE calls ADD COLUMN {name}")
         except BaseException:
             database.close()
@@ -209,7 +209,7 @@ def _transaction(database: sqlite3.Connection) -> Iterator[None]:
 
 
 def _move_spool(database: sqlite3.Connection, path: Path) -> None:
-    """Move what is new in a spool into the database.
+    """Move a spool's new records into the database.
 
     A run that had opened the spool before it was taken may still add to it. So it stays
     for a while, and how much of it was taken is remembered together with its records.
@@ -229,7 +229,7 @@ def _move_spool(database: sqlite3.Connection, path: Path) -> None:
 
 
 def _records(lines: bytes) -> Iterator[list[Any]]:
-    """Yield the records of a spool; a line that a crash left half-written is left out."""
+    """Yield the records of a spool, without a line that a crash left incomplete."""
     for line in lines.split(b"\n"):
         with suppress(InvalidJSON):
             values = read_event(line)
@@ -239,7 +239,7 @@ def _records(lines: bytes) -> Iterator[list[Any]]:
 
 
 def sanitize_values(values: Sequence[Any]) -> list[Any]:
-    """Return the values of a record as the database and every sum can take them.
+    """Return a record's values, limited to what the database and sums can hold.
 
     A gateway's counts may be anything: above 2**53 they are that, below 0 they are unknown.
     """

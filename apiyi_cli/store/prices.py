@@ -31,9 +31,9 @@ class Price(NamedTuple):
 
 
 class BilledUnits(NamedTuple):
-    """What a request used; None is "not known".
+    """The usage of a request; None is unknown.
 
-    `cached` are those of the prompt's tokens that the gateway had cached, `made` the things
+    `cached` are those of the prompt's tokens that the gateway had cached, `items` the things
     that it made (pictures), `seconds` those of sound.
     """
 
@@ -45,11 +45,11 @@ class BilledUnits(NamedTuple):
 
 
 class Prices:
-    """The price list in a file, for keys of one `group` of the gateway's.
+    """The price list in a file, for the keys of one `group`.
 
     The file is `{"fetched": seconds since 1970, "models": {name: [input, output, request]},
     "cached": {name: price}, "groups": {name: ratio}, "factor": ratio in the prices}`; of
-    version 0.1 it has the first two. What cannot be read in it has no price.
+    version 0.1 it has the first two. Unreadable entries have no price.
     """
 
     def __init__(self, path: Path, group: str | None = None) -> None:
@@ -74,14 +74,14 @@ class Prices:
         return len(self._models)
 
     def of(self, model: str) -> Price | None:
-        """Return the price of a model: by its name, else by its name without a date."""
+        """Return a model's price: by its name, else by its name without a date."""
         row = self._models.get(model) or self._models.get(re.sub(_DATED, "", model))
         if not row:
             return None
         return Price(*(None if price is None else price * self._ratio for price in row))
 
     def find_cached(self, model: str) -> float | None:
-        """Return the price of a million input tokens that the gateway had cached."""
+        """Return the price of a million cached input tokens, None if unknown."""
         reduced = self._cached.get(model, self._cached.get(re.sub(_DATED, "", model)))
         return None if reduced is None else reduced * self._ratio
 
@@ -92,7 +92,7 @@ class Prices:
         return self.estimate(model, BilledUnits(prompt_tokens, completion_tokens))
 
     def estimate(self, model: str, units: BilledUnits) -> float | None:
-        """Estimate one request in US dollars, None when the price or the tokens are unknown.
+        """Estimate a request in US dollars, None if price or usage is unknown.
 
         A price for each request counts once for each thing made. Sound without tokens counts
         1,000 tokens a minute, as the gateway's software does.
@@ -115,7 +115,7 @@ class Prices:
 
 
 def has_price_list(value: Any) -> bool:
-    """Return True if the gateway's answer holds a list of models."""
+    """Return True if the gateway's answer contains a list of models."""
     return isinstance(value, dict) and isinstance(value.get("data"), list)
 
 
@@ -124,7 +124,7 @@ def encode_price_list(value: Any, now: float, registry: Any = None) -> bytes:
 
     A token price is 2 USD x model_ratio a million, output times completion_ratio, cached input
     times cache_ratio; a request price is model_price; all times the ratio of the group
-    `default`. What the list does not have, prices of models, of cached input, ratios of groups,
+    `default`. Values missing in the list, prices of models, of cached input, ratios of groups,
     comes from the vendor's registry. Raises ValueError where neither has a price; rows that
     cannot be read are left out.
     """
@@ -182,7 +182,7 @@ def _read_registry(value: Any) -> Iterator[tuple[str, list[float | None], float 
         if billing.get("type") == "per_call" and per_call is not None:
             yield name, [None, None, per_call], None
         elif into is not None:
-            # What only reads, such as an embedding model, has no price of an output.
+            # Models without output, such as embedding models, have no output price.
             reduced = _number(billing.get("cache_read_usd_per_m"))
             yield name, [into, 0.0 if out is None else out, None], reduced
 
@@ -194,7 +194,7 @@ def _read_group_ratios(registry: Any) -> dict[str, float]:
 
 
 def _find_ratio(groups: Mapping[str, float], group: str | None) -> float | None:
-    """Return a group's ratio; the gateway and its pages write names in different cases."""
+    """Return a group's ratio; the case of group names is ignored."""
     if group is None or group in groups:
         return groups.get(group or "")
     return next((ratio for name, ratio in groups.items() if is_same_group(name, group)), None)
@@ -206,7 +206,7 @@ def is_same_group(name: str, group: str) -> bool:
 
 
 def format_cost(cost: float | None) -> str:
-    """Return an estimate for people: `≈ $0.0123`, `unknown` where there is none.
+    """Return an estimate for people: `≈ $0.0123`, or `unknown`.
 
     A cost above 0 never looks like 0.
     """

@@ -1,4 +1,4 @@
-"""The prompts that were typed in conversations: one JSON string a line, the newest last.
+"""The prompts typed in conversations: one JSON string a line, the newest last.
 
 The file is private (0600). A prompt that begins with a space is not kept.
 """
@@ -20,7 +20,7 @@ _TRIMMED_AT = 2 * KEPT_PROMPTS
 
 
 class PromptHistory:
-    """The history in a file, None for one that is kept nowhere; a failure to keep is silent."""
+    """The history in a file, or in memory only (None); write failures are ignored."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
@@ -43,7 +43,7 @@ class PromptHistory:
         return self._prompts[-KEPT_PROMPTS:]
 
     def add(self, text: str) -> None:
-        """Keep a prompt, unless it begins with a space or is the one before."""
+        """Add a prompt, unless it begins with a space or equals the one before."""
         if text.startswith(" ") or not text.strip() or text in self._prompts[-1:]:
             return
         self._prompts.append(text)
@@ -62,7 +62,7 @@ class PromptHistory:
 
 
 def _read_prompts(path: Path | None) -> list[str]:
-    """Return what can be read of a history's file."""
+    """Return the readable lines of a history's file."""
     if path is None:
         return []
     try:

@@ -1,7 +1,7 @@
-"""What is known of models beside their names: kind, endpoints, groups, successor.
+"""Facts about models besides their names: kind, endpoints, groups, successor.
 
 It comes from the vendor's registry and from the gateway's price list, fetched when the user
-asks for it. What cannot be read in either is not known.
+asks for it. Unreadable entries of either are ignored.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _CONTEXT_NAMES = ("context_window", "context_length", "context", "max_input_toke
 
 
 class ModelFacts(NamedTuple):
-    """One model: its kind, the endpoints and groups that have it, and what replaces it.
+    """One model's facts: its kind, its endpoints and groups, its replacement.
 
-    `context` is how many tokens it takes, None where nobody says; `page` its page in the manual.
+    `context` is its length in tokens, None if unknown; `page` its page in the manual.
     """
 
     kind: str = ""
@@ -40,16 +40,16 @@ _PROTOCOLS = {
     "anthropic": ("anthropic", "messages"),
     "google": ("google", "gemini"),
 }
-"""What the registry and the price list call the endpoints of each protocol."""
+"""The names of each protocol's endpoints in registry and price list."""
 
 
 def find_protocols(facts: ModelFacts) -> list[str]:
-    """Return the protocols of a text model's endpoints, [] where none is named."""
+    """Return the protocols of a text model's endpoints, [] if none is named."""
     return [name for name, words in _PROTOCOLS.items() if set(words) & set(facts.endpoints)]
 
 
 def read_registry(value: Any) -> dict[str, ModelFacts]:
-    """Return the models of a registry, of whatever schema; raise ValueError without any."""
+    """Return the models of a registry of any schema; raise ValueError if it has none."""
     rows = value.get("models") if isinstance(value, dict) else None
     models = {
         name: ModelFacts(
@@ -68,7 +68,7 @@ def read_registry(value: Any) -> dict[str, ModelFacts]:
 
 
 def read_offers(value: Any) -> dict[str, ModelFacts]:
-    """Return what the gateway's price list says of its models besides their prices."""
+    """Return the price list's facts about models, besides their prices."""
     rows = value.get("data") if isinstance(value, dict) else None
     return {
         name: ModelFacts(
@@ -82,7 +82,7 @@ def read_offers(value: Any) -> dict[str, ModelFacts]:
 def merge_facts(
     registry: Mapping[str, ModelFacts], offers: Mapping[str, ModelFacts]
 ) -> dict[str, ModelFacts]:
-    """Return both together; where they differ, the gateway's own word on its groups counts."""
+    """Return both merged; the price list decides about groups."""
     merged = dict(registry)
     for name, offer in offers.items():
         known = registry.get(name, ModelFacts())
@@ -98,7 +98,7 @@ def format_facts(models: Mapping[str, ModelFacts]) -> bytes:
 
 
 def load_facts(path: Path) -> dict[str, ModelFacts]:
-    """Return what was kept last, {} when there is nothing or it cannot be read."""
+    """Return the last stored facts, {} if there are none or they are unreadable."""
     try:
         rows = read_event(read_regular(path))["models"]
         return {
@@ -117,7 +117,7 @@ def load_facts(path: Path) -> dict[str, ModelFacts]:
 
 
 def _find_named_rows(rows: Any, key: str) -> list[tuple[str, dict[str, Any]]]:
-    """Return the objects of a list that have a name, by their name."""
+    """Return the objects of a list that have a name, with it."""
     objects = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     return [(_text(row.get(key)), row) for row in objects if _text(row.get(key))]
 

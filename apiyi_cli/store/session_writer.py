@@ -1,4 +1,4 @@
-"""The turn that is being answered, appended to its conversation while the answer streams.
+"""Appends the current turn to its conversation while the answer streams.
 
 The line of the answer is written piece by piece and closed at its end, so that a finished
 conversation is one message a line, and one whose process was killed ends inside a line: what
@@ -26,7 +26,7 @@ surrogates."""
 
 
 class TurnWriter:
-    """Appends one turn to a conversation's file: what was asked, then the answer as it comes.
+    """Appends one turn to a conversation's file: the question, then the answer's pieces.
 
     Nothing is written before the first piece of the answer. Another process may add to the file
     meanwhile: then the answer moves to a new line behind that. Raises OutputError.
@@ -43,7 +43,7 @@ class TurnWriter:
 
     @property
     def has_begun(self) -> bool:
-        """Return True if something of the turn is in the file."""
+        """Return True if a part of the turn is in the file."""
         return self._fd is not None
 
     def add(self, text: str) -> None:
@@ -58,13 +58,13 @@ class TurnWriter:
             self._append(_escape(text), lambda: OPENING + _escape("".join(self._pieces)))
 
     def restart(self) -> None:
-        """Take back what came of the answer: the gateway begins it anew."""
+        """Remove the answer so far: the gateway restarts it."""
         self._pieces, self._half = [], ""
         if self._size >= 0:
             self._take_back()
 
     def end(self, messages: Sequence[dict[str, Any]]) -> None:
-        """Append the finished answer and what follows it, sync and close the file."""
+        """Append the finished answer and later messages, sync and close the file."""
         answer, *more = messages
         if self._size >= 0 and answer.get("content") != "".join(self._pieces):
             self._take_back()
@@ -79,14 +79,14 @@ class TurnWriter:
             self.close()
 
     def close(self) -> None:
-        """Close the file; what is in it stays."""
+        """Close the file; its content stays."""
         if self._fd is not None:
             fd, self._fd, self._size = self._fd, None, -1
             with suppress(OSError):
                 os.close(fd)
 
     def _append(self, more: bytes, whole: Callable[[], bytes]) -> None:
-        """Continue the answer's open line by `more`; without one write a new line, `whole`."""
+        """Append `more` to the answer's open line; without one write a new line, `whole`."""
         try:
             if self._fd is None:
                 make_private_folder(self._path.parent)
@@ -108,7 +108,7 @@ class TurnWriter:
         """Overwrite the answer's open line, which another process has ended, with blanks."""
         if self._size < 0:
             return
-        # What is opened to append cannot be written in place.
+        # A file opened to append cannot be written in place.
         fd = open_regular(self._path, os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0))
         try:
             os.lseek(fd, self._line_start, os.SEEK_SET)
@@ -131,7 +131,7 @@ class TurnWriter:
 
 
 def read_cut_line(line: bytes) -> dict[str, Any] | None:
-    """Return the answer that a line holds the beginning of, marked `cut`; None for other lines."""
+    """Return the cut answer in an unfinished line, marked `cut`; None for other lines."""
     if not line.startswith(OPENING):
         return None
     for torn in range(min(_LONGEST_TORN, len(line) - len(OPENING)) + 1):
@@ -145,7 +145,7 @@ def read_cut_line(line: bytes) -> dict[str, Any] | None:
 
 
 def open_to_append(path: Path) -> int:
-    """Open a conversation's file, made where it is missing, and return its descriptor."""
+    """Open a conversation's file, creating it if needed; return its descriptor."""
     return open_regular(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0))
 
 
@@ -161,7 +161,7 @@ def write_at_end(fd: int, size: int, data: bytes) -> None:
 
 @contextmanager
 def lock_file(fd: int) -> Iterator[None]:
-    """Keep other processes of ours from writing to a file, where the system can."""
+    """Lock the file against our other processes, if the system can."""
     try:
         import fcntl
     except ImportError:
@@ -180,14 +180,14 @@ def lock_file(fd: int) -> Iterator[None]:
 
 
 def cannot_keep(path: Path, failure: OSError) -> OutputError:
-    """Return the error of a conversation that cannot be written."""
+    """Return the error for a conversation that cannot be written."""
     return OutputError(
         Text("cannot keep the conversation in {path}", path=path), system_reason(failure)
     )
 
 
 def ends_line(fd: int, size: int) -> bool:
-    """Return True unless the last line lacks its end: an editor or a kill left it so."""
+    """Return False if the last line is incomplete: an editor or a kill left it so."""
     if size == 0:
         return True
     os.lseek(fd, size - 1, os.SEEK_SET)
@@ -195,11 +195,11 @@ def ends_line(fd: int, size: int) -> bool:
 
 
 def _escape(text: str) -> bytes:
-    """Return a text as it is written inside a JSON string."""
+    """Return a text as the content of a JSON string."""
     return write(text)[1:-1]
 
 
 def _close_line(answer: dict[str, Any]) -> bytes:
-    """Return the end of the line of an answer whose text has been written."""
+    """Return the end of an answer's line, after its text."""
     more = {name: value for name, value in answer.items() if name not in ("role", "content")}
     return b'",' + write(more)[1:] + b"\n" if more else b'"}\n'

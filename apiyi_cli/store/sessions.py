@@ -43,7 +43,7 @@ class SessionInfo(NamedTuple):
 
 
 class SessionStore:
-    """The conversations in a folder, which is created when the first one is stored."""
+    """The conversations in a folder, which is created with the first one."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -120,7 +120,7 @@ class SessionStore:
             raise cannot_keep(path, failure) from None
 
     def replace(self, name: str, messages: Sequence[dict[str, Any]]) -> None:
-        """Have a conversation hold these messages and no others. Raises OutputError."""
+        """Replace all messages of a conversation. Raises OutputError."""
         path = self.path(name)
         try:
             replace_private(path, b"".join(_encode(message) for message in messages))
@@ -146,7 +146,7 @@ class SessionStore:
             ) from None
 
     def drop_old(self, age_s: float) -> None:
-        """Remove the conversations that were not used for so many seconds."""
+        """Remove conversations unused for `age_s` seconds."""
         for status, path in self._list_files():
             if status.st_mtime < time.time() - age_s:
                 with suppress(OSError):

@@ -1,4 +1,4 @@
-"""The video tasks of this machine: a file for each, so that none that was paid for is lost.
+"""The video tasks of this machine: a file for each, so that no paid one is lost.
 
 A claim is written before a task is submitted, the task's id before it is first asked for, each as
 a whole file that replaces the last: whatever ends the process, the newest state is on disk, and
@@ -19,7 +19,7 @@ from apiyi_cli.core.jsontext import InvalidJSON, read_strict, write
 RETENTION_S = 24 * 3600.0
 """How long the gateway keeps a finished video."""
 HISTORY_S = 30 * 24 * 3600.0
-"""How long the records of tasks that need nothing more are kept."""
+"""How long records of tasks without further work are kept."""
 Stage = Literal["claimed", "submitted", "done", "saved", "failed", "expired"]
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
@@ -54,12 +54,12 @@ class VideoRecord(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Return the id that a user types: the gateway's, or ours where that is not known."""
+        """Return the id for users: the gateway's, or ours if that is unknown."""
         return self.task or self.claim
 
     @property
     def dies(self) -> float | None:
-        """Return when the gateway deletes the finished video, None while it is not finished."""
+        """Return when the gateway deletes the finished video, None before it is finished."""
         return None if self.finished is None else self.finished + RETENTION_S
 
     @property
@@ -68,33 +68,33 @@ class VideoRecord(NamedTuple):
         return self.stage in ("submitted", "done")
 
     def path(self, extension: str) -> Path:
-        """Return where a video with this extension goes."""
+        """Return the path of a video with this extension."""
         path = Path(self.output)
         return path if self.is_named else path.with_suffix(f".{extension}")
 
 
 class VideoTasks:
-    """The records below a folder, which is made with the first of them."""
+    """The records below a folder, which is created with the first one."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def write(self, record: VideoRecord) -> None:
-        """Write a record to disk, synced, in place of the task's last one."""
+        """Write a task's record to disk, synced, replacing the last one."""
         make_private_folder(self._folder)
         content = write({name: value for name, value in record._asdict().items() if value != ""})
         replace_private(self._folder / f"{record.claim}.json", content + b"\n")
 
     def kept_path(self, claim: str) -> Path:
-        """Return where the video of a claim is kept until it is written to a pipe."""
+        """Return the path of a claim's video until it is written to a pipe."""
         return (self._folder / f"{claim}.mp4").absolute()
 
     def remove(self, record: VideoRecord) -> None:
-        """Forget a record."""
+        """Remove a record."""
         (self._folder / f"{record.claim}.json").unlink(missing_ok=True)
 
     def remove_old(self, now: float) -> None:
-        """Forget the tasks that need nothing more and are older than a month."""
+        """Remove tasks without further work that are older than a month."""
         for record in self.read():
             is_over = record.stage in ("saved", "failed", "expired")
             if is_over and record.began < now - HISTORY_S:
@@ -109,7 +109,7 @@ class VideoTasks:
         return next((record for record in self.read() if name in (record.task, record.claim)), None)
 
     def newest(self, record: VideoRecord) -> VideoRecord:
-        """Return the record as it is on disk, where another process may have changed it."""
+        """Return the record on disk, which another process may have changed."""
         return _record(self._folder / f"{record.claim}.json") or record
 
     def _read_all(self) -> Iterator[VideoRecord]:
