@@ -36,7 +36,7 @@ FILE_FIELDS = (
     "attachment",
     "attachments",
 )
-"""Fields whose text is a path or URL of something to attach, as people call it."""
+"""Names of fields that hold a path or URL to attach, in several spellings."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class CommandDefaults:
     _by_command: dict[str, dict[str, Any]] = field(default_factory=dict, compare=False)
 
     def check_model(self, own: str | None, command: str) -> str:
-        """Return the model of a row: its own, else the command's. Raises Misfit and NoModel."""
+        """Return the model of a row, else the command's. Raises InvalidField, MissingModel."""
         model = own or self.models.get(command) or self.model
         if model is None:
             raise MissingModel()
@@ -79,7 +79,7 @@ class CommandDefaults:
         return model
 
     def of(self, command: str, table: Mapping[str, Flag]) -> dict[str, Any]:
-        """Return the values by the names that the options of `command` have for them.
+        """Return the values under the names that the options of `command` have.
 
         Raises UsageError for a flag that the command does not know.
         """
@@ -109,7 +109,7 @@ class InvalidField(ValueError):
 
 
 class RowFields:
-    """The fields of one short row while a request is made of them.
+    """The fields of one short row; building its request removes them one by one.
 
     `take` removes a field; what is left when the request is built goes into the body as it
     is. Texts of a table (`as_text`) are parsed like environment variables.
@@ -161,7 +161,7 @@ class RowFields:
         return None
 
     def rest(self) -> list[str]:
-        """Remove all fields that are left; return them as `-O` options for multipart bodies."""
+        """Remove all remaining fields; return them as `-O` options for multipart bodies."""
         left, self.fields = self.fields, {}
         if self._as_text:
             # Other columns than options are data of the user, not of the request.
@@ -201,7 +201,7 @@ class RowFields:
         return read_tools(given)
 
     def tool_choice(self, functions: Sequence[dict[str, Any]]) -> str | dict[str, Any] | None:
-        """Return which function must be called."""
+        """Return the function that must be called, as `tool_choice` has it."""
         own = self.take("tool_choice")
         if isinstance(own, str):
             return parse_tool_choice(own, functions)
@@ -231,7 +231,7 @@ class RowFields:
         return own
 
     def attachments(self) -> list[Attachment]:
-        """Read the files that the row names, in whichever of the fields for them."""
+        """Read the files that the row names, under any of the fields for them."""
         return [
             Attachment(name, _content(field, name))
             for field, name in self.files("attach", *FILE_FIELDS)
@@ -240,8 +240,8 @@ class RowFields:
     def files(self, *names: str) -> list[tuple[str, str]]:
         """Remove these fields; return their paths and URLs, each with its field's name.
 
-        The first field holds nothing else; in the others what is not a text is the API's own form
-        (`"audio": {"voice": …}`) and stays.
+        The first field holds nothing else; in the others a value in the API's own form
+        (`"audio": {"voice": …}`) stays.
         """
         paths: list[tuple[str, str]] = []
         for name in names:
@@ -258,7 +258,7 @@ class RowFields:
 
 
 class MissingModel(Exception):
-    """A row has no model and none is set, or the one that is set cannot do the rows."""
+    """A row has no model, or the command's model cannot do the rows."""
 
     def __init__(self, model: str = "", why: str = "") -> None:
         super().__init__(model, why)

@@ -17,7 +17,7 @@ _FRAMES: Final = {"parquet": "read_parquet", "arrow": "read_feather"}
 _LINE: Final = "apiyi batch"
 _BROKEN: Final = object()
 _FIRST_LINES: Final = 20
-"""First lines of which one must be a row; a bad line among them is only a bad row."""
+"""Of so many first lines one must be a row; a bad line among them is only a bad row."""
 
 
 def refuse_container(head: bytes, path: str) -> None:
@@ -63,7 +63,7 @@ def _cannot_read(path: str) -> Text:
 
 
 def _holds_rows(text: bytes, *, whole: bool) -> bool:
-    """Return True if one of the first lines is a JSON object, or was meant as one."""
+    """Return True if one of the first lines is meant as a JSON object."""
     lines = text.split(b"\n")
     if not whole:
         lines.pop()
@@ -116,7 +116,7 @@ def _is_json(line: bytes) -> bool:
 
 
 def _other_form(text: bytes, path: str) -> str:
-    """Return how to read a text that is not JSON: as a table where it looks like one."""
+    """Return how to read a text that is not JSON, for instance as a table."""
     from apiyi_cli.batch.rows.tables import find_delimiter
 
     if text[:1] == b"[" and _is_rows(_value_of(text.partition(b"\n")[0])):
@@ -156,7 +156,7 @@ def _pandas(expression: str, target: str) -> str:
 
 
 def _through(program: str, path: str, inner: str = "") -> str:
-    """Return the line that has a program convert the input on its way."""
+    """Return the command line that pipes the input through a converting program."""
     form = f" --format {inner}" if inner in _TABLES else ""
     if is_stdin(path):
         # `unzip` cannot read a pipe; its sister can.
@@ -165,7 +165,7 @@ def _through(program: str, path: str, inner: str = "") -> str:
 
 
 def _own_extension(path: str, kind: FileType) -> str:
-    """Return the extension of a type; where one container has several, the file's own."""
+    """Return the extension of a type; if one container has several, the file's own."""
     ending = path.lower().rpartition(".")[2]
     is_sheet = kind.extension in ("zip", "doc") and ending in _SPREADSHEETS
     return ending if is_sheet else kind.extension

@@ -31,7 +31,7 @@ _SHOWN_CHARACTERS = 80
 
 
 class InvalidId(ValueError):
-    """An id that a row may not have: the name of its field, and why."""
+    """An id that a row cannot have: the name of its field, and the reason."""
 
     def __init__(self, name: str, why: str) -> None:
         super().__init__(name, why)
@@ -74,7 +74,7 @@ class LegacyIds:
         self._by_content: IdTable | None = None
 
     def note(self, index: object, id: str, sha: str) -> None:
-        """Remember a record or claim of version 0.1; the newest one of a row counts."""
+        """Remember a record or claim of version 0.1; the newest of each row counts."""
         if not isinstance(index, int) or not 0 <= index < _MAX_OLD_ROWS or id != str(index):
             return
         if index >= len(self._shas):

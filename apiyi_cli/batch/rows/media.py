@@ -21,7 +21,7 @@ _URLS = ("https://", "http://", "data:")
 
 
 def build_image(row: RowFields) -> Call:
-    """Return the request of a row for pictures, or for edits of those that it names."""
+    """Return the request to draw pictures, or to edit those that the row names."""
     vary = bool(row.take("vary"))
     inputs = row.files("input", "image", "images", "image_url", "picture")
     mask = row.text("mask")
@@ -47,7 +47,7 @@ def build_image(row: RowFields) -> Call:
 
 
 def _refuse_count(row: RowFields, count: int | None) -> None:
-    """Raise InvalidField for several pictures where a request makes one: a row is a request."""
+    """Raise InvalidField for several pictures if the model draws one: a row is one request."""
     if count is None or count < 2:
         return
     if find_family(row.model, row.defaults.families).picture.one_each:

@@ -1,4 +1,4 @@
-"""Options of `apiyi batch` for short rows: those of the commands that they stand for.
+"""Options of `apiyi batch` for short rows: copies of other commands' options.
 
 Made from the commands' own groups, so that a new option of theirs is one of the batch, too.
 Where two commands spell an option alike the first one's words are shown.
@@ -51,7 +51,7 @@ _PICKED: tuple[tuple[type[Group], tuple[str, ...] | None], ...] = (
 
 
 def _adopt(own: type[Group], picked: Iterable[tuple[type[Group], tuple[str, ...] | None]]) -> None:
-    """Give a group options of others, each with its declaration."""
+    """Add options of other groups to a group, each with its declaration."""
     spellings: set[str] = set()
     for group, names in picked:
         for name, option in group.flags.items():

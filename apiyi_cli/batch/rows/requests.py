@@ -27,12 +27,12 @@ from apiyi_cli.text import Text
 
 @dataclass(frozen=True)
 class RowOptions:
-    """What the command line says about the rows: see the options of the same names.
+    """What the options of the same names say about all rows.
 
     Without an `endpoint` short rows ask chat, and OpenAI's rows what their `url` says. With a
     `template` all fields are its data but those in `params`; without one all are fields of the
     request, or the input and `params` alone. `table` is the output if it is a table; `note`
-    prints what holds for all rows.
+    prints notes about all rows.
     """
 
     form: Form
@@ -119,7 +119,7 @@ def refuse_bad_columns(table: InputTable, options: RowOptions, place: str) -> No
 
 
 def describe_params(fields: Mapping[str, Any], options: RowOptions) -> str | None:
-    """Return which columns are request fields, or which are not though they could be."""
+    """Return which columns are request fields, or which could be and are not."""
     known = options.short_endpoint.options
     names = [name for name in fields if name == "model" or name in known]
     if options.params is not None or options.form == "lines" or not names:

@@ -83,11 +83,11 @@ class RowReader:
                 yield row
 
     def count_rest(self) -> int:
-        """Count the rows that were not read, if possible without making requests of them."""
+        """Count the unread rows, if possible without building their requests."""
         return sum(1 for _ in (self._records if self._options.shard is None else self))
 
     def _check_first(self, record: SourceRecord) -> None:
-        """Check the columns, and say which of them are sent as fields."""
+        """Check the columns, and report which of them are sent as fields."""
         options = self._options
         if record.table is not None:
             refuse_bad_columns(record.table, options, f"{self._source.name}:1")
@@ -129,7 +129,7 @@ class RowReader:
         return row
 
     def _read_id(self, record: SourceRecord, place: str) -> tuple[str | None, UsageError | None]:
-        """Return the id that a record names, and the error if it cannot be one."""
+        """Return the id that a record names, and the error if it is invalid."""
         try:
             return read_id(record.fields or {}), None
         except InvalidId as invalid:
@@ -141,7 +141,7 @@ class RowReader:
         return self._options.shard is not None and not self._options.shard.has(home)
 
     def _note_unchecked(self, call: Call) -> None:
-        """Say once which parts of the answer's schema are not checked.
+        """Report once which parts of the answer's schema are not checked.
 
         Raises UsageError for a schema that no answer can be checked by.
         """
@@ -182,7 +182,7 @@ def _refuse(record: SourceRecord, place: str, why: str, *names: str) -> UsageErr
 def _describe(
     failure: InvalidField | MissingModel | UsageError, record: SourceRecord, place: str
 ) -> UsageError:
-    """Return why there is no request for a record, with its place."""
+    """Return the error for a record without a valid request, with its place."""
     if isinstance(failure, UsageError):
         return _refuse(record, place, failure.summary())
     if isinstance(failure, MissingModel):
@@ -195,7 +195,7 @@ def _describe(
 
 
 def _describe_missing(missing: MissingModel, place: str) -> UsageError:
-    """Return the error that ends a batch whose first row has no model that can do it."""
+    """Return the error that ends a batch whose first row has no usable model."""
     if missing.model:
         hint = Text("-m MODEL, --endpoint NAME, or --force-model")
         what = Text("cannot use the model {model}", model=missing.model)
@@ -210,7 +210,7 @@ def _describe_missing(missing: MissingModel, place: str) -> UsageError:
 def _input_of(record: SourceRecord) -> Any:
     """Return the input row for its record: JSON as it is, a table's cells by their columns.
 
-    What is broken is its text.
+    A broken line is its text.
     """
     if record.table is not None and record.cells is not None and not record.why:
         return record.table.named_cells(record.cells)

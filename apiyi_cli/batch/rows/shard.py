@@ -32,11 +32,11 @@ class Shard:
 
     @property
     def part(self) -> tuple[int, int]:
-        """Return the number of the part, counted from 0, and of how many."""
+        """Return the part's number, counted from 0, and the number of parts."""
         return self.number % self.count, self.count
 
     def __str__(self) -> str:
-        """Return it as it was written."""
+        """Return the shard as the user wrote it."""
         return self._text
 
     def has(self, id: str) -> bool:

@@ -71,7 +71,7 @@ class RowSource:
     def check(self, checker: FormChecker) -> None:
         """Raise UsageError unless the whole of a file is text in its encoding, of this form.
 
-        What can be read only once is checked by who reads it.
+        An input that can be read only once is checked while it is read.
         """
         if self._pieces is not None:
             return
@@ -101,7 +101,7 @@ class RowSource:
             self._spool.close()
 
     def prefix(self, size: int) -> bytes:
-        """Return the first `size` bytes, nothing of what cannot be read again."""
+        """Return the first `size` bytes, b"" if the input cannot be read again."""
         if not self.is_regular:
             return b""
         with self._open() as file:
@@ -181,7 +181,7 @@ class RowSource:
 
 
 class FormChecker(NamedTuple):
-    """Refuses an input whose content is not of the form it is read in."""
+    """Refuses an input whose content does not have the expected form."""
 
     path: str
     form: Form

@@ -22,7 +22,7 @@ _SEP_LINE: Final = re.compile(rb'"?sep=(.)"?[,;\t]*\r?', re.IGNORECASE)
 
 
 class TableLayout(NamedTuple):
-    """How a table is written, as far as the user said; None means that it is detected.
+    """How a table is written; None means that it is detected.
 
     With `quotes` a cell may be quoted; by default only in tables without tabs.
     """

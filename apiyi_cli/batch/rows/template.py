@@ -34,7 +34,7 @@ class RowTemplate:
             )
 
     def text(self, fields: Mapping[str, Any]) -> str:
-        """Return the text for one row. Raises Misfit for a field that the row lacks."""
+        """Return the text for one row. Raises InvalidField if the row lacks a field."""
         parts = []
         for literal, name in self._pieces:
             parts.append(literal)

@@ -55,7 +55,7 @@ class FailureCauses:
         return sorted(self._causes.values(), key=lambda cause: -cause.rows)
 
     def explain(self) -> str:
-        """Return the one cause, or the most frequent ones with their numbers."""
+        """Return the only cause, or the most frequent ones with their counts."""
         top = self.top()
         if len(top) == 1 and not self._others:
             return top[0].message

@@ -12,7 +12,7 @@ from apiyi_cli.core.clock import CLOCK, Clock
 
 
 class AimdLimit:
-    """How many requests may be in flight: down to half where the gateway refuses too many.
+    """The number of requests in flight: at least halved when the gateway refuses too many.
 
     Never less than 1 nor more than `most`. It grows by one per fifty successes and, because fifty
     slow answers take minutes, with time while any succeed: to `most` 15 s after the last cut.
@@ -41,18 +41,18 @@ class AimdLimit:
         self.allowed = min(self.most, max(self.allowed, int(self.most * quiet)))
 
     def cut(self, in_flight: int) -> None:
-        """Reduce the limit to what is in flight without the request refused, at most to half."""
+        """Reduce the limit to the other requests in flight, at most to half."""
         self._cut_at = self._clock.monotonic()
         self._successes = 0
         self.allowed = max(1, self.allowed // 2, min(self.allowed, in_flight - 1))
 
 
 class Halted(Exception):
-    """The run stops, so a row that waits must give up."""
+    """The run stops: a waiting row must give up."""
 
 
 class ConcurrencyGate:
-    """Bounds the rows with a concurrency slot, and their pace, by what the gateway refuses.
+    """Bounds the rows with a concurrency slot, and their pace, by the gateway's refusals.
 
     A row has its slot from its claim until its record is durable, so that no more rows than
     slots are billed twice if the process dies.
@@ -73,7 +73,7 @@ class ConcurrencyGate:
 
     @property
     def is_closed(self) -> bool:
-        """Return True once the run stops."""
+        """Return True after the run was stopped."""
         return self._closed.is_set()
 
     def enter(self) -> None:
@@ -84,7 +84,7 @@ class ConcurrencyGate:
                 if has_slot and not (wait_s := self._pace.wait_s()):
                     self._inside += 1
                     self._pace.start()
-                    # Who enters wakes the next one, who waits for the pace or enters as well.
+                    # A thread that enters wakes the next, which enters too or waits for the pace.
                     if self._inside < self._limit.allowed:
                         self._changed.notify()
                     return
@@ -95,7 +95,7 @@ class ConcurrencyGate:
             raise Halted
 
     def _wait_with_timer(self, wait_s: float) -> None:
-        """Wait for the pace: one does for all, so that a crowd does not wake for each start."""
+        """Wait for the pace; one thread waits for all, so that a start wakes only one."""
         self._has_timer = True
         try:
             self._changed.wait(wait_s)
@@ -125,19 +125,19 @@ class ConcurrencyGate:
             self._changed.notify()
 
     def note_sent(self) -> None:
-        """Count a request that is sent now."""
+        """Count a request that is being sent."""
         with self._changed:
             self._pace.note_sent()
 
     def note_answered(self, sent_at: float) -> None:
-        """Note that a request that was sent at that time was not refused."""
+        """Note that the request that was sent at that time was not refused."""
         with self._changed:
             self._pace.note_answered(sent_at)
             if self._has_timer:
                 self._changed.notify()
 
     def note_refused(self, sent_at: float, retry_after_s: float) -> float:
-        """Count a request that was refused for the key; return how long all should pause."""
+        """Count a request that was refused for the key; return the seconds that all pause."""
         with self._changed:
             is_cut, pause_s = self._pace.note_refused(sent_at, retry_after_s)
             if is_cut:

@@ -18,9 +18,9 @@ REMARKS: Final[tuple[Remark, ...]] = ("length", "content_filter", "refusal", "em
 
 
 class AnswerRules(NamedTuple):
-    """How answers are asked for and judged: see the options of the same names.
+    """The rules for answers: see the options of the same names.
 
-    `as_sent` returns the request that is sent for that of a row.
+    `prepare` returns the request that is sent for that of a row.
     """
 
     extract: bool = False
@@ -30,7 +30,7 @@ class AnswerRules(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """The text of an answer as shown, what is wrong with it, and why it is a failure.
+    """The printed text of an answer, its defect, and the error that the defect means.
 
     `is_misfit` says that asking again may give a better answer.
     """

@@ -1,4 +1,4 @@
-"""How fast the requests of a batch may start, by what share of them the gateway refuses.
+"""The pace at which a batch starts requests, from the share of refusals.
 
 A few refusals are the weather of single rows and change nothing. A share of them is a limit: the
 pace is cut to what the gateway accepts, but at most halved, and comes back along the curve of the
@@ -15,26 +15,26 @@ from apiyi_cli.core.clock import CLOCK, Clock
 
 REFUSED_SHARE: Final = 0.2
 LEAST_REFUSED: Final = 5
-"""Fewer refusals in a window say nothing, whatever their share."""
+"""Fewer refusals in a window are ignored, whatever their share."""
 SHORTEST_WINDOW_S: Final = 1.0
 LEAST_STARTS: Final = 15
 """Half a window lasts until so many requests have started, if they start slowly."""
 CLOSED_SHARE: Final = 0.6
-"""From this share on, with nothing accepted, the gateway accepts nothing."""
+"""From this share on, if nothing was accepted, the gateway accepts nothing."""
 CUT: Final = 0.1
-"""How far below the limit that was found the pace begins again."""
+"""After a refusal the pace restarts this share below the limit that was found."""
 OPENED_CUT: Final = 0.5
 CURVE: Final = 1 / 54
 """The growth: from half of a limit to all of it in 3 s, to double of it in 7 s."""
 MOST_CONFIRMED: Final = 4.0
 GROWTH_STARTS: Final = 5
 FORGOTTEN_AT: Final = 10.0
-"""A limit that was exceeded so many times over, unrefused, is over."""
+"""A limit that was exceeded by this factor without a refusal no longer applies."""
 SLOWEST: Final = 0.2
 FIRST_PROBE_S: Final = 0.5
 LONGEST_PROBE_S: Final = 4.0
 ACCEPTED_AFTER_S: Final = 2.0
-"""A request that was not refused after so long counts as accepted."""
+"""After so many seconds without a refusal a request counts as accepted."""
 
 
 class RefusalCount:
@@ -48,7 +48,7 @@ class RefusalCount:
         self._starts = self._refused = 0
 
     def add(self, now: float, starts: int, refused: int) -> None:
-        """Count at this moment; what is older than two half windows is dropped."""
+        """Count one event now; events older than two half windows are dropped."""
         if now - self._since >= SHORTEST_WINDOW_S and self._starts >= LEAST_STARTS:
             self._before = (self._since, self._starts, self._refused)
             self._since, self._starts, self._refused = now, 0, 0
@@ -66,12 +66,12 @@ class RefusalCount:
         return self._before[2] + self._refused
 
     def seconds(self, now: float) -> float:
-        """Return how long the counting goes back."""
+        """Return the seconds that the counts cover."""
         return max(SHORTEST_WINDOW_S, now - self._before[0])
 
 
 class Pace:
-    """When the next request may start. Not locked; all moments are on the monotonic clock."""
+    """Decides when the next request may start. Not locked; times are monotonic."""
 
     def __init__(self, clock: Clock = CLOCK) -> None:
         self._clock = clock
@@ -87,7 +87,7 @@ class Pace:
 
     @property
     def rate(self) -> float:
-        """Return how many requests may start in a second, infinity while no limit is known."""
+        """Return the allowed starts per second, infinity while no limit is known."""
         if self._limit == math.inf:
             return math.inf
         unit_s = max(self._confirmed, GROWTH_STARTS / self._limit)
@@ -122,7 +122,7 @@ class Pace:
         self._count.add(now, 1, 0)
 
     def note_answered(self, sent_at: float) -> None:
-        """Note that a request that was sent at this moment was not refused."""
+        """Note that the request that was sent at this moment was not refused."""
         if sent_at <= self._cut_at:
             return
         self._has_accepted = True
@@ -170,7 +170,7 @@ class Pace:
         self._restart(now, CUT)
 
     def _close(self, now: float, retry_after_s: float) -> None:
-        """Let single requests try, ever more rarely."""
+        """Let single requests probe the gateway, at growing intervals."""
         if self._limit == math.inf:
             self._limit = max(SLOWEST, self._count.starts / self._count.seconds(now))
         probe_s = min(LONGEST_PROBE_S, max(FIRST_PROBE_S, 2 * self._probe_s))
@@ -179,7 +179,7 @@ class Pace:
         self._next_at = now + max(probe_s, retry_after_s)
 
     def _open(self, now: float) -> None:
-        """Go on at half of the limit that was known, because a request was accepted."""
+        """Continue at half of the known limit, because a request was accepted."""
         self._restart(now, OPENED_CUT)
         self._has_accepted = True
         self._probe_s = 0.0

@@ -1,4 +1,4 @@
-"""What a run of a batch needs to know: one frozen value, made by the command."""
+"""The settings of one batch run: a frozen value that the command builds."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class BatchPlan:
 
     @property
     def room(self) -> int:
-        """Return how many rows may be read whose records are not written yet."""
+        """Return how many rows may be read before their records are written."""
         if self.read_ahead is not None:
             return self.read_ahead
         return (4 if self.ordered else 2) * self.jobs + self.spare_workers

@@ -19,7 +19,7 @@ from apiyi_cli.batch.state.record import RowOutcome
 from apiyi_cli.core.clock import describe_fewer_threads, start_thread
 
 Results = queue.SimpleQueue[RowOutcome | Exception | None]
-"""What threads report: an outcome, an unexpected exception, None to wake the run.
+"""Messages of threads: an outcome, an unexpected exception, or None to wake the run.
 
 Its `put` is reentrant, because signal handlers call it as well.
 """
@@ -69,12 +69,12 @@ class RowWorkers:
             self._reduce_jobs(max(1, self._threads))
 
     def use_no_threads(self) -> None:
-        """Send all rows in `run_here`, because the system refused a first thread."""
+        """Send all rows in `run_here`, because the system refused the first thread."""
         self.has_no_threads = True
         self._reduce_jobs(1)
 
     def run_here(self) -> None:
-        """Send the submitted rows in this very thread."""
+        """Send the submitted rows in the calling thread."""
         with suppress(queue.Empty):
             while (row := self._rows.get_nowait()) is not None:
                 self._worker_here = self._worker_here or self._open()
@@ -104,7 +104,7 @@ class RowWorkers:
                 yield row, worker
 
     def close(self) -> None:
-        """Let the threads end, without waiting for them."""
+        """Let the threads end; returns without waiting for them."""
         for _ in range(self._threads):
             self._rows.put(None)
         if self._worker_here is not None:
@@ -126,7 +126,7 @@ class RowWorkers:
             worker.close()
 
     def _open(self) -> Worker | None:
-        """Return the worker of this thread; None, with a stop, if it cannot be made."""
+        """Return the worker of this thread; None, after a stop, if it cannot be made."""
         try:
             worker = self._workers[threading.current_thread()] = self._open_worker()
         except Exception as error:
@@ -144,7 +144,7 @@ class RowWorkers:
             except Exception as error:
                 outcome.defect = error
                 outcome.attempts, outcome.ambiguous = worker.attempt_counts
-                # A request may have been sent, and nobody knows its answer.
+                # A request may have been sent, and its answer is unknown.
                 outcome.maybe_billed = outcome.attempts > 0
             if outcome.defect is not None:
                 self._results.put(outcome.defect)

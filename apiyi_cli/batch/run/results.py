@@ -1,4 +1,4 @@
-"""What happens to the outcomes of rows: they are written, counted and held against the rules."""
+"""Handles the outcomes of rows: writes and counts them, and applies the stop rules."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ResultHandler:
         self._is_full = False
 
     def handle(self, outcomes: list[RowOutcome]) -> None:
-        """Write the outcomes, count them, and stop the run if one of them demands it."""
+        """Write the outcomes, count them, and stop the run if a rule demands it."""
         self.handled += len(outcomes)
         ready: list[RowOutcome] = []
         for outcome in outcomes:
@@ -64,13 +64,13 @@ class ResultHandler:
             self._stop.stop(failure)
 
     def abandon(self, row: Row, *, billed: bool) -> None:
-        """Note in the journal that a row's answer is not waited for."""
+        """Note in the journal that the run does not wait for a row's answer."""
         journal = self._writer.journal
         if journal is not None:
             self._stop.guard(lambda: journal.abandon(row, billed=billed))
 
     def finish(self) -> None:
-        """Write what waits for rows before it that will not come."""
+        """Write the outcomes that wait for earlier rows which will not come."""
         if self._order is not None:
             self._write(self._order.rest())
 

@@ -28,13 +28,13 @@ from apiyi_cli.text import Text
 TICK_S: Final = 0.25
 CHECK_INTERVAL_S: Final = 1.0
 MAX_OUTCOMES: Final = 256
-"""Outcomes that are written together at most."""
+"""The most outcomes that are written together."""
 MAX_GRACE_S: Final = 30.0
 LAST_WRITES_S: Final = 1.0
 
 
 class RunResult(NamedTuple):
-    """How a run ended: its counts, the error that stopped it, whether all input was handled.
+    """The result of a run: counts, the error that stopped it, whether it read all input.
 
     `defect` is an unexpected exception; all that had been sent was waited for and written.
     `rescued` are records that the output did not take.
@@ -79,7 +79,7 @@ class BatchRun:
         self._reports_requested = self._reports_shown = 0
 
     def run(self) -> RunResult:
-        """Run to the end. Raises Interrupted if the reader of the output went away."""
+        """Run to the end. Raises Interrupted if the reader of the output is gone."""
         self._checked_at_s = self._plan.clock.monotonic()
         if start_thread(self._feed) is None:
             self._feeds_itself = True
@@ -90,7 +90,7 @@ class BatchRun:
         return self._finish()
 
     def request_report(self) -> None:
-        """Show the progress soon; may be called from a signal handler."""
+        """Request a progress report; may be called from a signal handler."""
         self._reports_requested += 1
         self._results.put(None)
 
@@ -98,7 +98,7 @@ class BatchRun:
         """Stop, and wait `grace_s` for requests in flight; a second call ends the wait.
 
         To be called from a signal handler. Returns the seconds after which the process must be
-        interrupted, because without a journal the writer may hang in a pipe that nobody reads.
+        interrupted, because without a journal the writer may hang in a pipe without a reader.
         """
         self._signals.append(signum)
         self._grace_s = min(self._grace_s, grace_s)
@@ -114,7 +114,7 @@ class BatchRun:
         return self._stop.is_set or (self._is_fed and self._results.empty())
 
     def _step(self, wait_s: float) -> bool:
-        """Handle the outcomes that have come; return False when the time after a signal is up."""
+        """Handle the outcomes that have arrived; return False after the time for signals."""
         if outcomes := self._receive(wait_s):
             self._handler.handle(outcomes)
         self._pool.replace_waiting()
@@ -136,7 +136,7 @@ class BatchRun:
             self._stop.stop(failure)
 
     def _receive(self, wait_s: float) -> list[RowOutcome]:
-        """Wait up to `wait_s` for an outcome; return it and all others that are there."""
+        """Wait up to `wait_s` for an outcome; return it and all others that have arrived."""
         outcomes: list[RowOutcome] = []
         try:
             item = self._results.get(timeout=wait_s) if wait_s else self._results.get_nowait()
@@ -203,7 +203,7 @@ class BatchRun:
             self._results.put(None)
 
     def _work_here(self) -> None:
-        """Do the work of the threads that the system did not give, after each row."""
+        """Do the work of threads that the system refused to start, after each row."""
         if self._pool.has_no_threads:
             self._pool.run_here()
         if self._feeds_itself:

@@ -1,4 +1,4 @@
-"""Decides for each row what to do with it, in a thread that reads the input.
+"""Decides for each row whether to send it, in a thread that reads the input.
 
 Rows that earlier runs finished are skipped; rows to send are handed on as far as there is
 room, so that memory does not grow with the input.
@@ -24,7 +24,7 @@ FIRST_ROWS: Final = 64
 
 
 class Scheduler:
-    """The rows of a run that need something done; `counts` are the numbers of the run.
+    """Yields the rows that need a request; `counts` are the numbers of the run.
 
     `given` counts the rows handed on, `has_ended` is True once all input was.
     """
@@ -48,7 +48,7 @@ class Scheduler:
         settle: Callable[[RowOutcome], None],
         after_each: Callable[[], None],
     ) -> None:
-        """Read the input to its end, the limit or `stop`; to be called once.
+        """Read the input until its end, the limit or `stop`; call it once.
 
         `send` takes a row to be sent, `settle` an outcome that needs no request; `after_each`
         is called after each of them.
@@ -97,18 +97,18 @@ class Scheduler:
         self._room.release(count)
 
     def stop(self) -> None:
-        """Hand no row on from now on."""
+        """Yield no more rows from now on."""
         with self._lock:
             self._stopped = True
         self._room.release()
 
     def count_rest(self) -> int:
-        """Count the rows that were not read, once `run` has returned: both read one input."""
+        """Count the unread rows; call it after `run` has returned, because both read one input."""
         self._has_returned.wait()
         return self._rows.count_rest()
 
     def _decide(self, row: Row, state: RowState) -> tuple[RowOutcome | None, bool]:
-        """Return an outcome without a request, or whether to send; neither: nothing to do."""
+        """Return an outcome without a request, and whether to send the row."""
         counts = self.counts
         if state == "done":
             counts.resumed += 1
@@ -178,7 +178,7 @@ class Scheduler:
         return "skip" if row.call is not None and row.call.cost == "heavy" else "retry"
 
     def _check_first_rows(self) -> Iterator[Row]:
-        """Yield the rows, once the first of them have proved that the output is theirs."""
+        """Yield the rows once the first of them prove that the output belongs to them."""
         rows = iter(self._rows)
         if self._plan.same_input:
             return rows
@@ -195,7 +195,7 @@ class Scheduler:
 
 
 def _skip_unknown(row: Row) -> RowOutcome:
-    """Return the error record of a row whose request nobody answered, as `skip` wants it."""
+    """Return the error record for a request without a known answer, for `skip`."""
     why = Text(
         "it was in flight when an earlier run ended; {billing}", billing=describe_billing("maybe")
     )

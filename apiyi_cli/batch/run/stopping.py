@@ -45,7 +45,7 @@ def make_unpriced_error(model: str | None) -> LimitError:
 
 
 class StopSwitch:
-    """Stops a run once, softly: no row is started any more, and what waits gives up.
+    """Stops a run once: no further row starts, and waiting rows give up.
 
     `failure` is the first reason, `defect` the first unexpected exception. `actions` are done
     when it is switched.
@@ -69,7 +69,7 @@ class StopSwitch:
                 action()
 
     def guard(self, act: Callable[[], object]) -> None:
-        """Call what must not keep an answer from being written; its failure stops the run."""
+        """Call a function that must not prevent writing an answer; its failure stops the run."""
         try:
             act()
         except Exception as failure:

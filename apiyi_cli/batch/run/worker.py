@@ -111,7 +111,7 @@ class Worker:
 
     @property
     def attempt_counts(self) -> tuple[int, int]:
-        """Return the attempts of the present row, and how many may be billed a second time."""
+        """Return the attempts of the current row, and how many may be billed twice."""
         return self.claims.attempts, self._counts.possibly_billed
 
     def close(self) -> None:
@@ -173,12 +173,12 @@ class Worker:
 
     @property
     def _left_s(self) -> float:
-        """Return the seconds that `--max-time` leaves, infinity without it."""
+        """Return the seconds that `--max-time` leaves, infinity if it is not given."""
         total_at = self._sender.plan.timeouts.total_at
         return inf if total_at is None else total_at - self._clock.monotonic()
 
     def _ask_patiently(self, call: Call, decode: Callable[[Reply], Iterator[Any]]) -> list[Any]:
-        """Ask until there is an answer or a failure of the row itself.
+        """Ask until there is an answer or a failure that is the row's own.
 
         That the key is throttled is none: a row goes on asking, ever more rarely, for as long
         as the policy lets one record take.
@@ -198,7 +198,7 @@ class Worker:
                 self._sleep_between_attempts(wait_s)
 
     def _save(self, row: Row, outcome: RowOutcome) -> None:
-        """Save the files in an answer; a failure to do so is the failure of the row."""
+        """Save the files in an answer; if that fails, the row fails."""
         assert outcome.body is not None
         try:
             outcome.body = self._saver.save(row, outcome.body)

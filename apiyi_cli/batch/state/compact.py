@@ -60,7 +60,7 @@ def compact_output(output: Path) -> tuple[int, int]:
 
 
 class Compaction:
-    """One rewriting: what is kept of each file, and the sums that the journal carries on."""
+    """One compaction: the records kept of each file, and the sums for the new journal."""
 
     def __init__(self, output: Path) -> None:
         self._evidence = Evidence(output)
@@ -81,7 +81,7 @@ class Compaction:
                 mode = path.stat().st_mode & 0o777
                 write_new(part, self._list_kept_lines(path, target), mode)
                 if target == "out":
-                    # Locked before it has its name, so that nobody else can lock it meanwhile.
+                    # Locked before it gets its name, so that no other process can lock it first.
                     fresh = LockedFile(part, lambda: None)
             if evidence.has_journal:
                 write_new(self._add_part(parts, evidence.journal), self._journal_lines())
@@ -108,7 +108,7 @@ class Compaction:
         return part
 
     def _find_newest(self) -> IdTable:
-        """Return the offset (from 1) of the record that is kept of each id, as its sha."""
+        """Return the offset (from 1) of the kept record of each id, as its sha."""
         evidence, newest = self._evidence, IdTable()
         for path, target in evidence.files:
             for line in read_lines(path, RECORDS):
@@ -134,7 +134,7 @@ class Compaction:
         self._sizes[target] = size
 
     def _journal_lines(self) -> Iterator[bytes]:
-        """Yield a journal that holds the unknown claims, and all else in sums only."""
+        """Yield the new journal: the unknown claims, and everything else as sums."""
         claims = self._evidence.claims
         carried = claims.requests + claims.carried - len(claims.unknown)
         unknown = [*claims.unknown.values()]

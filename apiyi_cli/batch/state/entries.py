@@ -1,4 +1,4 @@
-"""Lines of outputs and journals, checked before anybody relies on them.
+"""Reads lines of outputs and journals, and checks each before it is used.
 
 A line that came from elsewhere, or through a disk that lost power, is named by its place and
 can be moved out of the way (`--repair`); a whole line behind a torn one is kept.
@@ -17,7 +17,7 @@ from apiyi_cli.errors import SetupError
 from apiyi_cli.text import Text
 
 JOURNAL_VERSION: Final = 2
-"""The version of the journal's form; 1 was that of version 0.1 of the program."""
+"""The version of the journal's format; 1 was that of version 0.1 of the program."""
 TARGETS: Final = ("out", "errors")
 
 _SHA = re.compile(r"[0-9a-f]{1,16}")
@@ -37,7 +37,7 @@ class StoredLine(NamedTuple):
 
 
 class LineFormat(NamedTuple):
-    """What the lines of a file are: how one is parsed, how each begins, and its name."""
+    """The format of a file's lines: parser, first bytes, and name in messages."""
 
     parse: Callable[[bytes], dict[str, Any] | None]
     start: bytes
@@ -169,7 +169,7 @@ def is_entry(line: bytes) -> bool:
 
 
 def skip_broken(number: int, data: bytes) -> None:
-    """Ignore a broken line: an `on_broken` of `read_lines`."""
+    """Ignore a broken line; an `on_broken` of `read_lines`."""
 
 
 def read_lines(

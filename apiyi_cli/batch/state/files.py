@@ -1,4 +1,4 @@
-"""The files of a batch as files: whole to the last line, and the errors when they are not.
+"""Files of a batch: repairs their last line, reads their lines, and reports failures.
 
 A run that was killed leaves at most one torn line, the last. It becomes a record again if
 only its end is missing, and else goes to `FILE.torn`; the good part is never rewritten.
@@ -28,7 +28,7 @@ def cannot_write(path: object, failure: OSError, hint: str | None = None) -> Out
 
 
 def is_replaced(path: Path, fd: int) -> bool:
-    """Return True if a name no longer leads to the file that a descriptor is open on."""
+    """Return True if the path no longer leads to the open file of this descriptor."""
     try:
         now, ours = path.stat(), os.fstat(fd)
     except FileNotFoundError:
@@ -39,7 +39,7 @@ def is_replaced(path: Path, fd: int) -> bool:
 
 
 def removed_error(path: object) -> OutputError:
-    """Return the error for a file that lost its name while this run wrote to it."""
+    """Return the error for a file that was removed while this run wrote to it."""
     why = Text("nothing more can be recorded in it")
     return OutputError(Text("{path} was removed or replaced", path=path), why)
 
@@ -91,7 +91,7 @@ def blank_lines(path: Path, places: list[tuple[int, bytes]]) -> None:
 
 
 def truncate_at(path: Path, size: int) -> bool:
-    """Move what follows `size` bytes to `FILE.torn`; return True if there was anything."""
+    """Move the bytes after `size` to `FILE.torn`; return True if there were any."""
     with open(path, "r+b", buffering=0) as file:
         if file.seek(0, os.SEEK_END) <= size:
             return False

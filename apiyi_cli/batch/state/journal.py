@@ -1,4 +1,4 @@
-"""The journal of an output: what is sent, noted before, and what is written, noted after.
+"""The journal of an output: attempts noted before sending, records noted after writing.
 
 A file of JSON lines beside the output, only ever appended to:
 
@@ -57,7 +57,7 @@ Fsync = Literal["group", "always", "never"]
 
 
 class WrittenRecord(NamedTuple):
-    """A record that is in the output: the row's id and hash, its place, its failure class."""
+    """A record of the output: the row's id and hash, its place, its failure class."""
 
     id: str
     sha: str
@@ -127,7 +127,7 @@ class Journal:
         )
 
     def claim(self, row: Row, attempt: int, uuid: str, ambiguous: int = 0) -> None:
-        """Note that an attempt is about to be sent. Raises OutputError: then it must not be.
+        """Note that an attempt is about to be sent. OutputError means: do not send it.
 
         `ambiguous` attempts of the row, this one included, follow one that may be billed.
         """
@@ -144,7 +144,7 @@ class Journal:
         self._append(write(line) + b"\n")
 
     def hold(self, entries: Iterable[bytes]) -> None:
-        """Keep paid lines that are not in the output yet: see `format_held`."""
+        """Keep paid lines that are not in the output yet; see `format_held`."""
         self._append(b"".join(entries))
 
     def announce(self, offset: int, lines: Iterable[tuple[Row, bytes, str | None]]) -> None:
@@ -170,7 +170,7 @@ class Journal:
         self._append(b"".join(_format(kind, **row) for row in rows))
 
     def abandon(self, row: Row, *, billed: bool) -> None:
-        """Note that a row was given up before its answer came."""
+        """Note that a row was given up before its answer arrived."""
         self._append(_format("A", id=row.id, sha=row.sha, billed=billed))
 
     def end(self, summary: Mapping[str, Any], *, complete: bool) -> None:
@@ -178,7 +178,7 @@ class Journal:
         self._append(_format("E", complete=complete, summary=summary))
 
     def find_trouble(self) -> OutputError | None:
-        """Return the error if somebody else changed the file, None if it is as this run left it."""
+        """Return the error if another process changed the file, else None."""
         with self._lock:
             # A worker's line between the two sizes would make the file look shortened.
             is_shorter = os.fstat(self._fd).st_size < self._size
@@ -233,7 +233,7 @@ class Journal:
             self._sync_soon()
 
     def _check_offset(self, offset: int) -> None:
-        """Remember that somebody else writes to the file, or has shortened it."""
+        """Remember that another process writes to the file, or has shortened it."""
         if offset != self._size:
             verb = Text("writes to") if offset > self._size else Text("has shortened")
             self._trouble = self._broken = self._changed_error(verb)
@@ -246,7 +246,7 @@ class Journal:
         )
 
     def _restore_name(self) -> None:
-        """Write the journal anew if its name is gone, because it knows what was paid for."""
+        """Write the journal again if it was removed: it records what was paid for."""
         if os.path.lexists(self.path):
             return
         offsets = range(0, os.fstat(self._fd).st_size, _COPY_BYTES)

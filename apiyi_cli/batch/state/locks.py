@@ -45,7 +45,7 @@ class LockedFile:
             raise
 
     def close(self) -> None:
-        """Let others have the file."""
+        """Release the lock and close the file."""
         if self._lock_file is not None:
             with suppress(OSError):
                 self._lock_file.unlink()
@@ -96,7 +96,7 @@ class LockedFile:
 
 
 def break_lock(path: Path) -> tuple[object, object]:
-    """Remove the lock file of a run that is gone; return its process and machine.
+    """Remove the lock file of a run that has ended; return its process and machine.
 
     Raises UsageError if there is none, SetupError if the run is known to live.
     """
@@ -116,7 +116,7 @@ def _lock_path(path: Path) -> Path:
 
 
 def describe_process() -> dict[str, Any]:
-    """Return what names this process to other machines."""
+    """Return a description of this process for other machines."""
     return {"host": socket.gethostname(), "pid": os.getpid(), "boot": _boot_id()}
 
 

@@ -18,7 +18,7 @@ ITEM_BYTES: Final = 4
 
 
 class MatrixFile:
-    """A matrix of 32-bit floats that grows; its head always tells how many rows there are.
+    """A growing matrix of 32-bit floats; its header always has the number of rows.
 
     A row is on the disk before its line is written, so that after a kill there are at least as
     many rows as lines; those without a line are written again. A line without a vector has a row
@@ -79,7 +79,7 @@ class MatrixFile:
             self._fd = -1
 
     def _resume(self) -> None:
-        """Take over what earlier runs have written."""
+        """Continue after the rows that earlier runs have written."""
         size = os.fstat(self._fd).st_size
         if size:
             try:
@@ -99,7 +99,7 @@ class MatrixFile:
         return NPY_HEAD_BYTES + row * self.columns * ITEM_BYTES
 
     def _fill_to(self, rows: int) -> None:
-        """Write rows of NaN where there are none: the first lines may have had no vector."""
+        """Fill missing rows with NaN: the first lines may have had no vector."""
         end = max(os.fstat(self._fd).st_size, NPY_HEAD_BYTES)
         missing = max(0, self._offset(rows) - end) // ITEM_BYTES
         if missing:

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class OpenOptions:
-    """How an output is to be opened: see the options of the same names."""
+    """How an output is opened: see the options of the same names."""
 
     errors: Path | None = None
     force: bool = False
@@ -67,12 +67,12 @@ class OpenOptions:
 
     @property
     def texts(self) -> bool:
-        """Return True if the lines do not say which row they are of, only the journal does."""
+        """Return True if only the journal says which row a line belongs to."""
         return self.form != "records"
 
 
 class OpenOutput:
-    """An output that this run holds, with what earlier runs left of it in `past`."""
+    """An output locked by this run, with the state of earlier runs in `past`."""
 
     def __init__(
         self,
@@ -129,7 +129,7 @@ class OpenOutput:
         journal.note_missing("L", lost)
         more = {
             "old_ends": sizes if past.is_old else past.old_ends,
-            # What is missing, here or there, is not to be reported again and again.
+            # Missing records are reported once only.
             "unmatched": count_unmatched(self.output) if is_repaired else 0,
         }
         journal.begin(
@@ -149,11 +149,11 @@ class OpenOutput:
 
     @property
     def rescue_target(self) -> Path:
-        """Return the file to which records are appended that this run could not write."""
+        """Return the file for records that this run could not write."""
         return self._journal_path if self.options.texts else self.output
 
     def find_trouble(self) -> OutputError | None:
-        """Return the error if somebody else changed a file of this run, None if nobody did."""
+        """Return the error if another process changed a file of this run, else None."""
         for path, target in ((self.output, self.out), (self.options.errors, self.errors)):
             if path is not None and target is not None and (trouble := target.find_trouble(path)):
                 return trouble
@@ -162,7 +162,7 @@ class OpenOutput:
         return None if self.journal is None else self.journal.find_trouble()
 
     def drop_replaced_errors(self) -> None:
-        """Note the failures whose rows are no longer in the input, because they were corrected.
+        """Note the failures of rows that have left the input because they were corrected.
 
         To be called once the whole input has been read.
         """
@@ -180,7 +180,7 @@ class OpenOutput:
         self.journal.note_missing("R", entries)
 
     def count_failures(self, causes: FailureCauses) -> None:
-        """Count the failures of earlier runs, of rows that are in this input."""
+        """Count the failures of earlier runs among the rows of this input."""
         for line, target, slot in read_earlier_records(self):
             error = line.value["error"]
             # The others were sent again, and are counted with their new answers.
@@ -190,9 +190,9 @@ class OpenOutput:
                 causes.add_record(error)
 
     def close(self) -> None:
-        """Sync everything to the disk and let others have the output."""
+        """Sync the files to disk, close them and release the lock."""
         if self.journal is not None:
-            # What the disk did not take was reported when the run ended.
+            # Write errors were reported when the run ended.
             with suppress(OutputError):
                 self.journal.close()
         if self._errors_fd >= 0:
@@ -237,7 +237,7 @@ class OpenOutput:
                 raise no_journal(self.output)
             self._repair(self.output, is_record)
             size = self.output.stat().st_size
-            # Without a journal nobody knows who wrote it: rows are known by their content, too.
+            # Without a journal its writer is unknown: rows are identified by content as well.
             past.ends, past.plain_ends, past.is_old = {"out": size}, {"out": size}, True
             self._read_errors(must_be_named=False)
             read_records(past, self.output, "out", repair=options.repair)
@@ -262,7 +262,7 @@ class OpenOutput:
         past.records = past.count(RECORD)
 
     def _read_errors(self, *, must_be_named: bool) -> None:
-        """Read the file of errors, if it is there and, where that matters, the journal's own."""
+        """Read the file of errors; with `must_be_named` only the one that the journal names."""
         past, given = self.past, self.options.errors
         path = self.errors_path
         is_other = path is not None and str(path.absolute()) != past.errors
@@ -287,7 +287,7 @@ class OpenOutput:
 
 
 def forget_lost(past: ResumeState, journal: Path, repair: bool) -> list[dict[str, Any]]:
-    """Return the answers that the journal knows and the output lacks, and forget them."""
+    """Return, and forget, the answers that the journal has and the output lacks."""
     ids = past.ids
     lost = []
     for line in read_lines(journal, ENTRIES, repair=repair):
@@ -301,7 +301,7 @@ def forget_lost(past: ResumeState, journal: Path, repair: bool) -> list[dict[str
 
 
 def read_earlier_records(output: OpenOutput) -> Iterator[tuple[StoredLine, str, int]]:
-    """Yield the records that were there when the run began, with target and slot."""
+    """Yield the records of earlier runs, with target and slot."""
     for path, target in ((output.output, "out"), (output.errors_path, "errors")):
         if output.options.texts or path is None or not path.is_file():
             continue

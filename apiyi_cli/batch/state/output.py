@@ -32,10 +32,10 @@ TargetName = Literal["out", "errors"]
 
 
 class Target(Protocol):
-    """Something that takes lines."""
+    """Something that lines are appended to."""
 
     def take(self, lines: Sequence[bytes]) -> list[int]:
-        """Append lines and return their offsets; raise PartialWriteError if not all went in."""
+        """Append lines and return their offsets; raise PartialWriteError if some did not fit."""
 
 
 class PartialWriteError(Exception):
@@ -48,7 +48,7 @@ class PartialWriteError(Exception):
 
 
 class UnwrittenError(Exception):
-    """These outcomes are paid for and could not be written."""
+    """These outcomes were paid for and could not be written."""
 
     def __init__(self, outcomes: list[RowOutcome], failure: OutputError) -> None:
         super().__init__(str(failure))
@@ -57,7 +57,7 @@ class UnwrittenError(Exception):
 
 
 class FileTarget:
-    """A file that is appended to through its descriptor; it always ends with a whole line.
+    """A file to which whole lines are appended through its descriptor.
 
     Nobody else may write to it: `find_trouble` reports it.
     """
@@ -91,7 +91,7 @@ class FileTarget:
         return self._size
 
     def find_trouble(self, path: Path) -> OutputError | None:
-        """Return the error if somebody else changed the file, None if it is as this run left it."""
+        """Return the error if another process changed the file, else None."""
         if is_replaced(path, self._fd):
             return removed_error(self._name)
         if self._is_regular:
@@ -125,7 +125,7 @@ class FileTarget:
             )
 
     def _cut(self, lines: Sequence[bytes], written: int, failure: OSError) -> PartialWriteError:
-        """Cut off the line of which only a part was written."""
+        """Remove a partly written line from the end."""
         count = 0
         while count < len(lines) and written >= len(lines[count]):
             written -= len(lines[count])
@@ -138,7 +138,7 @@ class FileTarget:
 
 
 class StreamTarget:
-    """Standard output: its offsets mean nothing."""
+    """Standard output; its offsets have no meaning."""
 
     def __init__(self, write: Callable[[bytes], None]) -> None:
         self._write = write
@@ -153,7 +153,7 @@ class StreamTarget:
 
 
 class RecordWriter:
-    """Formats outcomes as lines, and writes each where it belongs.
+    """Formats outcomes as lines and writes each to its target.
 
     `errors` is a separate target for failures, None for the same one. With `texts` only
     the answers' texts are written, as lines of a `table` if there is one, and a failure without
@@ -199,7 +199,7 @@ class RecordWriter:
             outcome.is_kept = True
 
     def rescue(self, outcome: RowOutcome) -> bytes:
-        """Return what brings an outcome back that could not be written.
+        """Return the data that can restore an outcome that could not be written.
 
         It is the record, or the journal's line where lines do not say which row they are of.
         """
@@ -208,7 +208,7 @@ class RecordWriter:
         return self.format_line(outcome)
 
     def write(self, outcomes: Sequence[RowOutcome]) -> None:
-        """Write outcomes in their order. Raises UnwrittenError with those that did not go in."""
+        """Write outcomes in order. Raises UnwrittenError with those that were not written."""
         groups: dict[TargetName, list[RowOutcome]] = {"out": [], "errors": []}
         for outcome in outcomes:
             groups[self._target_of(outcome)].append(outcome)
@@ -230,7 +230,7 @@ class RecordWriter:
             self._note_written(group, lines, offsets, name)
 
     def _prepare(self, name: TargetName, outcomes: Sequence[RowOutcome]) -> list[bytes]:
-        """Return the lines to write, once the journal keeps those that name no row."""
+        """Return the lines to write; the journal first keeps those that name no row."""
         lines = [self.format_line(outcome) for outcome in outcomes]
         if name == "out" and self._texts:
             self.hold([outcome for outcome in outcomes if outcome.failed is None])
@@ -269,7 +269,7 @@ class RecordWriter:
         if outcome.request_id is not None:
             outcome.request_id = self._redact(outcome.request_id)
         line = format_record(outcome)
-        # What an answer says is the user's; a refusal may repeat the request, key and all.
+        # An answer's text is not redacted; a refusal may repeat the request, key included.
         return line if outcome.error is None else self._redact(line.decode()).encode()
 
     def _format_text(self, outcome: RowOutcome) -> bytes:
@@ -290,7 +290,7 @@ class OrderedBuffer:
         self._next = 0
 
     def add(self, outcome: RowOutcome) -> list[RowOutcome]:
-        """Take an outcome; return those whose turn has come."""
+        """Add an outcome; return those whose turn has come."""
         self._waiting[outcome.row.seq] = outcome
         ready = []
         while (first := self._waiting.pop(self._next, None)) is not None:
@@ -299,7 +299,7 @@ class OrderedBuffer:
         return ready
 
     def rest(self) -> list[RowOutcome]:
-        """Return what still waits, in order, after the run has ended with gaps."""
+        """Return the remaining outcomes, in order, after the run has ended with gaps."""
         rest = [self._waiting[seq] for seq in sorted(self._waiting)]
         self._waiting.clear()
         return rest

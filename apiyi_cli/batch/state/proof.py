@@ -1,4 +1,4 @@
-"""Proves a run over several outputs: exactly one answer for every row, and all payments.
+"""Checks a run over several outputs: exactly one answer for every row, and all payments.
 
 Each output is compared with its own journal first (`verify`); then the outputs with each
 other, and with the rows of the input if those are given.
@@ -26,7 +26,7 @@ from apiyi_cli.text import Text, join_texts
 
 MAX_NAMES: Final = 5
 ReadRows = Callable[[IdAssigner, bool], Iterator[Row]]
-"""Reads the rows of the input, with ids from an assigner; True: sharded as version 0.1 did."""
+"""Reads the rows of the input, with ids from an assigner; True: sharded as in version 0.1."""
 
 
 def verify_outputs(outputs: Sequence[Path], rows: ReadRows | None = None) -> Verification:
@@ -129,7 +129,7 @@ class RowAudit:
 
 
 def _state_in(evidence: Evidence, row: Row) -> int:
-    """Return what an output holds of a row as it is now: OK, FAILED, RECORD."""
+    """Return what an output has for the current content of a row: OK, FAILED, RECORD."""
     ids = evidence.past.ids
     slot = ids.slot(row.id)
     if ids.shas[slot] != int(row.sha, 16):

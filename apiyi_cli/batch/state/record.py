@@ -13,19 +13,19 @@ from apiyi_cli.core.jsontext import Verbatim, is_strict, one_line, read_first, w
 from apiyi_cli.errors import ApiyiError
 
 MAX_LEVELS = 250
-"""Levels of nesting that all readers take: jq 1.6 refuses 257, Python's json about 1,000."""
+"""Nesting that every reader accepts: jq 1.6 refuses 257 levels, Python's json about 1,000."""
 _PIECE = re.compile(rb'"(?:[^"\\]|\\.)*"|(-?)(\d)(\d{4000,})(?=[,}\]\s])', re.DOTALL)
 _MANY_DIGITS = re.compile(rb"\d{4001}")
 _BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
 
 _CLASSES = {row.code: row.name for row in EXIT_CODES}
 FREE_AGAIN = frozenset(("temporary", "auth", "no-funds", "limit", "setup", "output"))
-"""Classes of failures that say nothing about the row: it runs again without being asked to."""
+"""Failure classes that do not depend on the row: it is sent again automatically."""
 
 
 @dataclass(slots=True)
 class RowOutcome:
-    """The end of one row in this run.
+    """The result of one row in this run.
 
     Without `error` it is a success with `body`, the server's object. `ambiguous` of the
     `attempts` were made after one that may have been billed. `unsent` says that the run stopped
@@ -71,7 +71,7 @@ def name_class(error: ApiyiError) -> str:
 
 
 def format_record(outcome: RowOutcome) -> bytes:
-    """Return the output line of an outcome, with its LF; any reader of JSON can read it.
+    """Return the line of an outcome, with its LF, as JSON for every reader.
 
     An answer that nests too deeply for that is its own text in there, and an integer of more
     than 4,000 digits, which Python refuses, has an exponent.
@@ -114,7 +114,7 @@ def _format(outcome: RowOutcome, *, as_text: bool = False) -> bytes:
 
 
 def _with_exponent(piece: re.Match[bytes]) -> bytes:
-    """Return a number with all its digits behind a point, and a string as it is."""
+    """Return an integer in scientific notation, and a string unchanged."""
     if piece[2] is None:
         return piece[0]
     return b"%s%s.%se%d" % (piece[1], piece[2], piece[3], len(piece[3]))

@@ -1,4 +1,4 @@
-"""Outputs that a run must not continue: each is refused with the reason and the way out."""
+"""Refuses outputs that a run must not continue, with the reason and the way out."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PAID: Final = re.compile(rb'"t":"[SDW]"|"carried":')
 
 
 def refuse_orphan(output: Path, journal: Path) -> None:
-    """Raise SetupError for a journal without its output, whose rows would be paid for again."""
+    """Raise SetupError for a journal without its output: its rows would be paid for again."""
     if journal.exists() and not journal.is_file():
         raise SetupError(Text("cannot use {journal}", journal=journal), Text("it is not a file"))
     if output.exists() or not journal.exists():
@@ -41,7 +41,7 @@ def refuse_orphan(output: Path, journal: Path) -> None:
 
 
 def no_journal(output: Path) -> SetupError:
-    """Return the error for an output that nobody knows the runs of."""
+    """Return the error for an output without a journal."""
     return SetupError(
         Text("{output} has no journal", output=output),
         Text("it was not written by a batch, or its journal was lost"),
@@ -50,7 +50,7 @@ def no_journal(output: Path) -> SetupError:
 
 
 def refuse_other_form(output: Path, header: Mapping[str, Any], form: OutputForm) -> None:
-    """Raise SetupError if an output holds records and this run writes texts, or the like."""
+    """Raise SetupError if the output's lines have another form than this run writes."""
     held = str(header.get("form"))
     if held not in _FORMS:
         # Version 0.1 knew texts and records only.
@@ -64,7 +64,7 @@ def refuse_other_form(output: Path, header: Mapping[str, Any], form: OutputForm)
 
 
 def refuse_other_shard(output: Path, header: Mapping[str, Any], shard: Shard | None) -> None:
-    """Raise SetupError for another shard than the output's: nobody would notice the gaps."""
+    """Raise SetupError if the output belongs to another shard: gaps would go unnoticed."""
     if not header:
         return
     text = header.get("options", {}).get("shard")
@@ -82,7 +82,7 @@ def refuse_other_shard(output: Path, header: Mapping[str, Any], shard: Shard | N
 
 
 def refuse_incomplete(output: Path, past: ResumeState, *, accepted: bool) -> int:
-    """Return how many answers an output lacks that its journal knows.
+    """Return how many answers the journal has and the output lacks.
 
     Raises SetupError for such an output unless the user `accepted` to send them again, and for
     one that has none of them, because the journal is then of another output.

@@ -21,7 +21,7 @@ _TAIL_BYTES = 1 << 16
 
 
 def replace_together(journal: Path, parts: dict[Path, Path]) -> None:
-    """Give new files (keys) the names of old ones (values); the journal's must be the last."""
+    """Rename new files (keys) to old ones (values); the journal must be the last."""
     line = {
         "t": "C",
         "parts": {str(new.absolute()): str(old.absolute()) for new, old in parts.items()},
@@ -38,7 +38,7 @@ def replace_together(journal: Path, parts: dict[Path, Path]) -> None:
 
 
 def finish_compaction(journal: Path) -> None:
-    """Finish a compaction that was interrupted, if there is one.
+    """Finish an interrupted compaction, if there is one.
 
     Raises OutputError when a file cannot be replaced.
     """

@@ -38,7 +38,7 @@ NOT_SAVED = "not_saved"
 
 
 class PendingLine(NamedTuple):
-    """A paid line that was not written to the output when its run ended."""
+    """A paid line that was not in the output when its run ended."""
 
     sha: str
     line: bytes
@@ -47,7 +47,7 @@ class PendingLine(NamedTuple):
 
 
 class RecordPlace(NamedTuple):
-    """Where a record is whose answer still has to be saved."""
+    """The place of a record whose answer still has to be saved."""
 
     sha: str
     path: Path
@@ -64,7 +64,7 @@ class RecordPlace(NamedTuple):
 
 @dataclass(slots=True)
 class ResumeState:
-    """What is known when a run begins. For a first run everything is empty.
+    """The state at the start of a run; for a first run everything is empty.
 
     `claims` are ids with the hash that was sent and never answered; `ambiguous` is how often
     some of them had been sent before in the same run, which could not report it. `ends` are
@@ -136,7 +136,7 @@ class ResumeState:
         return 1 + self.ambiguous.get(id, 0)
 
     def count(self, flags: int, without: int = 0) -> int:
-        """Return how many ids have all of some flags, and none of others."""
+        """Return how many ids have all of these flags, and none of those."""
         return sum(1 for flag in self.ids.flags if flag & flags == flags and not flag & without)
 
     def take(self, entry: dict[str, Any]) -> None:
@@ -201,7 +201,7 @@ class ResumeState:
             self.unsaved.pop(id, None)
 
     def take_announced(self, path: Path) -> None:
-        """Apply the lines that were about to be appended and that the output has, whole."""
+        """Apply the announced lines that the output really has."""
         if not self.announced:
             return
         target, offset = self.announced["to"], self.announced["offset"]
@@ -228,14 +228,14 @@ class ResumeState:
         return is_read and self._matches(slot, record["sha"], failed, target)
 
     def trust_errors(self) -> None:
-        """Believe the journal about the records in a file of errors that is not read."""
+        """Trust the journal about the records in a file of errors that is not read."""
         flags = self.ids.flags
         for slot, flag in enumerate(flags):
             if flag & WRITTEN and flag & IN_ERRORS:
                 flags[slot] |= RECORD
 
     def _matches(self, slot: int, sha: str, failed: str | None, target: str) -> bool:
-        """Return True if a record is what is known of the newest one in a slot."""
+        """Return True if a record is the newest known one of a slot."""
         wanted = _state(failed) | (IN_ERRORS if target == "errors" else 0)
         same = self.ids.shas[slot] == int(sha, 16)
         return same and self.ids.flags[slot] & (OK | FAILED | IN_ERRORS) == wanted

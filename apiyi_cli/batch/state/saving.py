@@ -1,4 +1,4 @@
-"""Pictures and speech of rows, saved as files: whole or not at all, and never over anything.
+"""Saves the pictures and speech of rows as whole files; never overwrites one.
 
 A picture that was paid for and cannot be saved is not asked for again: its row fails with the
 code `not_saved` and keeps the server's answer, so that a later run only has to save it.
@@ -29,7 +29,7 @@ _MAX_NUMBER: Final = 1000
 
 
 class MediaSaver:
-    """Saves the pictures and speech of rows at the places that a template names.
+    """Saves the pictures and speech of rows at the paths of a template.
 
     Without a template they go into `folder`, named after the row. `private` allows downloads
     from private addresses.
@@ -71,7 +71,7 @@ class MediaSaver:
         return write({**rest, "data": data})
 
     def _save_speech(self, row: Row, body: bytes) -> bytes:
-        """Save the speech that an answer holds as base64; return where it is instead."""
+        """Save the speech that an answer holds as base64; return its path as an object."""
         content = base64.b64decode(read_first(body, exact=True)["b64_json"])
         kind = detect_type(content)
         # Raw samples have no mark.
@@ -113,7 +113,7 @@ class MediaSaver:
         return path
 
     def _write(self, wanted: Path, content: bytes) -> Path:
-        """Write a file under a name that is free; return its path."""
+        """Write a file under a free name; return its path."""
         try:
             wanted.parent.mkdir(parents=True, exist_ok=True)
         except OSError as failure:

@@ -1,4 +1,4 @@
-"""Holds an output in the limits' store: file locks may be known to one machine only.
+"""Holds an output in the store of limits: file locks may not reach other machines.
 
 The output is known by the first line of its journal, which every machine that sees the file sees.
 """
@@ -23,7 +23,7 @@ _WAIT_S: Final = 1.0
 
 
 class StoreLock:
-    """The hold of this run on its output, in a `store`."""
+    """A lease of this run on its output, in a `store`."""
 
     def __init__(self, store: RedisLimiter, clock: Clock, note: Callable[[str], None]) -> None:
         self._store = store
@@ -32,7 +32,7 @@ class StoreLock:
         self._path: Path | None = None
 
     def take(self, path: Path, journal: Path) -> None:
-        """Hold an output, unless it has no journal yet; waits for the lease of a dead machine.
+        """Take the lease unless there is no journal; wait for that of a dead machine.
 
         Raises SetupError if another machine goes on holding it.
         """
@@ -67,7 +67,7 @@ class StoreLock:
         self._path = path
 
     def find_trouble(self) -> OutputError | None:
-        """Return the error if another run has got the output, None if nobody has."""
+        """Return the error if another run has taken the output, else None."""
         if not self._store.has_lost_output:
             return None
         why = Text("the limits' store was away, and gave it to another run")
@@ -75,7 +75,7 @@ class StoreLock:
         return OutputError(what, why, hint=END_OTHER_RUN)
 
     def release(self) -> None:
-        """Let others have the output."""
+        """Release the lease."""
         self._store.release_output()
 
 

@@ -88,7 +88,7 @@ class VectorsFile:
         self.unkept: list[bytes] = []
 
     def find(self, row: Row) -> VectorEntry | PendingLine | None:
-        """Return what earlier runs have for an input, None if it must be requested.
+        """Return an input's line from earlier runs, None if it must be requested.
 
         It is its line in the file, or one that waits for its turn. Raises SetupError if they
         had another input in its place.
@@ -123,12 +123,12 @@ class VectorsFile:
             self._journal.claim(row, 1, "")
 
     def release(self, rows: Sequence[Row]) -> None:
-        """Note that a request for these inputs was refused, or not sent."""
+        """Note that a request for these inputs was refused or not sent."""
         for row in rows:
             self._journal.abandon(row, billed=False)
 
     def keep(self, entries: Sequence[VectorEntry]) -> None:
-        """Keep lines in the journal whose turn has not come; what it refuses is in `unkept`."""
+        """Keep lines in the journal until their turn; lines that it refuses go to `unkept`."""
         for row, line, failed in entries:
             with self._lock:
                 if row.index in self._kept:
@@ -140,7 +140,7 @@ class VectorsFile:
                 self.unkept.append(line)
 
     def write(self, entries: Sequence[VectorEntry]) -> None:
-        """Append lines whose turn it is. Raises OutputError; what did not go in is kept."""
+        """Append lines whose turn it is. Raises OutputError; unwritten lines are kept."""
         whole = entries
         try:
             entries = self._put_vectors(entries)
@@ -164,7 +164,7 @@ class VectorsFile:
             self._kept.difference_update(entry.row.index for entry in entries)
 
     def _put_vectors(self, entries: Sequence[VectorEntry]) -> Sequence[VectorEntry]:
-        """Write the vectors into the matrix, if there is one, and return the entries without."""
+        """Write the vectors into the matrix, if there is one; return the entries without them."""
         if self._matrix is None:
             return entries
         parts = [split_vector(entry.line) for entry in entries]
@@ -177,7 +177,7 @@ class VectorsFile:
             self._matrix.rows += count
 
     def find_trouble(self) -> OutputError | None:
-        """Return the error if somebody replaced the file, None if nobody did."""
+        """Return the error if another process replaced the file, else None."""
         if self._opened.held.replaced:
             return removed_error(self.path)
         return None
@@ -204,7 +204,7 @@ class VectorsFile:
         self._journal.close()
 
     def close(self) -> None:
-        """Let others have the file."""
+        """Release the lock and close the file."""
         if self._matrix is not None:
             self._matrix.close()
         self._opened.close()
@@ -239,7 +239,7 @@ class VectorsFile:
 
 
 def make_row(index: int, place: str, sha: str) -> Row:
-    """Return an input as the journal knows it."""
+    """Return an input as the row that the journal knows."""
     return Row(index, str(index), place, sha, call=_LIGHT)
 
 

@@ -1,6 +1,6 @@
 """Compares an output with its journal, without changing either.
 
-What must hold: every line is a whole record; every claim has a record, was given up, or is
+The rules: every line is a whole record; every claim has a record, was given up, or is
 reported as unknown; the attempts in the records are the claims in the journal; what the journal
 says was written is there; a run that read all its input left a record for each row.
 """
@@ -117,7 +117,7 @@ class ClaimTotals:
 
 
 class Evidence:
-    """All that an output, its file of errors and its journal say, read once.
+    """Everything that an output, its file of errors and its journal say, read once.
 
     Lines that say nothing are `problems`. Raises UsageError if the output cannot be read, and
     SetupError for a journal of a newer version.
@@ -238,7 +238,7 @@ class Evidence:
             self.past.take_record(line, path, target)
 
     def _compare(self) -> None:
-        """Note what the output and its journal do not agree on."""
+        """Note where the output and its journal disagree."""
         past, claims = self.past, self.claims
         if missing := past.count(WRITTEN | OK, without=RECORD):
             self._add_problem(
@@ -296,7 +296,7 @@ def count_unmatched(output: Path) -> int:
 
 
 def find_missing_shards(shards: set[tuple[int, int]]) -> list[str]:
-    """Return messages about the shards that are not among these, or do not fit together."""
+    """Return messages about shards that are missing or do not fit together."""
     counts = {count for _, count in shards}
     if len(counts) > 1:
         names = ", ".join(f"{part}/{count}" for part, count in sorted(shards))
