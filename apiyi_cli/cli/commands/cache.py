@@ -12,7 +12,7 @@ from apiyi_cli.wire.cache import Cache
 
 
 def open_cache(ctx: Context) -> Cache:
-    """Return the cache, closed with the run."""
+    """Return the cache; it is closed when the run ends."""
     cache = Cache(cache_dir(ctx.process.environ) / "replies.sqlite3", clock=ctx.process.clock)
     ctx.process.on_exit(cache.close)
     return cache

@@ -84,7 +84,7 @@ def _is_conversation(
     surroundings: Conversation,
     draft_options: DraftOptions,
 ) -> bool:
-    """Return True if there is nothing to send yet, and a user to ask for it."""
+    """Return True for an interactive conversation: no prompt yet, and a user at the terminal."""
     if prompt or source.file or surroundings.attach or surroundings.messages:
         return False
     if draft_options.template or draft_options.edit or draft_options.param:
@@ -94,7 +94,7 @@ def _is_conversation(
 
 
 def _send(ctx: Context, asked: ConversationRequest, observer: ReplyObserver | None = None) -> None:
-    """Send what is asked, or print it or compare models as the options say."""
+    """Send the request, print it, or compare models, as the options say."""
     sampling = ctx.settings.fill(ChatSampling())
     messages, sources = asked.chat_messages()
     text = asked.text_request((*_text_sources(ctx, asked, messages), *sources))
@@ -120,13 +120,13 @@ def _extend(reply: ReplyCollector, results: Sequence[str]) -> list[dict[str, Any
 
 
 def _show(pictures: Sequence[Attachment]) -> list[dict[str, Any]]:
-    """Return the message with pictures that functions gave back."""
+    """Return the message with the pictures of function results."""
     messages, _ = build_messages(PICTURES_TEXT, attachments=pictures)
     return messages
 
 
 def _turn(reply: ReplyCollector) -> dict[str, Any] | None:
-    """Return the turn as it came, None where nobody needs it."""
+    """Return the assistant's turn in native form, None if it is not needed."""
     if reply.call is None:
         return None
     from apiyi_cli.decode.answers.turns import read_turn
@@ -135,7 +135,7 @@ def _turn(reply: ReplyCollector) -> dict[str, Any] | None:
 
 
 def _with_protocol(ctx: Context, asked: ConversationRequest, text: TextRequest) -> TextRequest:
-    """Return the request with what the options say about its protocol."""
+    """Return the request with the options of its protocol."""
     protocols = ctx.settings.fill(ProtocolOptions())
     cached_chars = 0
     if protocols.cache_prompt:
@@ -154,7 +154,7 @@ def _with_protocol(ctx: Context, asked: ConversationRequest, text: TextRequest) 
 def _with_registry(
     ctx: Context, asked: ConversationRequest, protocols: ProtocolOptions
 ) -> Mapping[str, Mapping[str, Any]]:
-    """Return the user's families, and after them what the registry says of the models' endpoints.
+    """Return the user's families, then the registry's endpoints of the models.
 
     It is read only where another protocol than OpenAI's is asked for by name.
     """
@@ -175,7 +175,7 @@ def _with_registry(
 def _text_sources(
     ctx: Context, asked: ConversationRequest, messages: Sequence[dict[str, Any]]
 ) -> tuple[Source, ...]:
-    """Return which files the texts are made of, for a program that reads them itself."""
+    """Return the files that the texts came from, for programs that read them."""
     if not ctx.settings.request.code:
         return ()
     sources: tuple[Source, ...] = ()

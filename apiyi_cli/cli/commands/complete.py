@@ -144,7 +144,7 @@ def _complete_in_order(
     totals: UsageTotals,
     finishes: LineFinishes,
 ) -> Iterator[bytes]:
-    """Send the calls and yield a JSON line for each completion; count usage and finishes."""
+    """Send the calls and yield a JSON line for each completion; sum usage and finishes."""
     from apiyi_cli.cli.gateway.parallel import send_in_order
     from apiyi_cli.core.jsontext import write
     from apiyi_cli.decode.frames.reply_body import read_json
@@ -176,7 +176,7 @@ def _complete_in_order(
 
 
 class LineFinishes:
-    """How the completions of many lines ended; judged at the end as that of one prompt is."""
+    """The finish reasons of many lines; judged at the end like that of one prompt."""
 
     def __init__(self) -> None:
         self._total = 0
@@ -191,7 +191,7 @@ class LineFinishes:
             self._empty.append(index)
 
     def notices(self) -> list[Text]:
-        """Return what to say about completions that were cut off."""
+        """Return messages about completions that were cut off."""
         if self._total and len(self._empty) == self._total:
             return []
         return [
@@ -201,7 +201,7 @@ class LineFinishes:
         ]
 
     def raise_failure(self, *, is_strict: bool) -> None:
-        """Raise for empty completions, and in strict runs for those that were cut off.
+        """Raise for empty completions, and with --strict for those that were cut off.
 
         IncompleteError if all are empty, PartialError if some are.
         """
@@ -227,7 +227,7 @@ class LineFinishes:
 
 
 def _read_choices(answer: Any, count: int) -> list[dict[str, Any]]:
-    """Return the choices of an answer by index; raise IncompleteError unless all are there."""
+    """Return the choices of an answer by index; raise IncompleteError if one is missing."""
     items = answer.get("choices") if isinstance(answer, dict) else None
     by_index = {
         item.get("index"): item

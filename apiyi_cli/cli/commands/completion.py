@@ -26,7 +26,7 @@ Install = Annotated[
     bool, typer.Option("--install", help=Text("Put it where the shell finds it, and say where."))
 ]
 START_LINE_MARK: Final = f"# {MENTION}"
-"""What marks a line of a start file as ours; `apiyi doctor` looks for it, too."""
+"""Marks our lines in a shell's start file; `apiyi doctor` looks for it, too."""
 BASH_COMPLETION: Final = (
     "/usr/share/bash-completion/bash_completion",
     "/usr/local/share/bash-completion/bash_completion",
@@ -34,7 +34,7 @@ BASH_COMPLETION: Final = (
     "/usr/local/etc/profile.d/bash_completion.sh",
     "/etc/bash_completion",
 )
-"""Where the package is that loads the completions of a user's folder."""
+"""Files of the package that loads completions from a user's folder."""
 
 
 def completion(ctx: Context, shell: Shell, install: Install = False) -> None:
@@ -64,7 +64,7 @@ def completion(ctx: Context, shell: Shell, install: Install = False) -> None:
 
 
 def find_target(shell: str, environ: Mapping[str, str]) -> tuple[Path, Path, str | None]:
-    """Return where the script goes, the start file, and the line that has to be in it or None."""
+    """Return the script's path, the start file, and the line that it needs or None."""
     home = Path(environ.get("HOME") or environ.get("USERPROFILE") or Path.home())
     if shell == "bash":
         data = Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share")
@@ -89,7 +89,7 @@ def find_target(shell: str, environ: Mapping[str, str]) -> tuple[Path, Path, str
 
 
 def _add_line(path: Path, line: str) -> bool:
-    """Add a line to a start file unless one of ours is in it; return True if it was added."""
+    """Add a line to a start file unless it has one of ours; return True if added."""
     try:
         text = path.read_text("utf-8", "surrogateescape")
     except FileNotFoundError:

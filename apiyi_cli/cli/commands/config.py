@@ -151,7 +151,7 @@ def edit(ctx: Context, *, connection: Connection) -> None:
 
 
 def _find_value(ctx: Context, key: str) -> Any:
-    """Return the value that a run with this profile would use, None when it has none."""
+    """Return the value that a run with this profile would use, None if unset."""
     from apiyi_cli.core.nearest import find_nearest
     from apiyi_cli.settings.edit import find_written, locate_key
     from apiyi_cli.settings.listing import list_settings
@@ -183,7 +183,7 @@ def _format_list(rows: list[tuple[str, Any, str]], *, with_origin: bool) -> byte
 
 
 def _mask(name: str, value: Any) -> Any:
-    """Return the value without passwords: a listing ends up in reports and chats."""
+    """Return the value without passwords, because listings are pasted into reports."""
     from apiyi_cli.core.secret import mask_header, mask_url
 
     if isinstance(value, str):

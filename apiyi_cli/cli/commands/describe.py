@@ -41,7 +41,7 @@ def describe(ctx: Context, command: Wanted = None) -> None:
 
 
 def _choose(commands: list[Any], words: list[str]) -> list[Any]:
-    """Return the command that the words name and those below it, without words all.
+    """Return the command that the words name and those below it; all without words.
 
     Raises UsageError with the nearest name.
     """
@@ -59,7 +59,7 @@ def _choose(commands: list[Any], words: list[str]) -> list[Any]:
 
 
 def _read_environment(say: Translate) -> dict[str, str]:
-    """Return what the manual says about environment variables, by name."""
+    """Return the manual's text about each environment variable, by name."""
     from apiyi_cli.manual.handwritten import topic
     from apiyi_cli.manual.markdown import Definitions, Span, plain
 

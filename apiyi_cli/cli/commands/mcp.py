@@ -39,7 +39,7 @@ def mcp(ctx: Context, *, mcp_options: McpOptions, connection: Connection, output
 
 
 def _write_options(connection: Connection) -> list[str]:
-    """Return the options of the connection as they are typed, for the command of each call."""
+    """Return the connection options as typed words, for the command of each call."""
     return [
         word
         for option, value in list_given(connection)

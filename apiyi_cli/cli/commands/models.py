@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _BREAKS = re.compile(r"[\r\n\x0b\x0c\x85\u2028\u2029]")
 CONSTANT_CREATED = 1626777600
-"""The date that gateways of this family give when they do not know one."""
+"""The date that gateways of this family give for unknown dates."""
 
 
 class Pricing(Group):
@@ -81,14 +81,14 @@ def models(
         _write_model(ctx, _find_model(ctx, words, listed))
     else:
         if words[:1] == ["list"]:
-            # What other tools call this command.
+            # The name of this command in other tools.
             words = words[1:]
         texts = [*words, pricing.grep] if pricing.grep else words
         _write_list(ctx, _search(texts, listed), raw if not texts else None)
 
 
 def _fetch(ctx: Context) -> tuple[list[dict[str, Any]], bytes | None]:
-    """Return the gateway's models; without a key, those of the public price list."""
+    """Return the gateway's models; without a key those of the public price list."""
     try:
         ctx.settings.sandbox or ctx.settings.secret  # noqa: B018
     except AuthError as failure:
@@ -126,7 +126,7 @@ def _find_model(ctx: Context, words: list[str], models: list[dict[str, Any]]) ->
 
 
 def _write_model(ctx: Context, model: dict[str, Any]) -> None:
-    """Write one model: with what `--update` fetched of it, in JSON the server's object alone."""
+    """Write one model with the facts of `--update`; JSON is the server's object alone."""
     if ctx.output.form != "text":
         ctx.output.write_records([model])
         return
@@ -142,7 +142,7 @@ def _write_model(ctx: Context, model: dict[str, Any]) -> None:
 
 
 def _describe_model(ctx: Context, name: str) -> dict[str, Any]:
-    """Return what the registry and the price list say of a model; {} where they say nothing."""
+    """Return the facts about a model from registry and price list; {} if unknown."""
     from apiyi_cli.cli.output.ledger import load_prices
 
     facts, prices = _load_facts(ctx).get(name), load_prices(ctx.settings)
@@ -183,7 +183,7 @@ def _search(words: list[str], models: list[dict[str, Any]]) -> list[dict[str, An
 
 
 def _write_list(ctx: Context, models: list[dict[str, Any]], raw: bytes | None) -> None:
-    """Write the models; `raw` are the server's bytes where it is all of them."""
+    """Write the models; `raw` are the server's bytes if the list is complete."""
     if ctx.output.form == "text":
         ctx.output.write([_format_models(ctx, models)], content="styled")
     elif ctx.output.form == "ndjson":
@@ -214,7 +214,7 @@ def _format_models(ctx: Context, models: list[dict[str, Any]]) -> bytes:
 
 
 def _add_facts(ctx: Context, headers: list[Any], rows: list[list[Any]]) -> None:
-    """Add what `--update` has fetched to a table: kind, price, context, endpoints, groups."""
+    """Add the facts of `--update` to a table: kind, price, context, endpoints, groups."""
     from apiyi_cli.cli.output.ledger import load_prices
     from apiyi_cli.core.context import find_context
     from apiyi_cli.store.registry import ModelFacts

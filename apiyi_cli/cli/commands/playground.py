@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from apiyi_cli.playground.facts import PageProgram
 
 IDLE = "30m"
-"""How long the page may be left alone before the server ends."""
+"""Idle time after which the server ends."""
 
 
 class PlaygroundOptions(Group):
@@ -93,7 +93,7 @@ def playground(
 
 
 def _read_idle(text: str) -> float:
-    """Return the seconds that `--idle` means. Raises UsageError."""
+    """Return `--idle` in seconds. Raises UsageError."""
     from apiyi_cli.wire.cache import parse_ttl
 
     try:
@@ -104,7 +104,7 @@ def _read_idle(text: str) -> float:
 
 
 def make_program(ctx: Context, command: str | None, page_options: PlaygroundOptions) -> PageProgram:
-    """Return what the server needs to know of the program. Raises UsageError, SetupError."""
+    """Return the program's facts for the server. Raises UsageError, SetupError."""
     from apiyi_cli.cli.command_table import COMMANDS
     from apiyi_cli.cli.gateway.models import facts_file
     from apiyi_cli.cli.output.ledger import estimate_cost, load_prices
@@ -139,7 +139,7 @@ def make_program(ctx: Context, command: str | None, page_options: PlaygroundOpti
 
 
 def _open_page(ctx: Context, url: str, port: int, *, is_wanted: bool) -> None:
-    """Open the browser where there is one, or say how to reach the page over SSH."""
+    """Open the browser if there is one, or explain how to reach the page over SSH."""
     environ = ctx.settings.environ
     if environ.get("SSH_CONNECTION"):
         host = environ["SSH_CONNECTION"].split()[2:3]

@@ -81,7 +81,7 @@ def _text_sources(
     text: str | None,
     instructions: str | None,
 ) -> tuple[Source, ...]:
-    """Return which files the texts are made of, for a program that reads them itself."""
+    """Return the files that the texts came from, for programs that read them."""
     if not ctx.settings.request.code:
         return ()
     sources = find_at_source(ctx.inputs, instructions, "instructions")
@@ -99,7 +99,7 @@ def _extend(reply: ReplyCollector, results: Sequence[str]) -> list[dict[str, Any
 
 
 def _show(pictures: Sequence[Attachment]) -> list[dict[str, Any]]:
-    """Return the item with pictures that functions gave back."""
+    """Return the item with the pictures of function results."""
     items, _ = build_items(PICTURES_TEXT, attachments=pictures)
     assert not isinstance(items, str)
     return items
@@ -108,7 +108,7 @@ def _show(pictures: Sequence[Attachment]) -> list[dict[str, Any]]:
 def _refuse_misfits(
     protocols: ProtocolOptions, respond_options: RespondOptions, surroundings: Conversation
 ) -> None:
-    """Raise UsageError for two system texts, or another API; a profile's is for chat."""
+    """Raise UsageError for two system texts, or for another API than the endpoint's."""
     _refuse_two_instructions(respond_options, surroundings)
     option = "--cache-prompt" if protocols.cache_prompt else None
     if protocols.protocol in ("anthropic", "google"):

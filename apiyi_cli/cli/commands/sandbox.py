@@ -46,7 +46,7 @@ def sandbox(
 
 
 def _write_samples(ctx: Context, folder: Path) -> None:
-    """Write the files and print their paths; what exists stays as it is."""
+    """Write the files and print their paths; existing files stay unchanged."""
     from apiyi_cli.sandbox.sample_files import write_samples
 
     try:

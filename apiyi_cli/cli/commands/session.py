@@ -77,7 +77,7 @@ def _format_time(at_s: float) -> str:
 
 
 def _format_message(message: dict[str, object], cut: str, *, color: bool) -> bytes:
-    """Return a message for people; `cut` is the word behind an answer that was cut."""
+    """Return a message for people; `cut` is the note after an answer that was cut."""
     content = message.get("content")
     text = content if isinstance(content, str) else "" if content is None else repr(content)
     role = neutralize_line(str(message["role"]))

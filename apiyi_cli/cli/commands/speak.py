@@ -98,11 +98,11 @@ class SpeechFile:
 
     @property
     def exists(self) -> bool:
-        """Return True if the file is to be skipped because it is there."""
+        """Return True if the file exists and is to be skipped."""
         return self._places.should_skip(self._values)
 
     def check(self) -> None:
-        """Raise OutputError, before anything is sent, where the file cannot be made."""
+        """Raise OutputError, before sending, if the file cannot be created."""
         self._places.require_creatable([(str(self.path), self._values)])
 
 

@@ -1,4 +1,4 @@
-"""The answer to a raw call: printed as it comes, judged at its end."""
+"""The answer to a raw call: printed as it arrives, checked at its end."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _END_BYTES = 256
 _STREAM_START = re.compile(
     rb'"choices"\s*:|"candidates"\s*:|"type"\s*:\s*"(?:response\.|message_start)'
 )
-"""What a stream of one of the three protocols has in it; others are not judged."""
+"""The marks of streams of the three protocols; other streams are not checked."""
 _STREAM_END = re.compile(
     rb'"(?:finish_reason|finishReason)"\s*:\s*"'
     rb'|"type"\s*:\s*"(?:response\.(?:completed|incomplete)|message_stop)"'
 )
-"""What says that such a stream was not cut."""
+"""The marks of a complete stream."""
 
 
 class RawAnswer:
-    """Passes an answer on as it comes, and judges it at its end.
+    """Passes an answer on as it arrives, and checks it at its end.
 
     It remembers the first and the last bytes: an object is judged whole or not at all, and
     the last event says how a stream ended.
@@ -41,10 +41,10 @@ class RawAnswer:
     def __init__(self, call: Call) -> None:
         self._call = call
         self.refusal = b""
-        """The body of a refusal, empty where the last attempt was not refused."""
+        """The body of a refusal, empty if the last attempt was not refused."""
 
     def decode(self, reply: Reply) -> Iterator[bytes]:
-        """Yield the body in pieces. Raises what a refusal or the end of the body says."""
+        """Yield the body in pieces. Raises the error of a refusal or of an incomplete body."""
         self.refusal = b""
         if reply.status >= 300:
             self.refusal = read_body(reply, limit=JUDGED_MAX_BYTES)
@@ -62,7 +62,7 @@ class RawAnswer:
             raise error
 
     def _find_error(self, reply: Reply, head: bytes, is_finished: bool) -> ApiyiError | None:
-        """Return the error that the answer is: a web page, a refusal, a stream that was cut."""
+        """Return the error that the answer means: a web page, a refusal, a cut stream."""
         kind, _ = detect_kind(reply._replace(chunks=(head,)))
         if kind == "sse":
             is_known = _STREAM_START.search(head) is not None

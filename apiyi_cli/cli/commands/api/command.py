@@ -62,7 +62,7 @@ def api(
 
 
 def _write(ctx: Context, pieces: Iterator[bytes]) -> None:
-    """Write the answer as it comes, or whole through the `--jq` program."""
+    """Write the answer as it arrives, or whole through the `--jq` program."""
     if ctx.output.jq_filter is not None:
         ctx.output.write(ctx.output.filter_lines(_join_line(pieces)), content="json")
     else:

@@ -1,4 +1,4 @@
-"""The call that `apiyi api` sends, from its words, its fields or its input."""
+"""Builds the call of `apiyi api` from its words, its fields or its input."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def build_call(inputs: Inputs, parts: list[str], fields: Fields) -> Call:
 
 
 def _with_body(inputs: Inputs, call: Call, body: dict[str, Any], source: str | None) -> Call:
-    """Return the call with the fields or the input as its body; a GET's are its query."""
+    """Return the call with fields or input as its body; for GET they are its query."""
     if source is not None:
         if body:
             raise UsageError(
@@ -72,7 +72,7 @@ def _with_body(inputs: Inputs, call: Call, body: dict[str, Any], source: str | N
 
 
 def _split(parts: list[str]) -> tuple[str | None, str]:
-    """Return the method, None where it is left out, and the path."""
+    """Return the method, None if it is left out, and the path."""
     if len(parts) == 2 and parts[0].upper() in METHODS:
         return parts[0].upper(), parts[1]
     if len(parts) != 1:
@@ -102,7 +102,7 @@ def _read_typed(inputs: Inputs, text: str) -> Any:
 
 
 def _make_call(method: str, path: str) -> Call:
-    """Return the call without a body."""
+    """Return the call without a body, with the endpoint's cost class and kind of answer."""
     import os
     from urllib.parse import quote
 
@@ -147,7 +147,7 @@ def _add_query(path: str, fields: dict[str, Any]) -> str:
 
 
 def _in_protocol(call: Call, path: str) -> Call:
-    """Return the call with the version and the key header of its protocol; -H still wins."""
+    """Return the call with its protocol's version and key header; -H overrides them."""
     endpoint = find_endpoint(call.method, path.partition("?")[0])
     if endpoint is None:
         return call

@@ -1,4 +1,4 @@
-"""A model for each command, proposed from the gateway's own list and written to the profile."""
+"""Proposes a model for each command from the gateway's list; writes them to the profile."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ PREFERRED: Mapping[str, Sequence[str]] = {
     "speak": ("tts-1", "tts-1-hd"),
     "video": ("doubao-seedance-2-0-mini-260615", "grok-imagine-video"),
 }
-"""What is proposed where the list lacks the first choice; then any model of the kind."""
+"""Proposals if the list lacks the first choice; then any model of the kind."""
 LEAVE_OUT: Final = "-"
 
 
 def propose_models(names: Sequence[str]) -> dict[str, str]:
-    """Return a model of the list for each command that one of its models can do."""
+    """Return a model of the list for each command that has a suitable one."""
     proposals = {command: propose_model(command, names) for command in MODEL_ORDER}
     return {command: model for command, model in proposals.items() if model is not None}
 
 
 def propose_model(command: str, names: Sequence[str]) -> str | None:
-    """Return the model of the list to propose for a command, None where none is known to do it.
+    """Return the listed model to propose for a command, None if none can do it.
 
     For `chat` also one that no family is known of: servers of one vendor have their own names.
     """
@@ -46,7 +46,7 @@ def propose_model(command: str, names: Sequence[str]) -> str | None:
 
 
 def choose_models(ctx: Context, names: Sequence[str], *, ask: bool) -> dict[str, str]:
-    """Write a model into the profile for each command that has none; return those in force.
+    """Set a model for each command without one in the profile; return all models in force.
 
     With `ask` the user confirms each on the terminal; Enter takes the proposal.
     """
@@ -89,7 +89,7 @@ def _find_model(ctx: Context, command: str) -> str | None:
 
 
 def _model_key(ctx: Context, command: str) -> tuple[str, ...]:
-    """Return where the file keeps a command's model; the profile's own is that of all texts."""
+    """Return the key of a command's model in the file; `model` is that of text commands."""
     table = () if command == "chat" else (command,)
     return ("profile", ctx.settings.profile, *table, "model")
 

@@ -63,7 +63,7 @@ def login(
     if ctx.settings.sandbox:
         raise UsageError(Text("cannot log in"), Text("the sandbox profile needs no key"))
     _begin_profile(ctx)
-    # Before the key is asked for: nobody shall paste one that cannot be kept.
+    # Checked before the prompt, so that no key is pasted that cannot be stored.
     in_file = find_storage(ctx.settings, insecure=insecure_storage) is None
     if in_file and not with_token:
         _confirm_file(ctx)
@@ -83,7 +83,7 @@ def login(
 
 
 def _refuse_words(ctx: Context, words: list[str]) -> UsageError:
-    """Return the error for a key on the command line, where others can read it."""
+    """Return the error for a key on the command line, where other users can read it."""
     ctx.process.secrets += [Secret(word) for word in words]
     return UsageError(
         Text("a key does not belong on the command line"),
@@ -93,7 +93,7 @@ def _refuse_words(ctx: Context, words: list[str]) -> UsageError:
 
 
 def _begin_profile(ctx: Context) -> None:
-    """Go on with an empty profile where the file has none of that name."""
+    """Continue with an empty profile if the file has none of that name."""
     from apiyi_cli.settings.defaults import Profile
 
     settings = ctx.settings
@@ -102,7 +102,7 @@ def _begin_profile(ctx: Context) -> None:
 
 
 def _write_address(ctx: Context, typed: Connection) -> None:
-    """Write the address or the node of the line into the profile, which begins to exist by it."""
+    """Write the typed address or node into the profile, which creates it."""
     from apiyi_cli.settings.edit import remove, write
 
     settings = ctx.settings
@@ -118,7 +118,7 @@ def _write_address(ctx: Context, typed: Connection) -> None:
 
 
 def _choose_models(ctx: Context, names: list[str], *, ask: bool) -> None:
-    """Have a model chosen for each command, say what is chosen, and end with a line to try."""
+    """Choose a model for each command, report the choices, and end with a line to try."""
     from apiyi_cli.cli.commands.auth.first_models import choose_models
 
     chosen = choose_models(ctx, names, ask=ask) if names else {}
@@ -154,7 +154,7 @@ def _read_system_token(ctx: Context, *, from_stdin: bool, check: bool) -> Secret
 
 
 def _keep_system_token(ctx: Context, token: Secret, *, insecure: bool) -> None:
-    """Keep the account's token beside the key, and say where."""
+    """Store the account's token beside the key, and report where."""
     from apiyi_cli.core.secret import SYSTEM_TOKEN_VARIABLE
     from apiyi_cli.settings.key_store import system_user
 
@@ -172,7 +172,7 @@ def _keep_system_token(ctx: Context, token: Secret, *, insecure: bool) -> None:
 
 
 def _check_system_token(ctx: Context, token: Secret) -> None:
-    """Ask the gateway for the balance with the new token; raise what it says against it."""
+    """Ask the gateway for the balance with the new token; raises its refusal."""
     from apiyi_cli.cli.gateway.account import open_account
 
     ctx.settings.system_token = token
@@ -187,7 +187,7 @@ def _check_system_token(ctx: Context, token: Secret) -> None:
 
 
 def _note_variable(ctx: Context, variable: str) -> None:
-    """Say that a variable of the environment counts before what is kept."""
+    """Report that an environment variable overrides the stored key."""
     if ctx.settings.environ.get(variable):
         ctx.messages.note(
             Text("{key_variable} is set and is used before it", key_variable=variable)
@@ -195,7 +195,7 @@ def _note_variable(ctx: Context, variable: str) -> None:
 
 
 def _read_key(ctx: Context, *, from_stdin: bool) -> Secret:
-    """Return the key from stdin or from the terminal. Raises AuthError if it cannot be one."""
+    """Return the key from stdin or the terminal. Raises AuthError if it is not a key."""
     from apiyi_cli.settings.secrets import check_key
 
     if from_stdin:
@@ -204,7 +204,7 @@ def _read_key(ctx: Context, *, from_stdin: bool) -> Secret:
 
 
 def _ask_key(ctx: Context) -> str:
-    """Ask for the key on the terminal, without showing what is typed."""
+    """Ask for the key on the terminal, with hidden input."""
     _require_terminal(ctx)
     hosts = [host_of(url) for url in ctx.settings.base_urls]
     if any(host.endswith("apiyi.com") for host in hosts):
@@ -216,7 +216,7 @@ def _ask_key(ctx: Context) -> str:
 
 
 def _ask_hidden(ctx: Context, question: str) -> str:
-    """Return what is typed on the terminal without showing it."""
+    """Return hidden input from the terminal."""
     from getpass import getpass
 
     try:
@@ -226,7 +226,7 @@ def _ask_hidden(ctx: Context, question: str) -> str:
 
 
 def _confirm_file(ctx: Context) -> None:
-    """Ask whether a 0600 file may keep the key of a machine without a keyring."""
+    """Ask for permission to use a 0600 file on a machine without a keyring."""
     from apiyi_cli.settings.key_store import file_path
 
     _require_terminal(ctx)
@@ -250,7 +250,7 @@ def _require_terminal(ctx: Context) -> None:
 
 
 def _store_key(ctx: Context, key: Secret, *, insecure: bool, user: str | None = None) -> str:
-    """Keep the key and return where; no error advises to log in, which is being done."""
+    """Store the key and return where; errors do not advise `auth login`, which is running."""
     from apiyi_cli.settings.key_store import store_key
 
     try:
@@ -261,7 +261,7 @@ def _store_key(ctx: Context, key: Secret, *, insecure: bool, user: str | None = 
 
 
 def _check_key(ctx: Context, key: Secret) -> list[str]:
-    """Return the gateway's models, asked with the new key. Raises what it says against it."""
+    """Return the gateway's models, requested with the new key. Raises its refusal."""
     from apiyi_cli.cli.gateway.models import fetch_models
 
     ctx.settings.secret = key

@@ -1,4 +1,4 @@
-"""The end of a batch: what is rescued, reported, noted in the journal, and raised."""
+"""The end of a batch: rescues unwritten records, reports, ends the journal, raises."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def conclude(
     result: RunResult,
     summary: dict[str, Any],
 ) -> None:
-    """Report how the run ended, note it in the journal, and raise what it ended with."""
+    """Report how the run ended, note it in the journal, and raise its error."""
     output, journal = destination.output, destination.writer.journal
     failure = result.failure or (None if output is None else output.find_trouble())
     hint = _rescue(ctx, destination, result)
@@ -63,7 +63,7 @@ def conclude(
 def _describe_failures(
     inputs: BatchInputs, destination: Destination, result: RunResult, summary: dict[str, Any]
 ) -> PartialError:
-    """Return the error of a run that read all its input, with what its failures have in common."""
+    """Return the error of a complete run, with the common cause of its failures."""
     causes, output = result.counts.causes, destination.output
     if summary["failed"] > causes.count and output is not None:
         output.count_failures(causes)
@@ -94,7 +94,7 @@ def _write_summary(ctx: Context, target: str | None, summary: dict[str, Any]) ->
 
 
 def _rescue(ctx: Context, destination: Destination, result: RunResult) -> str | None:
-    """Keep elsewhere what was paid for and not written; return the hint that brings it back."""
+    """Save paid records that were not written; return the hint that restores them."""
     output, pieces = destination.output, _unwritten(destination, result)
     if pieces is None:
         return None
@@ -123,7 +123,7 @@ def _rescue(ctx: Context, destination: Destination, result: RunResult) -> str | 
 
 
 def _unwritten(destination: Destination, result: RunResult) -> Iterable[bytes] | None:
-    """Return what the output lacks, all of it if it lost its name, None if it is complete."""
+    """Return the records that the output lacks, all if it was removed, None if complete."""
     output = destination.output
     if output is not None and output.held.replaced:
         fd = output.held.fd

@@ -1,4 +1,4 @@
-"""The input of a batch: its rows, and what the options say about them."""
+"""The input of a batch: its rows, and the options that apply to them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ BIG_FILE_BYTES = 2 << 30
 
 
 class BatchInputs:
-    """The rows of a run, and all that the options say about them."""
+    """The rows of a run, and the options that apply to them."""
 
     def __init__(self, ctx: Context, path: str, options: BatchOptions, rows: RowDefaults) -> None:
         self.options = options
@@ -65,11 +65,11 @@ class BatchInputs:
 
     @property
     def writes_texts(self) -> bool:
-        """Return True if the output holds answers alone, without their records."""
+        """Return True if the output holds answers only, without their records."""
         return bool(self.options.text) or self.table is not None
 
     def prepare(self, call: Call) -> Call:
-        """Return the request that is sent for that of a row: long answers stream underneath.
+        """Return the request to send for a row's request: long answers are streamed.
 
         The row is known by its own request, whatever way it is sent.
         """
@@ -86,12 +86,12 @@ class BatchInputs:
         return sent
 
     def rows(self, past: ResumeState) -> RowReader:
-        """Return the rows from the first on; those that earlier runs had keep their ids."""
+        """Return the rows from the first; rows of earlier runs keep their ids."""
         ids = IdAssigner(past.ids, past.old_ids.find, past.knows)
         return self.read_rows(ids, past.is_old or bool(past.old_ends))
 
     def read_rows(self, ids: IdAssigner, by_index: bool) -> RowReader:
-        """Return the rows from the first on, with ids from an assigner."""
+        """Return the rows from the first, with ids from an assigner."""
         options = self.options
         row_options = RowOptions(
             self.form,
@@ -129,7 +129,7 @@ class BatchInputs:
                 "sha": hash_prefix(prefix) if prefix else None,
             },
             "endpoint": self.options.endpoint,
-            # What `batch verify --rows` needs to read the same rows.
+            # `batch verify --rows` reads the same rows with these.
             "rows": {
                 "models": dict(self.defaults.models),
                 "options": list(self.defaults.options),
@@ -143,7 +143,7 @@ class BatchInputs:
         }
 
     def is_same(self, past: ResumeState) -> bool:
-        """Return True if the input may be the one that the output was begun with, or more of it.
+        """Return True if this may be the input of the output's first run, possibly longer.
 
         A pipe is believed.
         """
@@ -153,7 +153,7 @@ class BatchInputs:
         return bool(hash_prefix(self.source.prefix(known["size"])) == known["sha"])
 
     def has_replaced(self, past: ResumeState) -> bool:
-        """Return True if this is the input of the output, as it is now."""
+        """Return True if this is the output's input, unchanged."""
         known = past.header.get("input") or {}
         return not self.options.resume and known.get("name") == self.source.name
 
@@ -183,7 +183,7 @@ class BatchInputs:
         return AnswerTable(output, self.form, options.answer, has_mark=self.source.has_mark())
 
     def _note_once(self, text: str) -> None:
-        """Print a notice about all rows once, though the rows may be read twice."""
+        """Print a notice about all rows once, even if the rows are read twice."""
         if text not in self._noted:
             self._noted.add(text)
             self._note(text)
@@ -234,7 +234,7 @@ def _read_defaults(ctx: Context, rows: RowDefaults) -> CommandDefaults:
 
 
 def _open_source(ctx: Context, checker: FormChecker) -> RowSource:
-    """Return the input once it was checked: a file whole, a pipe by its beginning."""
+    """Return the checked input: of a file all of it, of a pipe the beginning."""
     path = checker.path
     if path != "-" and (os.path.isfile(path) or not os.path.exists(path)):
         source = RowSource(path, encoding=ctx.inputs.encoding)

@@ -1,4 +1,4 @@
-"""What bounds a batch: jobs, failures, and money."""
+"""The limits of a batch: jobs, failures, and money."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _MAX_ERRORS = 1 << 60
 
 
 class JobCount(NamedTuple):
-    """How many requests run at once; `reduced_from` is 0 unless the system allows fewer."""
+    """The number of concurrent requests; `reduced_from` is 0 unless the system allows fewer."""
 
     jobs: int
     reduced_from: int
 
 
 def choose_jobs(jobs: int, plan: Plan) -> JobCount:
-    """Return how many requests may run at once by the key's limits and the open files."""
+    """Return the number of concurrent requests, from the key's limits and open files."""
     from apiyi_cli.wire.http.descriptors import limit_jobs
 
     if plan.limiter is not None:

@@ -1,4 +1,4 @@
-"""Opens what a batch writes: a file that resumes, a device, or stdout."""
+"""Opens the output of a batch: a file that can resume, a device, or stdout."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Destination(NamedTuple):
-    """Where records go, what earlier runs left there, and the file that a run can resume."""
+    """The target of records, the state of earlier runs, and the output if it can resume."""
 
     writer: RecordWriter
     past: ResumeState
@@ -33,7 +33,7 @@ class Destination(NamedTuple):
 
 
 def refuse_shared_files(rows: str, target: str | None, options: BatchOptions) -> None:
-    """Raise UsageError if one file would be two things: the rows, an output, a summary."""
+    """Raise UsageError if one file has two uses: rows, output, summary, errors."""
     from apiyi_cli.core.disk import first_clash, is_reserved
 
     named = {
@@ -63,7 +63,7 @@ def refuse_shared_files(rows: str, target: str | None, options: BatchOptions) ->
 
 
 def open_destination(ctx: Context, inputs: BatchInputs, plan: Plan) -> Destination:
-    """Open where the records go; of a file that resumes, read what is there."""
+    """Open the target of records, and read it if it can resume."""
     from apiyi_cli.output.files import is_device, refuse_existing
 
     options, target = inputs.options, ctx.settings.output.output
@@ -105,7 +105,7 @@ def open_destination(ctx: Context, inputs: BatchInputs, plan: Plan) -> Destinati
 
 
 def _make_store_lock(ctx: Context, plan: Plan) -> StoreLock | None:
-    """Return what holds the output for all machines, None if they share no store."""
+    """Return the lease on the output in the shared store, None without a store."""
     if plan.limiter is None or ctx.settings.limits.store is None:
         return None
     from apiyi_cli.batch.state.store_lock import StoreLock
@@ -136,7 +136,7 @@ def _open_stdout(ctx: Context, inputs: BatchInputs, shared: dict[str, Any]) -> D
 
 
 def _describe_past(path: Path, past: ResumeState) -> list[str]:
-    """Return messages about what earlier runs left."""
+    """Return messages about the state of earlier runs."""
     messages: list[str] = []
     if past.records:
         count = f"{past.records:,}"

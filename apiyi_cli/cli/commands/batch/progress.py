@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class SignalHandler:
-    """While a batch runs, its signals stop it softly, or show the progress."""
+    """Handles signals during a batch: stops it softly, or shows the progress."""
 
     def __init__(self, process: Process, run: BatchRun) -> None:
         self._process = process
@@ -35,7 +35,7 @@ class SignalHandler:
 
 
 class ProgressReporter:
-    """Progress on stderr: a line that renews itself on a terminal, else one now and then."""
+    """Progress on stderr: an updated line on a terminal, else a line from time to time."""
 
     def __init__(self, ctx: Context, total: int | None, plan: Plan) -> None:
         from apiyi_cli.render.progress import Progress
@@ -53,7 +53,7 @@ class ProgressReporter:
         )
 
     def show(self, counts: Counts, throughput: Throughput, now: bool) -> None:
-        """Draw the present state if it is time to; `now` prints it in any case."""
+        """Draw the current state if it is time to; `now` always prints it."""
         if self._quiet and not now:
             return
         requests, tokens = throughput.per_minute()

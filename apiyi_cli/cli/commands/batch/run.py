@@ -53,7 +53,7 @@ def run_batch(ctx: Context, path: str, batch_options: BatchOptions, rows: RowDef
 
 
 def send_rows(ctx: Context, inputs: BatchInputs) -> None:
-    """Send the rows and record their answers; raise what the run ends with."""
+    """Send the rows and record their answers; raise the error that ends the run."""
     options, clock = inputs.options, ctx.process.clock
     wire_plan = make_wire_plan(ctx)
     limited = choose_jobs(ctx.settings.jobs, wire_plan)
@@ -135,7 +135,7 @@ def _make_worker_factory(
 
 
 def _find_trouble(ctx: Context, plan: Plan, destination: Destination) -> ApiyiError | None:
-    """Return why the run cannot go on, though no row says so."""
+    """Return the error that stops the run though no row has it, else None."""
     total_at = plan.timeouts.total_at
     if total_at is not None and ctx.process.clock.monotonic() >= total_at:
         return LimitError(

@@ -1,4 +1,4 @@
-"""`apiyi batch verify`, `compact` and `unlock`: they look at outputs and send nothing."""
+"""`apiyi batch verify`, `compact` and `unlock`: work on outputs, send nothing."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from apiyi_cli.core.options.request import Model
 _SHAPING: Final = frozenset(
     ("format", "lines", "template", "endpoint", "params", "delimiter", "quote", "encoding")
 )
-"""Options that say how a file is read; a journal has those of its run."""
+"""Options for reading a file; for a run's output the journal has them."""
 
 
 def run_word(
     ctx: Context, words: Sequence[str], model: Model, batch_options: BatchOptions, rows: RowDefaults
 ) -> None:
-    """Run what the first word names on the outputs that follow it."""
+    """Run the command of the first word on the outputs that follow it."""
     word, *paths = words
     if not paths or (word == "unlock" and len(paths) > 1):
         why = Text("{word} takes one output or several", word=word)
@@ -47,7 +47,7 @@ def run_word(
 def verify(
     ctx: Context, paths: Sequence[str], model: Model, batch_options: BatchOptions, rows: RowDefaults
 ) -> None:
-    """Print the numbers of outputs and their journals; raise if they do not agree."""
+    """Print the numbers of outputs and their journals; raise if they disagree."""
     from apiyi_cli.batch.state.proof import verify_outputs
     from apiyi_cli.batch.state.verify import verify_output
     from apiyi_cli.core.jsontext import write
@@ -86,7 +86,7 @@ def compact(ctx: Context, paths: Sequence[str]) -> None:
 
 
 def unlock(ctx: Context, path: str) -> None:
-    """Take an output from a run on a machine that is gone, and name the risk."""
+    """Remove the lock of a run whose machine is gone, and report the risk."""
     from apiyi_cli.batch.state.locks import break_lock
 
     pid, host = break_lock(Path(path))
@@ -141,7 +141,7 @@ def _open_rows(
 
 
 def _read_header(outputs: Sequence[Path]) -> dict[str, Any]:
-    """Return the header of the last run of the first output that has one."""
+    """Return the last run's header of the first output that has one."""
     from apiyi_cli.batch.state.entries import ENTRIES, read_lines, skip_broken
     from apiyi_cli.batch.state.journal import journal_path
 

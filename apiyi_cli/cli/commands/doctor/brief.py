@@ -1,4 +1,4 @@
-"""`apiyi check`: whether a request would work, in one line or one object."""
+"""`apiyi check`: reports in one line or object whether a request would work."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STATUS_NAMES: Final[Mapping[Status, Text]] = {
 
 
 class BriefReport(NamedTuple):
-    """The object of `check --json`; None for what is not known. Its words are the vendor's."""
+    """The object of `check --json`; None is unknown. Values follow the vendor's tool."""
 
     status: Status
     node: str | None = None
@@ -49,7 +49,7 @@ def print_brief(ctx: Context) -> int:
 
 
 def make_report(ctx: Context) -> tuple[BriefReport, ApiyiError | None]:
-    """Return the report, and the failure that it is about; raise SetupError for a bad set-up.
+    """Return the report and its error, if any; raise SetupError for a bad set-up.
 
     The nodes are asked in their order, the first that answers is the one that is reported.
     """
@@ -77,13 +77,13 @@ def make_report(ctx: Context) -> tuple[BriefReport, ApiyiError | None]:
 
 
 def name_node(base_url: str) -> str:
-    """Return the gateway's name of a node, of another server its host and port."""
+    """Return the gateway's name of a node; for another server host and port."""
     names = {url: name for name, url in NODES.items()}
     return names.get(base_url, urlsplit(base_url).netloc)
 
 
 def _count_models(ctx: Context, plan: Plan, base_url: str) -> tuple[int, int]:
-    """Return how many models a node lists, and after how many milliseconds."""
+    """Return how many models a node lists, and its response time in milliseconds."""
     from apiyi_cli.cli.gateway.models import read_models
     from apiyi_cli.cli.gateway.plan import ask, make_probe
     from apiyi_cli.core.endpoints import MODELS
@@ -98,7 +98,7 @@ def _count_models(ctx: Context, plan: Plan, base_url: str) -> tuple[int, int]:
 
 
 def _find_balance(ctx: Context) -> float | None:
-    """Return the dollars that are left, None where no system token may ask for them."""
+    """Return the balance in dollars, None without a system token."""
     from apiyi_cli.cli.gateway.account import open_account
 
     try:
@@ -116,7 +116,7 @@ def _find_balance(ctx: Context) -> float | None:
 
 
 def _describe(ctx: Context, report: BriefReport, failure: ApiyiError | None) -> str:
-    """Return the report as a line, with what to do in a second one."""
+    """Return the report as a line, with the advice on a second one."""
     say = ctx.messages.translate if ctx.process.console.stdout_is_terminal else str
     status = say(STATUS_NAMES[report.status])
     if failure is not None:

@@ -33,7 +33,7 @@ class Finding(NamedTuple):
 
 
 def make_failure(check: str, failure: ApiyiError) -> Finding:
-    """Return the finding for a check that ended in an error."""
+    """Return the finding for a check that failed with an error."""
     return Finding(check, "failure", str(failure), failure.hint or "", failure.exit_code)
 
 
@@ -145,7 +145,7 @@ def _has_key(ctx: Context) -> bool:
 
 
 def _make_host_refusal(ctx: Context, sender: Sender, base_url: str, failure: AuthError) -> Finding:
-    """Return the finding for a host that answered, but not to this key."""
+    """Return the finding for a host that answered but refused this key."""
     if _has_key(ctx):
         return _make_host_failure(base_url, failure)
     message = Text(
@@ -230,7 +230,7 @@ def balance(ctx: Context) -> Iterator[Finding]:
 
 
 def terminal(ctx: Context) -> Iterator[Finding]:
-    """Yield what the terminal can show."""
+    """Yield the capabilities of the terminal."""
     console, environ = ctx.process.console, ctx.process.environ
     if not console.stdout_is_terminal:
         yield Finding("terminal", "ok", Text("stdout is no terminal: plain output"))
@@ -321,7 +321,7 @@ def limits(ctx: Context) -> Iterator[Finding]:
 
 
 def _shared_limits(ctx: Context, store: str, message: str) -> Finding:
-    """Return whether the server through which several hosts share the limits can be used."""
+    """Return whether the server for limits shared by several hosts works."""
     from apiyi_cli.wire.limits.redis_limiter import RedisLimiter
     from apiyi_cli.wire.limits.redis_store import without_credentials
 

@@ -39,7 +39,7 @@ CHECKS = {
     "terminal": Text("terminal"),
     "tls": Text("tls"),
 }
-"""What each check is called on a terminal; machines read its key."""
+"""The name of each check on a terminal; machines read its key."""
 
 
 Brief = Annotated[
@@ -72,7 +72,7 @@ def doctor(ctx: Context, *, brief: Brief = False, connection: Connection, output
 
 
 def _list_lines(ctx: Context, findings: Iterator[Finding], seen: list[Finding]) -> Iterator[bytes]:
-    """Yield the findings as lines, or at the end as one object; note them in `seen`."""
+    """Yield the findings as lines, or as one object at the end; collect them in `seen`."""
     from apiyi_cli.cli.records import write_record
 
     for finding in findings:
@@ -118,7 +118,7 @@ def _run_checks(ctx: Context, typed: Connection) -> Iterator[Finding]:
 
 
 def _find_max_time(ctx: Context, typed: Connection) -> float | None:
-    """Return the seconds that all checks have, None without a limit."""
+    """Return the seconds for all checks, None without a limit."""
     try:
         return ctx.settings.fill(Connection()).max_time
     except ApiyiError:
@@ -128,7 +128,7 @@ def _find_max_time(ctx: Context, typed: Connection) -> float | None:
 def _run_bounded(
     ctx: Context, check: Callable[[Context], Iterator[Finding]], left_s: float
 ) -> list[Finding]:
-    """Return what a check finds in the time that is left; raise LimitError after it.
+    """Return a check's findings within the time left; raise LimitError after it.
 
     In a thread that may be given up: a keyring, a key_command or a server can stay silent.
     """

@@ -1,4 +1,4 @@
-"""Where `man` and the shells look for what the program installs: they are asked, not guessed.
+"""Finds the installed manual and completions by asking `man` and the shells.
 
 A shell is asked without its start files, which are the user's own programs; those are only
 read, for a line that loads the completion.
@@ -36,7 +36,7 @@ SHELLS = tuple(_NAMES)
 
 
 def find_manual(environ: Mapping[str, str]) -> str | None:
-    """Return the page that `man apiyi` shows, None when it shows none."""
+    """Return the page that `man apiyi` shows, None if it shows none."""
     pages = _ask(["man", "-w", "apiyi"], environ)
     return pages[0] if pages else None
 
@@ -57,7 +57,7 @@ def list_programs(environ: Mapping[str, str]) -> list[tuple[Path, bool]]:
 
 
 def _is_ours(path: Path) -> bool:
-    """Return True for the script that starts this package, however it was made."""
+    """Return True for a script that starts this package, however it was installed."""
     if path.resolve() == Path(sys.argv[0]).resolve():
         return True
     try:
@@ -68,7 +68,7 @@ def _is_ours(path: Path) -> bool:
 
 
 def find_completion(shell: str, program: str, environ: Mapping[str, str]) -> str | None:
-    """Return the file from which a shell completes `apiyi`, None when it finds none.
+    """Return the file from which a shell completes `apiyi`, None if there is none.
 
     `shell` is its name, `program` what it is started by.
     """
@@ -92,7 +92,7 @@ def _list_folders(shell: str, program: str, environ: Mapping[str, str]) -> list[
 
 
 def _list_default_folders(shell: str, environ: Mapping[str, str]) -> list[str]:
-    """Return the folders that the shell's manual names, for one that cannot be asked."""
+    """Return the folders that the shell's manual names, for shells that cannot be asked."""
     home = environ.get("HOME", "")
     own = environ.get("XDG_DATA_HOME") or f"{home}/.local/share"
     shared = (environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share").split(":")
@@ -108,7 +108,7 @@ def _list_default_folders(shell: str, environ: Mapping[str, str]) -> list[str]:
 
 
 def _ask(words: list[str], environ: Mapping[str, str]) -> list[str]:
-    """Return the lines that a program prints, none when it fails, hangs or is not there."""
+    """Return a program's output lines, none if it fails, hangs or is missing."""
     from apiyi_cli.settings.secrets import child_environment
 
     try:

@@ -1,4 +1,4 @@
-"""What `apiyi embed` embeds: arguments, files, or the lines of stdin, each with its place."""
+"""The inputs of `apiyi embed`: arguments, files, or lines of stdin, with their places."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BATCH_SIZE: Final = 128
 TEXT_MOST_BYTES: Final = MOST_TOKENS
 
 Build = Callable[[Sequence[str]], Call]
-"""Makes the request for some texts."""
+"""Builds the request for some texts."""
 
 
 class EmbedItem(NamedTuple):
@@ -43,7 +43,7 @@ Vector = bytes | memoryview
 
 
 class EmbedResult(NamedTuple):
-    """The result of an input: its vector, its error, or its line where that is made already.
+    """The result of an input: its vector, its error, or its finished line.
 
     `line_class` is the class of the error in a line of an earlier run.
     """
@@ -56,7 +56,7 @@ class EmbedResult(NamedTuple):
 
 
 class EmbedAnswer(NamedTuple):
-    """The results of some inputs in their order; of each request the inputs and the reply.
+    """Results of some inputs in order, with the inputs and the reply of each request.
 
     `turn` counts the lists of inputs from 0.
     """
@@ -69,7 +69,7 @@ class EmbedAnswer(NamedTuple):
 def read_items(
     ctx: Context, words: list[str], files: list[str], embed_options: EmbedOptions
 ) -> Iterator[EmbedItem | None]:
-    """Yield the inputs in their order; None where stdin has been silent for a moment.
+    """Yield the inputs in order; None when stdin has been silent for a moment.
 
     Raises UsageError where there is nothing to embed, and for arguments and files that cannot
     be used, before anything is yielded.
@@ -114,7 +114,7 @@ def _of_arguments(ctx: Context, words: list[str], files: list[str]) -> Iterator[
 
 
 def _of_lines(ctx: Context, option: str, field: str | None) -> Iterator[EmbedItem | None]:
-    """Yield the lines of stdin; blank ones at its end, and between objects, do not count."""
+    """Yield the lines of stdin; blank ones at the end, or between objects, are skipped."""
     blank: list[EmbedItem] = []
     number = 0
     seen = False
@@ -167,7 +167,7 @@ def group_items(
     embed_options: EmbedOptions,
     find_result: Callable[[EmbedItem], EmbedResult | None] = _without_result,
 ) -> Iterator[list[EmbedResult]]:
-    """Yield the inputs in lists that one request can take, those without a text among them.
+    """Yield the inputs in lists for one request each, invalid inputs included.
 
     A list is handed on early when no further line comes for a moment, so that a slow pipe is
     answered as it speaks. `find_result` returns what an input has, None to leave it out.

@@ -1,4 +1,4 @@
-"""The line of each input of `apiyi embed`, and what is said on stderr of those without a vector."""
+"""Output lines of `apiyi embed`, and messages about inputs without a vector."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class LineFormatter:
         return b'{"index":%d,"text":%s,"embedding":%s}\n' % (item.number, text, result.vector)
 
     def describe_error(self, error: ApiyiError) -> dict[str, Any]:
-        """Return an error as the records of a batch have it."""
+        """Return an error in the form of batch records."""
         from apiyi_cli.batch.state.record import name_class
 
         facts = error.facts
@@ -64,7 +64,7 @@ class LineFormatter:
         }
 
     def filter(self, result: EmbedResult) -> EmbedResult:
-        """Return a result with its line through `--jq`; an answer that it fails on stays whole."""
+        """Return a result with its line through `--jq`; if that fails, the line is kept."""
         ctx = self._ctx
         if ctx.output.jq_filter is None or result.line is not None:
             return result

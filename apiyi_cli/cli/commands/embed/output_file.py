@@ -1,4 +1,4 @@
-"""`apiyi embed -o FILE`: lines that stay, whatever ends the run, and a later run that goes on."""
+"""`apiyi embed -o FILE`: durable lines, which a later run continues."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from apiyi_cli.cli.context import Context
 
 REFUSED: Final = frozenset((429, 503))
-"""Statuses of a gateway that has not begun to work on a request."""
+"""Statuses of a gateway that has not started to work on a request."""
 
 
 class EmbedFile:
-    """The output file of one run, with what earlier runs left in it."""
+    """The output file of one run, with the state of earlier runs."""
 
     def __init__(self, ctx: Context, embed_options: EmbedOptions, build: Build) -> None:
         from apiyi_cli.output.files import refuse_existing
@@ -60,7 +60,7 @@ class EmbedFile:
             **({} if program is None else {"jq": program}),
             **({} if matrix is None else {"matrix": matrix.name}),
         }
-        # What is missing is said before the file is made.
+        # A missing package is reported before the file is created.
         ctx.gateway.sender  # noqa: B018
         self._file = VectorsFile(path, header, force=force, note=ctx.messages.note, matrix=matrix)
         ctx.process.on_exit(self._file.close)
@@ -75,7 +75,7 @@ class EmbedFile:
         self._print_past()
 
     def _place_lines(self, matrix: Path, force: bool) -> Path:
-        """Return the file of the texts beside a matrix. Raises what refuses `-o x.npy`."""
+        """Return the file of lines beside a matrix. Raises UsageError for a bad `-o x.npy`."""
         from apiyi_cli.batch.state.matrix_file import import_numpy
         from apiyi_cli.output.files import refuse_existing
 
@@ -102,21 +102,21 @@ class EmbedFile:
 
     @property
     def failed_before(self) -> int:
-        """Return how many inputs have an error of an earlier run in the file."""
+        """Return how many inputs have an error from an earlier run."""
         return self._file.failed
 
     @property
     def ok_before(self) -> int:
-        """Return how many inputs have a vector of an earlier run."""
+        """Return how many inputs have a vector from an earlier run."""
         return self._file.done - self._file.failed
 
     @property
     def observer(self) -> EmbedClaims:
-        """Return what notes each request before it leaves."""
+        """Return the observer that notes each request before it is sent."""
         return self._claims
 
     def find_result(self, item: EmbedItem) -> EmbedResult | None:
-        """Return what an input has: None when its line is in the file."""
+        """Return an input's earlier result; None if its line is in the file."""
         row = make_row(item.number, item.place, hash_input(item, self._build, self._form))
         self._looked += 1
         entry = self._file.find(row)
@@ -130,15 +130,15 @@ class EmbedFile:
         return EmbedResult(item, error=item.error)
 
     def claim(self, items: Sequence[EmbedItem]) -> None:
-        """Take note of what the next request of this thread is for."""
+        """Set the inputs of this thread's next request."""
         self._claims.begin([self._rows[item.number] for item in items])
 
     def claim_rows(self, rows: Sequence[Row]) -> None:
-        """Write that a request is about to leave."""
+        """Note that a request is about to be sent."""
         self._file.claim(rows)
 
     def release_refused(self, items: Sequence[EmbedItem]) -> None:
-        """Note that a request will not be sent again, if it was refused each time."""
+        """Note that these inputs are not sent again, if each request was refused."""
         if self._claims.is_refused:
             self.release(items)
 
@@ -147,12 +147,12 @@ class EmbedFile:
         self._file.release([self._rows[item.number] for item in items])
 
     def keep(self, answer: EmbedAnswer, line: Callable[[EmbedResult], bytes]) -> None:
-        """Make an answer durable that has come before its turn. Safe from any thread."""
+        """Make an answer durable before its turn to be written. Thread-safe."""
         if self._gap or answer.turn != self._next:
             self._file.keep(self._entries(answer, line))
 
     def write(self, answer: EmbedAnswer, line: Callable[[EmbedResult], bytes]) -> None:
-        """Write an answer whose turn it is; after a gap it waits in the journal.
+        """Write an answer whose turn it is; after a gap it stays in the journal.
 
         Raises OutputError where the file takes no more.
         """
@@ -188,7 +188,7 @@ class EmbedFile:
 
     @contextmanager
     def stop_softly(self, stop: threading.Event) -> Iterator[None]:
-        """Let the first signal stop the run softly: what is in flight is waited for."""
+        """Let the first signal stop the run softly: it waits for requests in flight."""
 
         def heed(name: str, signum: int) -> float | None:
             if name == "SIGUSR1":
@@ -206,7 +206,7 @@ class EmbedFile:
             self._ctx.process.on_signal = None
 
     def end(self, failure: ApiyiError | None) -> None:
-        """Note how the run ended, then raise `failure`, or Interrupted where a signal ended it.
+        """Note how the run ended, then raise `failure`, or Interrupted after a signal.
 
         Raises OutputError where the disk did not take all, and SetupError when the file has
         lines of inputs that are no longer there.
@@ -225,7 +225,7 @@ class EmbedFile:
             refuse_shorter(self.path, self._file.known, self._met)
 
     def _rescue_unkept(self) -> None:
-        """Keep the lines that neither the file nor the journal took, and say where they are."""
+        """Save lines that neither file nor journal accepted, and report where they are."""
         unkept = self._file.unkept
         if not unkept:
             return
@@ -254,7 +254,7 @@ class EmbedFile:
 
 
 class EmbedClaims(Observer):
-    """Notes in the journal what a request is for, right before it leaves."""
+    """Notes in the journal the inputs of a request, right before it is sent."""
 
     def __init__(self, file: EmbedFile, then: Observer) -> None:
         self._file = file
@@ -262,7 +262,7 @@ class EmbedClaims(Observer):
         self._local = threading.local()
 
     def begin(self, rows: Sequence[Row]) -> None:
-        """Have the following requests of this thread be for these inputs."""
+        """Set the inputs of this thread's following requests."""
         self._local.rows = rows
         self._local.unrefused = 0
 
@@ -272,25 +272,25 @@ class EmbedClaims(Observer):
         return not self._local.unrefused
 
     def on_connect(self, url: str, proxy: Proxy | None) -> None:
-        """Pass on."""
+        """Forward to the next observer."""
         self._then.on_connect(url, proxy)
 
     def on_request(self, request: HttpRequest) -> None:
-        """Write the claim. What it raises keeps the request from being sent."""
+        """Write the claim; if that raises, the request is not sent."""
         if not request.free:
             self._file.claim_rows(getattr(self._local, "rows", ()))
             self._local.unrefused = getattr(self._local, "unrefused", 0) + 1
         self._then.on_request(request)
 
     def on_reply(self, reply: Reply, after_s: float) -> None:
-        """Take note of a refusal that was not billed."""
+        """Note a refusal that was not billed."""
         if reply.status in REFUSED:
             self._local.unrefused = getattr(self._local, "unrefused", 0) - 1
         self._then.on_reply(reply, after_s)
 
 
 def hash_input(item: EmbedItem, build: Build, form: str) -> str:
-    """Return 16 hex digits that stand for an input and all that its line is made with."""
+    """Return 16 hex digits that identify an input and the options of its line."""
     from apiyi_cli.batch.rows.row import hash_call
 
     digest = hashlib.sha256(f"{form}\0".encode())
@@ -303,7 +303,7 @@ def hash_input(item: EmbedItem, build: Build, form: str) -> str:
 
 
 def refuse_shorter(path: Path, known: int, met: int) -> None:
-    """Raise SetupError where the file has lines of inputs that are no longer there."""
+    """Raise SetupError if the file has more lines than the input."""
     if met < known:
         raise SetupError(
             Text("{path} belongs to another input", path=path),

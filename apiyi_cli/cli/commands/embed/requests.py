@@ -1,4 +1,4 @@
-"""Requests for vectors: many texts in each, a refused one found by division."""
+"""Requests for vectors: many texts each; a refused text is found by bisection."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from apiyi_cli.wire.send import Sender
 
 ALIKE_REFUSALS: Final = 3
-"""So many texts refused alike, and none accepted: it is not the texts."""
+"""After so many refusals of the same kind, and no success, the texts are not the cause."""
 
 
 class Embedder:
-    """Asks for the vectors of inputs. Its methods may be called from any thread.
+    """Requests the vectors of inputs. Its methods may be called from any thread.
 
     `build` makes the request for some texts; `file` notes which inputs each request is for.
     `is_alone` is a run for a single text, whose refusal is the run's own.
@@ -51,10 +51,10 @@ class Embedder:
         self.accepts = file is not None and file.has_vectors
 
     def ask(self, sender: Sender, turn: int, items: Sequence[EmbedResult]) -> EmbedAnswer:
-        """Return the results of inputs; those that have theirs already are not asked for.
+        """Return the results of inputs; those that already have one are not requested.
 
         A request that is refused is divided until the text is found that the gateway does not
-        take; the others are asked for once each. Raises what is not about a text.
+        take; the others are requested once each. Raises errors that are not about a text.
         """
         asked = [result.item for result in items if _needs_request(result)]
         by_number: dict[int, EmbedResult] = {}
@@ -100,7 +100,7 @@ class Embedder:
         return _halves(items)
 
     def _note_refused(self, refusal: RejectedError) -> None:
-        """Raise the refusal when all texts so far were refused, for one and the same reason."""
+        """Raise the refusal if every text so far was refused for the same reason."""
         with self._lock:
             self._refused.append(refusal)
             alike = {(error.facts.status, error.facts.code, error.why) for error in self._refused}
@@ -140,13 +140,13 @@ def _was_not_billed(failure: ApiyiError) -> bool:
 
 
 class VectorLengths:
-    """Checks that all vectors of a run have one length; what is compared later needs that."""
+    """Checks that all vectors of a run have the same length, so that they can be compared."""
 
     def __init__(self, length: int) -> None:
         self._length = length
 
     def check(self, answer: EmbedAnswer) -> None:
-        """Raise IncompleteError for vectors of another length than those before."""
+        """Raise IncompleteError for vectors whose length differs from earlier ones."""
         for _, got, _ in answer.replies:
             self._length = self._length or got.length
             if got.length != self._length:
@@ -167,7 +167,7 @@ def usages(answer: EmbedAnswer) -> Iterator[tuple[Usage | None, bool]]:
 
 
 def merge_answers(answers: Sequence[EmbedAnswer], errors: list[dict[str, Any]]) -> bytes:
-    """Return the server's object; of several requests one, with the inputs' numbers as index."""
+    """Return the server's object; several are merged, with the inputs' numbers as index."""
     from apiyi_cli.decode.embed import merge_replies
 
     replies = [(indexes, got.raw) for answer in answers for indexes, got, _ in answer.replies]

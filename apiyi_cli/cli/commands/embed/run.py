@@ -1,4 +1,4 @@
-"""One run of `apiyi embed`: its inputs in requests, several at once, lines out in order."""
+"""One run of `apiyi embed`: groups inputs into requests, prints lines in order."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 def print_requests(ctx: Context, groups: Iterator[list[EmbedResult]], build: Build) -> None:
-    """Print the requests instead of sending them; what cannot be sent is said on stderr."""
+    """Print the requests instead of sending them; report invalid inputs on stderr."""
     failures = EmbedFailures(ctx.messages)
     for group in groups:
         for result in group:
@@ -66,7 +66,7 @@ class EmbedRun:
         self._succeeded = 0
 
     def run(self, items: Iterator[EmbedItem | None]) -> None:
-        """Embed all inputs; raise PartialError at the end where some have no vector."""
+        """Embed all inputs; raise PartialError at the end if some have no vector."""
         ctx = self._ctx
         target = ctx.settings.output.output
         if self._resumes(target):
@@ -88,7 +88,7 @@ class EmbedRun:
         self._failures.raise_any(self._succeeded)
 
     def _resumes(self, target: str | None) -> bool:
-        """Return True if the output is a file of lines, which a later run can go on with."""
+        """Return True if the output is a file of lines, which a later run can continue."""
         from apiyi_cli.output.files import is_device
 
         ctx = self._ctx
@@ -102,7 +102,7 @@ class EmbedRun:
         return bool(self._options.lines) or self._options.jsonl is not None
 
     def _refuse_one_object(self, path: str) -> None:
-        """Raise UsageError for `--json`: one object for all lines cannot be gone on with."""
+        """Raise UsageError for `--json`: a single object cannot be continued."""
         if self._ctx.settings.output.json:
             raise UsageError(
                 Text("cannot write --json into {path}", path=path),
@@ -116,7 +116,7 @@ class EmbedRun:
             )
 
     def _refuse_own_input(self, path: Path) -> None:
-        """Raise UsageError where the output is a file that is read, under whichever name."""
+        """Raise UsageError if the output file is also an input, under any name."""
         for name in self._files:
             if name != "-" and path.exists() and is_same_file(path, Path(name)):
                 raise UsageError(
@@ -202,7 +202,7 @@ class EmbedRun:
             yield merge_answers(kept, errors) + b"\n"
 
     def _run_into(self, file: EmbedFile, items: Iterator[EmbedItem | None]) -> None:
-        """Write the lines into a file that resumes, and end as the run ended."""
+        """Write the lines into a file that can resume, and end as the run ended."""
         stop = threading.Event()
         failure: ApiyiError | None = None
         with file.stop_softly(stop):
@@ -211,7 +211,7 @@ class EmbedRun:
                     try:
                         file.write(answer, self._count_line)
                     except OutputError as error:
-                        # What is in flight is paid for: it comes, and is kept elsewhere.
+                        # Requests in flight are paid for: their answers are awaited and rescued.
                         failure = failure or error
                         stop.set()
             except ApiyiError as error:

@@ -1,4 +1,4 @@
-"""What a run of `apiyi image` asks for, read and checked before anything is sent."""
+"""Reads and checks everything that a run of `apiyi image` requests, before sending."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PICTURE = FileKind(Text("picture"), lambda head: detect_picture(head) is not Non
 
 
 class ImageTask(NamedTuple):
-    """One request: its place in the input, its prompt, and the pictures wanted, from 1.
+    """One request: its place in the input, its prompt, and the numbers of its pictures, from 1.
 
     `source` are the template fields of the picture that is edited. `total` is how many pictures
     of the prompt several requests make, 0 where this one makes all of them.
@@ -45,14 +45,14 @@ class ImageTask(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Return what messages call it."""
+        """Return the name of the task in messages."""
         if self.total:
             return Text("input {place}, picture {n}", place=self.place, n=self.numbers[0])
         return Text("input {place}", place=self.place)
 
     @property
     def last(self) -> int:
-        """Return the highest number of a picture that is asked for."""
+        """Return the highest requested picture number."""
         return max(self.total, *self.numbers)
 
     def fields(self, model: str, n: int) -> dict[str, object]:
@@ -61,7 +61,7 @@ class ImageTask(NamedTuple):
 
 
 class ImageJob(NamedTuple):
-    """What one run asks for. Without `files` the one picture goes to stdout.
+    """Everything that one run requests. Without `files` the one picture goes to stdout.
 
     `options` are the values of `-O`, `inputs` the pictures to edit: files or URLs. `families`
     are the user's own.
@@ -85,7 +85,7 @@ class ImageJob(NamedTuple):
 
 
 def read_job(ctx: Context, words: list[str], paths: list[str]) -> ImageJob:
-    """Return what the command line asks for; `words` and the files of `paths` are the prompt.
+    """Return the job of the command line; `words` and the files of `paths` are the prompt.
 
     Raises UsageError for options that do not go together and for files that cannot be read.
     """
@@ -111,7 +111,7 @@ def read_job(ctx: Context, words: list[str], paths: list[str]) -> ImageJob:
 
 
 def build_call(job: ImageJob, task: ImageTask) -> Call:
-    """Return the request for the pictures of a task that are wanted."""
+    """Return the request for the missing pictures of a task."""
     wanted = len(task.numbers)
     return image_call(
         model=job.model,
@@ -126,7 +126,7 @@ def build_call(job: ImageJob, task: ImageTask) -> Call:
 
 
 def prepare(ctx: Context, job: ImageJob) -> ImageJob:
-    """Return the job without the pictures that exist, once all others can be saved.
+    """Return the job without existing pictures, after checking that all others can be saved.
 
     Raises, before anything is sent, the error of what is wrong: the request, the output, the
     names of the files, the key.
@@ -154,7 +154,7 @@ def prepare(ctx: Context, job: ImageJob) -> ImageJob:
 
 
 def skip_existing(ctx: Context, job: ImageJob) -> ImageJob:
-    """Return the job without the pictures that exist, with --skip-existing; print how many."""
+    """With --skip-existing return the job without existing pictures; print how many."""
     files = job.files
     if files is None:
         return job
@@ -187,7 +187,7 @@ def _name_files(ctx: Context, model: str, image_options: ImageOptions) -> Output
 
 
 def _refuse_extra_files(ctx: Context, job: ImageJob, task: ImageTask) -> None:
-    """Refuse names that exist for pictures which the body asks for beyond `--n`."""
+    """Refuse existing names for pictures that the body requests beyond `--n`."""
     if job.files is None:
         return
     call = build_call(job, task)
@@ -199,7 +199,7 @@ def _refuse_extra_files(ctx: Context, job: ImageJob, task: ImageTask) -> None:
 
 
 def _count_pictures(body: dict[str, Any]) -> int:
-    """Return how many pictures a body asks for, also through `-O`; 1 where it does not say."""
+    """Return how many pictures a body requests, also through `-O`; 1 by default."""
     series = body.get("sequential_image_generation_options")
     counts = (body.get("n"), series.get("max_images") if isinstance(series, dict) else None)
     return max((count for count in counts if type(count) is int), default=1)

@@ -1,4 +1,4 @@
-"""A run of `apiyi image` sent: each picture's path or record printed in the order of the input."""
+"""Sends an image job; prints each picture's path or record in the order of the input."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def send_job(ctx: Context, job: ImageJob) -> None:
-    """Send the requests, save the pictures and print what the form of the output asks for.
+    """Send the requests, save the pictures and print the output in its form.
 
     Each picture is saved as soon as it is there. Raises the error of a single request; of
     several, PartialError at the end, when some failed.
@@ -50,7 +50,7 @@ def send_job(ctx: Context, job: ImageJob) -> None:
 
 
 class ImageResults:
-    """Prints the results of a job as they come in order, and counts them."""
+    """Prints and counts the results of a job, in order."""
 
     def __init__(self, ctx: Context, job: ImageJob) -> None:
         self._ctx = ctx
@@ -84,7 +84,7 @@ class ImageResults:
             self._progress.show(self._count, ok=self._count - failed, failed=failed)
 
     def stop_progress(self) -> None:
-        """Take the progress off the terminal."""
+        """Remove the progress line from the terminal."""
         if self._progress is not None:
             self._progress.stop()
 

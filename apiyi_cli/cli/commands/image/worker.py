@@ -52,7 +52,7 @@ class ImageResult(NamedTuple):
 
 
 class _PictureSaver:
-    """The pictures of one reply on their way into files, with the records made so far."""
+    """The pictures of one reply while they are saved, with the records made so far."""
 
     def __init__(self, task: ImageTask, reply: Pictures) -> None:
         self.task = task
@@ -64,7 +64,7 @@ class _PictureSaver:
         self.count = 0
 
     def pairs(self) -> Iterator[tuple[int, Picture | UnreadablePicture | None]]:
-        """Yield each number with its picture, with what cannot be read, or with None.
+        """Yield each number with its picture, the reason why it is unreadable, or None.
 
         Every picture of the answer has a number, also beyond those asked for. What was lost
         without leaving a byte counts only where a picture is missing.
@@ -142,7 +142,7 @@ class ImageWorker:
         saving.count += 1
 
     def _keep_rest(self, saving: _PictureSaver) -> str:
-        """Keep the pictures that a signal leaves unsaved; return where they are."""
+        """Save the pictures that a signal left unsaved; return where they are."""
         places = []
         for _, item in list(saving.pairs())[saving.count :]:
             if isinstance(item, Picture) and item.url is not None:
@@ -155,7 +155,7 @@ class ImageWorker:
         return Text("pictures that are paid for: {places}", places=join_texts(places))
 
     def _fetch(self, sender: Sender, picture: Picture) -> tuple[bytes, FileType]:
-        """Return a picture's bytes, downloaded where they are not here, and their kind."""
+        """Return a picture's bytes, downloaded if they are not in the answer, and their kind."""
         content = picture.content
         if not picture.whole:
             raise IncompleteError(
@@ -179,7 +179,7 @@ class ImageWorker:
         return content, kind
 
     def _keep(self, content: bytes) -> str:
-        """Keep bytes that are not a whole picture; return the hint that says where they are."""
+        """Save bytes that are not a whole picture; return the hint that says where."""
         try:
             return Text("take what came from {keep}", keep=self._rescue.keep([content]))
         except OSError as error:
@@ -188,7 +188,7 @@ class ImageWorker:
     def _missing_error(
         self, saving: _PictureSaver, lost: UnreadablePicture | None
     ) -> IncompleteError:
-        """Return the error for a picture that is not there, or whose bytes cannot be read."""
+        """Return the error for a picture that is missing or unreadable."""
         if lost is not None:
             return IncompleteError(
                 Text("a picture of the answer cannot be read"),
@@ -206,7 +206,7 @@ class ImageWorker:
     def _write_extra(
         self, task: ImageTask, n: int, content: bytes, kind: FileType
     ) -> dict[str, Any]:
-        """Save a picture beyond those asked for: beside the others, else in the rescue folder."""
+        """Save a picture beyond those requested: beside the others, or in the rescue folder."""
         path: Path | None = None
         if self._job.files is not None:
             fields = task.fields(self._job.model, n)
@@ -263,7 +263,7 @@ class ImageWorker:
 
 
 def _refusal(content: bytes, declared: str) -> str | None:
-    """Return why a download is not a picture, None when it is one."""
+    """Return why a download is not a picture, None if it is one."""
     if not content:
         return Text("the file is empty")
     if detect_picture(content) is None:

@@ -57,7 +57,7 @@ def rank(
 
 
 def refuse_documents(rank_options: RankOptions, files: Sequence[str]) -> None:
-    """Raise UsageError for documents beside `--vectors`."""
+    """Raise UsageError for documents given together with `--vectors`."""
     given = {"--lines": rank_options.lines, "--jsonl": rank_options.jsonl, "-f": files}
     for option, value in given.items():
         if value:
@@ -68,7 +68,7 @@ def refuse_documents(rank_options: RankOptions, files: Sequence[str]) -> None:
 
 
 def _split(ctx: Context, words: Sequence[str], files: Sequence[str]) -> tuple[str, list[str]]:
-    """Return the query and the files: with -f the words after the query are files, too."""
+    """Return the query and the files: with -f the words after the query are files too."""
     text = ctx.inputs.prompt(words[:1], (), joins_stdin=False) if words else None
     if text is None:
         raise UsageError(Text("nothing to rank by"), Text("no query was given"), hint=EXAMPLE)

@@ -1,4 +1,4 @@
-"""What `apiyi rank` ranks: lines of stdin, a field of each, or files."""
+"""The documents of `apiyi rank`: lines of stdin, a field of each, or files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXAMPLE = 'apiyi rank "how to reset a password" --lines < docs.txt'
 
 
 class Document(NamedTuple):
-    """One document: its number from 0, where it is from, its text, and what is printed of it.
+    """One document: its number from 0, its origin, its text, and its printed form.
 
     A document with an `error` has no text to be ranked by.
     """
@@ -34,7 +34,7 @@ class Document(NamedTuple):
 def read_documents(
     ctx: Context, files: Sequence[str], rank_options: RankOptions, *, as_json: bool
 ) -> Iterator[Document]:
-    """Yield the documents in order; with `as_json` what is printed of them is members of an object.
+    """Yield the documents in order; `as_json` prepares them as members of an object.
 
     Raises UsageError for options that exclude each other and files that cannot be used, before
     anything is yielded, and without any document.

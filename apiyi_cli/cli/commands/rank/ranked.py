@@ -1,4 +1,4 @@
-"""`RankedDocuments`: scores in memory, what is printed of each document in a temporary file."""
+"""`RankedDocuments`: scores in memory, printed forms of documents in a temporary file."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from apiyi_cli.errors import OutputError
 from apiyi_cli.text import Text, system_reason
 
 MEMORY_BYTES: Final = 8 << 20
-"""What is printed stays in memory up to this size."""
+"""Printed forms stay in memory up to this size."""
 
 
 class RankedDocuments:
-    """Collects documents with their scores and gives the best of them, best first."""
+    """Collects documents with their scores and returns the best, best first."""
 
     def __init__(self) -> None:
         self._numbers = array("q")
@@ -27,7 +27,7 @@ class RankedDocuments:
         return len(self._numbers)
 
     def add(self, number: int, score: float, printed: bytes) -> None:
-        """Take a document. Raises OutputError where the temporary folder is full."""
+        """Add a document. Raises OutputError if the temporary folder is full."""
         try:
             self._file.write(printed)
         except OSError as failure:
@@ -45,7 +45,7 @@ class RankedDocuments:
         return [(self._numbers[at], self._scores[at]) for at in self._order(top, threshold)]
 
     def best(self, top: int | None, threshold: float | None) -> Iterator[tuple[int, float, bytes]]:
-        """Yield number, score and what is printed; equal scores in the order of their numbers."""
+        """Yield number, score and printed form; equal scores in the order of their numbers."""
         for at in self._order(top, threshold):
             begin = self._ends[at - 1] if at else 0
             self._file.seek(begin)

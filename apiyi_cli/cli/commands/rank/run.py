@@ -1,4 +1,4 @@
-"""Ranking by a rerank model: pieces of a hundred documents, several requests at once."""
+"""Ranks with a rerank model: pieces of a hundred documents, several requests at once."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Failed = tuple[list[Document], ApiyiError]
 
 
 class RankReply(NamedTuple):
-    """The answer to one request: the numbers of its documents, their scores, where it is from."""
+    """The answer to one request: its documents' numbers, their scores, its source."""
 
     numbers: list[int]
     scores: Scores
@@ -44,7 +44,7 @@ class RankReply(NamedTuple):
 
 
 class PieceResult(NamedTuple):
-    """What some documents have come to. `ending` is an error that ends the run."""
+    """The result for some documents. `ending` is an error that ends the run."""
 
     scored: list[tuple[Document, float]]
     failed: list[Failed]
@@ -53,13 +53,13 @@ class PieceResult(NamedTuple):
 
 
 def divide(documents: Iterator[Document]) -> Iterator[list[Document]]:
-    """Yield the documents in pieces that one request takes."""
+    """Yield the documents in pieces that fit one request."""
     while piece := list(islice(documents, MAX_DOCUMENTS)):
         yield piece
 
 
 def print_requests(ctx: Context, documents: Iterator[Document], build: Build) -> None:
-    """Print the requests instead of sending them; what cannot be sent is said on stderr."""
+    """Print the requests instead of sending them; report invalid documents on stderr."""
     failures = ItemFailures(ctx.messages)
     for piece in divide(documents):
         for document in piece:
@@ -72,7 +72,7 @@ def print_requests(ctx: Context, documents: Iterator[Document], build: Build) ->
 
 
 class Ranker:
-    """Asks for the scores of documents. Its methods may be called from any thread."""
+    """Requests the scores of documents. Its methods may be called from any thread."""
 
     def __init__(self, ctx: Context, build: Build, *, keep_body: bool) -> None:
         self._ctx = ctx
@@ -165,7 +165,7 @@ class RankRun:
     def run(self, documents: Iterator[Document]) -> None:
         """Rank the documents and print them.
 
-        What ends the run does so after everything that was answered is printed. Raises
+        An error that ends the run is raised after all answers are printed. Raises
         PartialError where some documents have no score, their own error where none has.
         """
         ctx = self._ctx
@@ -191,7 +191,7 @@ class RankRun:
             raise _partial(self._failures.count)
 
     def _raise_common(self) -> None:
-        """Raise the first failure where nothing has a score; name the others if they differ."""
+        """Raise the first failure if nothing has a score; report the others if they differ."""
         first = self._failed[0][1] if self._failed else None
         alike = {(type(error), error.facts.status, error.why) for _, error in self._failed}
         if len(alike) > 1:
@@ -244,7 +244,7 @@ class RankRun:
 
 
 def format_lines(best: Iterator[tuple[int, float, bytes]], *, as_json: bool) -> Iterator[bytes]:
-    """Yield the line of each document: what is printed of it, or an object with its score."""
+    """Yield the line of each document: its printed form, or an object with its score."""
     for number, score, printed in best:
         if as_json:
             members = b"," + printed if printed else b""

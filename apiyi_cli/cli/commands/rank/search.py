@@ -1,4 +1,4 @@
-"""Searching vectors by cosine, streaming: the best so far in a heap, numpy as a filter.
+"""Searches vectors by cosine in a stream: the best in a heap, numpy as a filter.
 
 numpy sums in another order than Python. Therefore it only leaves out what cannot be among the
 best; what may be is scored by `fsum`, which is exact, so that both ways print the same.
@@ -41,13 +41,13 @@ if TYPE_CHECKING:
 
 TOP: Final = 10
 MARGIN: Final = 1e-6
-"""How far numpy's score may be from the exact one, with much to spare."""
+"""An upper bound for the error of numpy's scores."""
 
 SearchResult = tuple[int, float, dict[str, object]]
 
 
 def choose_model(ctx: Context, model: Model) -> str:
-    """Return the model of the query: that of -m, else of the profile's `embed` table.
+    """Return the query's model: -m, else that of the profile's `embed` table.
 
     It is the run's model from then on. Raises UsageError without one.
     """
@@ -63,7 +63,7 @@ def choose_model(ctx: Context, model: Model) -> str:
 def search(
     ctx: Context, rank_options: RankOptions, query: str, name: str, options: Sequence[str]
 ) -> None:
-    """Print the lines whose vectors are nearest to that of the query, best first.
+    """Print the lines whose vectors are nearest to the query's, best first.
 
     A vector that cannot be compared is named; raises PartialError at the end then.
     """
@@ -108,7 +108,7 @@ def make_call(
     name: str,
     options: Sequence[str],
 ) -> Call:
-    """Return the request for the query's vector, of the length that the file's vectors have.
+    """Return the request for the query's vector, with the length of the file's vectors.
 
     Raises UsageError for a model that is known not to make vectors of that length.
     """
@@ -127,7 +127,7 @@ def make_call(
 
 
 def ask_vector(ctx: Context, call: Call, source: VectorLines | VectorMatrix) -> Vectors:
-    """Return the query's vector. Raises UsageError for one of another length than the file's."""
+    """Return the query's vector. Raises UsageError if its length differs from the file's."""
 
     def decode(reply: Reply) -> Vectors:
         return vectors(reply, 1)
@@ -139,7 +139,7 @@ def ask_vector(ctx: Context, call: Call, source: VectorLines | VectorMatrix) -> 
 
 
 def refuse_length(source: VectorLines | VectorMatrix, name: str, length: int) -> UsageError:
-    """Return the error for a file that another model has made."""
+    """Return the error for a file of another model's vectors."""
     return UsageError(
         Text("cannot search {path} with {model}", path=source.path, model=name),
         Text(
@@ -167,12 +167,12 @@ def format_answer(ctx: Context, results: Sequence[SearchResult], name: str) -> I
 
 
 class NearestVectors:
-    """The vectors nearest to a query among those that were added."""
+    """The vectors nearest to a query among those added."""
 
     def __init__(
         self, query: Sequence[float], rank_options: RankOptions, name_bad: NameBad
     ) -> None:
-        """Raises UsageError for a query whose vector is zero."""
+        """Raises UsageError if the query's vector is zero."""
         self._query = array("d", query)
         self._norm = _norm(self._query)
         if not self._norm or not isfinite(self._norm):
@@ -184,7 +184,7 @@ class NearestVectors:
         self._numpy = _find_numpy()
 
     def add(self, block: VectorBlock) -> None:
-        """Take the vectors of a block, those that are among the best so far."""
+        """Add those vectors of a block that are among the best so far."""
         length = len(self._query)
         for at in self._choose(block):
             vector = block.values[at * length : (at + 1) * length]
@@ -209,7 +209,7 @@ class NearestVectors:
         return [(-number, score, line) for score, number, line in ordered]
 
     def _choose(self, block: VectorBlock) -> Sequence[int]:
-        """Return the places of the vectors that have to be looked at."""
+        """Return the positions of the vectors that need an exact score."""
         numpy, count = self._numpy, len(block.numbers)
         if numpy is None:
             return range(count)
@@ -224,7 +224,7 @@ class NearestVectors:
             least = max(least, numpy.partition(known, count - self._top)[count - self._top])
         if self._threshold is not None:
             least = max(least, self._threshold)
-        # What is not a number has to be looked at, too: it is named.
+        # NaN needs a look too: its line is reported.
         chosen: list[int] = numpy.nonzero(~(scores < least - MARGIN))[0].tolist()
         return chosen
 

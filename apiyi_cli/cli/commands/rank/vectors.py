@@ -1,4 +1,4 @@
-"""The vectors that `embed` wrote, read piece by piece: NDJSON, or .npy with its .jsonl."""
+"""Reads the vectors that `embed` wrote, in blocks: NDJSON, or .npy with its .jsonl."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ VECTOR_BLOCK_BYTES: Final = 1 << 20
 NPY_HEAD_MAX_BYTES: Final = 1 << 14
 
 NameBad = Callable[[int, Text], None]
-"""Is told the number of a line without a usable vector, and why."""
+"""Gets the number of a line without a usable vector, and the reason."""
 
 
 class VectorBlock(NamedTuple):
-    """Vectors of one length, one after the other, with the numbers of their lines.
+    """Vectors of one length in a flat array, with the numbers of their lines.
 
     `lines` are their objects, empty where those are in another file.
     """
@@ -39,7 +39,7 @@ class VectorLines:
     """An NDJSON file with an `embedding` in each line."""
 
     def __init__(self, path: str, name_bad: NameBad) -> None:
-        """Read up to the first vector. Raises UsageError for a file without one."""
+        """Read up to the first vector. Raises UsageError if there is none."""
         self.path = show_name(path)
         self._name_bad = name_bad
         self.length = 0
@@ -54,7 +54,7 @@ class VectorLines:
         self._rows = chain([first], vectors)
 
     def blocks(self) -> Iterator[VectorBlock]:
-        """Yield the vectors in blocks that memory holds."""
+        """Yield the vectors in blocks that fit in memory."""
         block = VectorBlock([], array("d"), [])
         for number, vector, line in self._rows:
             block.numbers.append(number)
@@ -67,7 +67,7 @@ class VectorLines:
             yield block
 
     def read_lines(self, numbers: set[int]) -> dict[int, dict[str, object]]:
-        """Return nothing: the lines came with their vectors."""
+        """Return {}: the lines came with their vectors."""
         return {}
 
     def _vectors(self, path: str) -> Iterator[tuple[int, array[float], dict[str, object]]]:
@@ -91,7 +91,7 @@ class VectorMatrix:
     """An .npy file with a row for each line of the .jsonl file beside it."""
 
     def __init__(self, path: str, name_bad: NameBad) -> None:
-        """Read the head. Raises UsageError for a file that is not such a matrix."""
+        """Read the head. Raises UsageError unless it describes such a matrix."""
         self.path = show_name(path)
         self._lines = str(Path(path).with_suffix(".jsonl"))
         try:
@@ -113,7 +113,7 @@ class VectorMatrix:
             )
 
     def blocks(self) -> Iterator[VectorBlock]:
-        """Yield the rows in blocks that memory holds."""
+        """Yield the rows in blocks that fit in memory."""
         head, file = self._head, self._file
         file.seek(head.offset)
         row_bytes = head.columns * array(head.type_code).itemsize
@@ -148,12 +148,12 @@ class VectorMatrix:
 
 
 def open_vectors(path: str, name_bad: NameBad) -> VectorLines | VectorMatrix:
-    """Return the vectors of a file. Raises UsageError for one that has none."""
+    """Return the vectors of a file. Raises UsageError if it has none."""
     return VectorMatrix(path, name_bad) if path.endswith(".npy") else VectorLines(path, name_bad)
 
 
 def format_found(line: dict[str, object], *, as_json: bool) -> bytes:
-    """Return what is printed of a line: its text, or the object where it has none."""
+    """Return the printed form of a line: its text, or the object if it has none."""
     text = line.get("text")
     if as_json:
         return b'"text":' + write(text) if isinstance(text, str) else b'"object":' + write(line)

@@ -1,4 +1,4 @@
-"""What a run of `apiyi transcribe` asks for, read and checked before anything is sent."""
+"""Reads and checks everything that a run of `apiyi transcribe` requests, before sending."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ EXTENSIONS = {"text": "txt", "verbose_json": "json"}
 
 
 class Recording(NamedTuple):
-    """One file of the command line with its place among them, from 0."""
+    """One input file with its position among them, from 0."""
 
     place: int
     upload: Upload
 
     @property
     def name(self) -> str:
-        """Return what messages call it."""
+        """Return the name of the recording in messages."""
         return self.upload.name
 
     def fields(self, model: str) -> dict[str, object]:
@@ -43,7 +43,7 @@ class Recording(NamedTuple):
 
 
 class TranscribeJob(NamedTuple):
-    """What one run asks for. Without `files` the transcripts go to stdout.
+    """Everything that one run requests. Without `files` the transcripts go to stdout.
 
     `options` are the values of `-O`, `form` is the format of what is written, or ndjson.
     """
@@ -67,7 +67,7 @@ class TranscribeJob(NamedTuple):
 
 
 def read_job(ctx: Context, names: list[str]) -> TranscribeJob:
-    """Return what the command line asks for.
+    """Return the job of the command line.
 
     Raises UsageError for options that do not go together and for files that cannot be read.
     """
@@ -101,7 +101,7 @@ def build_call(job: TranscribeJob, upload: Upload) -> Call:
 
 
 def prepare(ctx: Context, job: TranscribeJob) -> TranscribeJob:
-    """Return the job without the transcripts that exist, once all others can be made.
+    """Return the job without existing transcripts, after checking that others can be made.
 
     Raises, before anything is sent, the error of what is wrong: the request, a file, the
     output, the key.
@@ -123,7 +123,7 @@ def prepare(ctx: Context, job: TranscribeJob) -> TranscribeJob:
 
 
 def skip_existing(ctx: Context, job: TranscribeJob) -> TranscribeJob:
-    """Return the job without the transcripts that exist, with --skip-existing; print how many."""
+    """With --skip-existing return the job without existing transcripts; print how many."""
     files = job.files
     if files is None:
         return job

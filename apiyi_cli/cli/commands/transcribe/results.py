@@ -1,4 +1,4 @@
-"""A run of `apiyi transcribe` sent: transcripts written in the order of the recordings."""
+"""Sends a transcription job; transcripts are written in the order of the recordings."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class RecordingPart(NamedTuple):
-    """What one request carries: a recording, or a part of one, and where that begins.
+    """The content of one request: a recording, or a part of one with its start.
 
     The last part ends the recording; a `failure` replaces what could not be cut.
     """
@@ -93,7 +93,7 @@ def send_job(ctx: Context, job: TranscribeJob) -> None:
 
 
 def print_streams(ctx: Context, job: TranscribeJob) -> None:
-    """Print the texts as they are heard, one recording after the other."""
+    """Print the texts as they arrive, one recording after the other."""
     notes = NotePrinter(ctx.messages.note)
 
     def decode(reply: Reply, **how: Any) -> Iterator[EventBatch]:
@@ -115,7 +115,7 @@ class TranscribeResults:
         self.usage = UsageTotals()
 
     def take(self, result: PartResult) -> None:
-        """Collect a part; write the transcript of a recording that is all there.
+        """Add a part; write the transcript of a recording whose parts are complete.
 
         Raises a failure that every recording would have.
         """
@@ -141,7 +141,7 @@ class TranscribeResults:
             print_item_failure(self._ctx.messages, part.recording.name, failure)
 
     def _keep(self, failure: ApiyiError, part: Transcript) -> ApiyiError:
-        """Keep what was heard, and paid for; return the failure with the place in its hint."""
+        """Save the paid transcript so far; return the failure with its path in the hint."""
         try:
             path = self._ctx.process.rescue.keep([format_transcript(part, "text")])
             kept = Text("what was heard is in {path}", path=path)
@@ -169,7 +169,7 @@ class TranscribeResults:
 
 
 def _cut(ctx: Context, job: TranscribeJob) -> Iterator[RecordingPart]:
-    """Yield what to send; a recording that cannot be cut comes as a part with a failure."""
+    """Yield the parts to send; a recording that cannot be cut is a part with a failure."""
     for recording in job.recordings:
         if not needs_split(recording.upload):
             yield RecordingPart(recording, recording.upload)

@@ -32,14 +32,14 @@ _SILENCE = re.compile(r"silence_(start|end):\s*(-?\d+(?:\.\d+)?)")
 
 
 class AudioPart(NamedTuple):
-    """A part of a recording: the second at which it begins, and its file."""
+    """A part of a recording: its start in seconds, and its file."""
 
     begin_s: float
     upload: Upload
 
 
 def require_ffmpeg(upload: Upload) -> None:
-    """Raise UsageError when there is no ffmpeg to cut the file with."""
+    """Raise UsageError if there is no ffmpeg to cut the file with."""
     if shutil.which("ffmpeg") is None:
         raise upload.error(
             Text("it is too large for one request, and there is no ffmpeg to cut it"),
@@ -48,7 +48,7 @@ def require_ffmpeg(upload: Upload) -> None:
 
 
 def split_recording(ctx: Context, upload: Upload, folder: Path) -> Iterator[AudioPart]:
-    """Yield the parts of a recording in order, each made when it is asked for.
+    """Yield the parts of a recording in order, each made on demand.
 
     Raises UsageError for a file that ffmpeg cannot read.
     """
@@ -103,7 +103,7 @@ def _silences(report: str, length_s: float) -> list[tuple[float, float]]:
 
 
 def _ffmpeg(ctx: Context, upload: Upload, *args: str, before: Sequence[str] = ()) -> str:
-    """Run ffmpeg on the file and return what it says; raise UsageError when it fails."""
+    """Run ffmpeg on the file and return its report; raise UsageError if it fails."""
     process = subprocess.Popen(
         # Only local files: a playlist in disguise must not make it fetch anything.
         [

@@ -20,11 +20,11 @@ from apiyi_cli.text import Text
 UNITS_S = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 SINCE = "30d"
 REMOTE_SINCE = "7d"
-"""Shorter, because the log is asked for day by day and in small pages."""
+"""The default span of --remote; shorter, because the log is read day by day in small pages."""
 BAR_WIDTH = 16
 LEAST_BAR_WIDTH = 6
 FIGURES = range(1, 6)
-"""The columns that hold numbers, or say that one is unknown."""
+"""Columns that hold numbers or `unknown`."""
 HEADINGS = {
     "model": Text("model"),
     "day": Text("day"),
@@ -35,7 +35,7 @@ HEADINGS = {
 
 
 class Period(Group):
-    """Which part of the ledger is looked at, and how it is summed."""
+    """Which part of the ledger is summed, and by what."""
 
     since = flag(
         str,
@@ -113,7 +113,7 @@ def _make_record(total: Total, by: str) -> dict[str, object]:
 
 
 def _print_notes(ctx: Context, totals: Sequence[Total]) -> None:
-    """Print what the figures leave out."""
+    """Print what the figures do not include."""
     if uncertain := sum(total.uncertain for total in totals):
         cost = sum(total.uncertain_cost or 0.0 for total in totals)
         ctx.messages.note(
@@ -144,7 +144,7 @@ def _require_fitting(period: Period, by: str) -> None:
 
 
 def _parse_since(span: str, now_s: float) -> float:
-    """Return when a span of time begins. Raises UsageError for what is neither span nor date."""
+    """Return the start of a time span. Raises UsageError unless it is a span or a date."""
     import time
 
     if match := re.fullmatch(r"(\d{1,6})([mhdw])", span):
@@ -195,7 +195,7 @@ def _format_totals(ctx: Context, totals: Sequence[Total], by: str) -> bytes:
 
 
 def _find_amounts(totals: Sequence[Total]) -> tuple[Text, list[float]]:
-    """Return what the bars compare: money where a price is known, else tokens."""
+    """Return the values of the bars: money if a price is known, else tokens."""
     if any(total.cost for total in totals):
         return Text("by cost"), [total.cost or 0.0 for total in totals]
     return Text("tokens"), [float(total.total_tokens or 0) for total in totals]

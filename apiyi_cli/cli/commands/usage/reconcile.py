@@ -1,4 +1,4 @@
-"""`apiyi usage --reconcile`: whether the gateway billed the requests without a known end."""
+"""`apiyi usage --reconcile`: checks whether requests without a known end were billed."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from apiyi_cli.store.prices import format_cost
 from apiyi_cli.text import Text
 
 BEFORE_S = 60.0
-"""How far the clocks of this machine and of the gateway may be apart."""
+"""The largest difference between the clocks of this machine and of the gateway."""
 SETTLED_S = 900.0
-"""A request that is in no log this long after its end was not billed."""
+"""A request that is not in the log so long after its end was not billed."""
 
 
 class BillingStatus(NamedTuple):
-    """What the log says of one request; `billed` is None where it does not tell."""
+    """The log's statement about one request; `billed` is None if it has none."""
 
     request_id: str | None
     time: str
@@ -33,7 +33,7 @@ class BillingStatus(NamedTuple):
 
 
 def print_billing(ctx: Context, since_s: float) -> None:
-    """Print for each possibly billed request of the profile whether the gateway billed it."""
+    """Print for each possibly billed request of the profile whether it was billed."""
     sent = open_ledger(ctx.settings).sent(since_s, ctx.settings.profile)
     uncertain = [record for record in sent if record.uncertain]
     now_s = ctx.process.clock.wall()
@@ -94,12 +94,12 @@ def find_status(
 
 
 def span(record: SentRecord) -> tuple[float, float]:
-    """Return between which moments the charge of a request may have been logged."""
+    """Return the span in which the charge of a request may have been logged."""
     return record.at - BEFORE_S, record.at + record.ms / 1000 + SETTLED_S
 
 
 def merge_spans(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return spans of time in their order, those that overlap as one."""
+    """Return time spans in order, overlapping ones merged."""
     merged: list[tuple[float, float]] = []
     for begin_s, end_s in sorted(spans):
         if merged and begin_s <= merged[-1][1]:
@@ -112,7 +112,7 @@ def merge_spans(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float
 def _fetch_log(
     ctx: Context, uncertain: Sequence[SentRecord], now_s: float
 ) -> tuple[list[Charge], float]:
-    """Return the charges that can be about these requests, and since when they are complete.
+    """Return the charges that may belong to these requests, and since when they are complete.
 
     The log of the key is asked for first; the account's where that does not reach back far
     enough. Raises AuthError where neither can be read.

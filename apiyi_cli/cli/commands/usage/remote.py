@@ -32,7 +32,7 @@ def print_charges(ctx: Context, since_s: float, by: str, heading: str) -> None:
 
 
 def sum_charges(charges: Iterable[Charge], by: str) -> list[dict[str, Any]]:
-    """Return one row for each model, the dearest first, or for each day, in their order."""
+    """Return a row for each model, most expensive first, or for each day, in order."""
     rows: dict[str, dict[str, Any]] = {}
     for charge in charges:
         name = charge.model

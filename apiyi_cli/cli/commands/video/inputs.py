@@ -1,4 +1,4 @@
-"""The videos that a run is to make: their prompts, and the fields of their files' names."""
+"""The videos of a run: their prompts, and the template fields of their file names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class PlannedVideo(NamedTuple):
-    """One video that is wanted: its place in the input, its prompt, its fields of a file name."""
+    """One requested video: its place in the input, its prompt, its template fields."""
 
     place: int
     prompt: str | None
@@ -23,11 +23,11 @@ class PlannedVideo(NamedTuple):
 
     @property
     def label(self) -> Text:
-        """Return what messages call it."""
+        """Return the name of the video in messages."""
         return Text("input {place}", place=self.place)
 
     def values(self, model: str) -> dict[str, object]:
-        """Return what the fields of a template stand for."""
+        """Return the values of the template's fields."""
         words = slug(self.prompt or self.source.get("stem", ""), default="video")
         return {**self.source, "index": self.place, "slug": words, "model": model, "n": 1}
 
@@ -35,7 +35,7 @@ class PlannedVideo(NamedTuple):
 def plan_videos(
     ctx: Context, video_options: VideoOptions, words: list[str], files: list[str]
 ) -> Iterator[PlannedVideo]:
-    """Yield the videos of a run. Raises UsageError where there is nothing to make one of."""
+    """Yield the videos of a run. Raises UsageError if there is nothing to make one of."""
     name = find_source(video_options)
     source = {} if name is None else input_fields(name, default="video")
     for place, prompt in enumerate(_read_prompts(ctx, video_options, words, files)):
@@ -43,7 +43,7 @@ def plan_videos(
 
 
 def find_source(video_options: VideoOptions) -> str | None:
-    """Return the input that names of files are made of, None without one."""
+    """Return the input after which files are named, None without one."""
     inputs = (video_options.first, *(video_options.input or ()))
     return next((name for name in inputs if name is not None), None)
 

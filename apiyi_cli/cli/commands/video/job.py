@@ -1,4 +1,4 @@
-"""One run of `apiyi video`: what is asked for, where it goes, and the outcome."""
+"""One run of `apiyi video`: its requests, its files, and its outcomes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ VIDEO_FILE = FileKind(Text("video"), _is_video)
 
 
 class VideoJob:
-    """Reads and checks everything that is asked for; submits it when told to."""
+    """Reads and checks everything that is requested; `run` submits it."""
 
     def __init__(
         self, ctx: Context, words: list[str], files: list[str], video_options: VideoOptions
@@ -75,7 +75,7 @@ class VideoJob:
         return True
 
     def check(self) -> None:
-        """Refuse, before anything is sent, what could not be saved; leave out what is there."""
+        """Refuse, before sending, videos that cannot be saved; leave out existing ones."""
         self._call(self._planned[0])
         if not self._to_stdout:
             self._files.refuse_clashes(self._list_wanted())
@@ -89,7 +89,7 @@ class VideoJob:
         """Submit the tasks, wait for them, save the videos; print each as it is saved.
 
         Raises the error of a single task; of several, PartialError at the end, if some failed.
-        Whatever ends the run early leaves the tasks running, and says how to go on with them.
+        An early end leaves the tasks running, and prints how to resume them.
         """
         total = len(self._planned)
         if not total:
@@ -123,7 +123,7 @@ class VideoJob:
             )
 
     def _leave(self, ended: BaseException) -> None:
-        """Let no task begin any more, and say which ones go on."""
+        """Start no further task, and report which ones continue."""
         self._worker.stop.set()
         self._worker.wait_for_submissions()
         note = self._output.describe_open(self._tasks)
@@ -200,11 +200,11 @@ class VideoJob:
         )
 
     def _list_wanted(self) -> list[tuple[str, dict[str, object]]]:
-        """Return what each video is made of, and the fields of its file's name."""
+        """Return the request of each video, and the template fields of its file name."""
         return [(video.label, video.values(self._model)) for video in self._planned]
 
     def _leave_out(self) -> None:
-        """Take the videos that are there already out of the plan."""
+        """Remove existing videos from the plan."""
         if self._to_stdout:
             return
         missing = [

@@ -1,4 +1,4 @@
-"""The pictures, clips and sounds that a video begins from, as its request takes them."""
+"""Input pictures, clips and sounds of a video, in the form of its request."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Kind = Literal["image", "video", "audio"]
 
 MOST_BYTES = 64 * MB
-"""A larger file does not go into a request; the families take links."""
+"""A larger file does not fit into a request; the families accept links."""
 _SUFFIXES: dict[str, Kind] = {
     **dict.fromkeys(("mp4", "mov", "webm", "mkv", "avi", "m4v"), "video"),
     **dict.fromkeys(("mp3", "wav", "m4a", "aac", "ogg", "flac"), "audio"),

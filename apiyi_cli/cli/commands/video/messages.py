@@ -1,4 +1,4 @@
-"""What is said of video tasks: that one goes on, failed, or died."""
+"""Messages about video tasks: still running, failed, or expired."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from apiyi_cli.text import Text, join_texts
 
 
 def resume_command(record: VideoRecord) -> str:
-    """Return the command that goes on with a task."""
+    """Return the command that resumes a task."""
     return f"apiyi video resume {quote_word(record.name)}"
 
 
 def resume_hint(record: VideoRecord) -> str:
-    """Return how to go on with a task, with the link of its video if it has one."""
+    """Return how to resume a task, with the link of its video if it has one."""
     if record.url is None:
         return resume_command(record)
     return join_texts((resume_command(record), Text("the video is at {url}", url=record.url)), "; ")
 
 
 def describe_going_on(record: VideoRecord) -> Text:
-    """Return the words for a task that is left running."""
+    """Return the message about a task that is left running."""
     return Text(
         "the task goes on without us, and is billed: {command}", command=resume_command(record)
     )
 
 
 def describe_unfinished(record: VideoRecord) -> IncompleteError:
-    """Return the error for a video that `--max-time` does not wait for."""
+    """Return the error for a video that was not ready within `--max-time`."""
     return IncompleteError(
         Text("the video is not saved"),
         Text("--max-time has passed; {goes_on}", goes_on=describe_going_on(record)),
@@ -40,7 +40,7 @@ def describe_unfinished(record: VideoRecord) -> IncompleteError:
 
 
 def explain_failure(task: VideoTask, billed: Billed) -> RejectedError:
-    """Return the error for a task that failed, with the gateway's words."""
+    """Return the error for a task that failed, with the gateway's message."""
     why = task.message or Text("the gateway does not say why")
     return RejectedError(
         Text("the video was not made"),
@@ -49,7 +49,7 @@ def explain_failure(task: VideoTask, billed: Billed) -> RejectedError:
 
 
 def explain_expiry(record: VideoRecord) -> IncompleteError:
-    """Return the error for a video that the gateway has deleted, or never came to make."""
+    """Return the error for a video that the gateway has deleted or never made."""
     if record.dies is None:
         why = Text("the gateway says that it has expired")
     else:

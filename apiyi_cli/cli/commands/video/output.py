@@ -1,4 +1,4 @@
-"""What a run of `apiyi video` prints: paths or records, failures, and its line of progress."""
+"""Prints a run of `apiyi video`: paths or records, failures, and its progress line."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PIECE_BYTES = 1 << 20
 
 
 class VideoOutcome(NamedTuple):
-    """The outcome of one video that was wanted: its record, last look, file and failure."""
+    """The outcome of one requested video: its record, last state, file and failure."""
 
     place: int
     label: str
@@ -40,7 +40,7 @@ class VideoOutcome(NamedTuple):
 
 
 class VideoOutput:
-    """Prints outcomes as they come, and keeps what failed; `show` may be called by threads."""
+    """Prints outcomes as they come, and keeps failures; `show` is thread-safe."""
 
     def __init__(self, ctx: Context, *, alone: bool) -> None:
         self.failed: list[ApiyiError] = []
@@ -55,13 +55,13 @@ class VideoOutput:
         self._shows = console.stderr_is_terminal and not ctx.settings.output.quiet
 
     def begin(self, record: VideoRecord) -> None:
-        """Take note of a task that was submitted."""
+        """Add a task that was submitted."""
         with self._lock:
             self._claims.append(record.claim)
         self.show(record, VideoTask("queued"))
 
     def show(self, record: VideoRecord, task: VideoTask) -> None:
-        """Draw how far the tasks are, on a terminal."""
+        """Draw the progress of the tasks on a terminal."""
         if not self._shows:
             return
         with self._lock:
@@ -71,7 +71,7 @@ class VideoOutput:
             self._draw()
 
     def _draw(self) -> None:
-        """Draw the line of the tasks that are not printed yet; erase it without any."""
+        """Draw the line of the tasks that are not printed yet; erase it if there are none."""
         console = self._ctx.process.console
         if not self._states:
             console.status("")
@@ -87,7 +87,7 @@ class VideoOutput:
         console.status(line[: console.width - 1])
 
     def end(self) -> None:
-        """Take the line of progress away."""
+        """Remove the progress line."""
         if self._shows:
             self._ctx.process.console.status("")
 
@@ -112,7 +112,7 @@ class VideoOutput:
         print_item_failure(ctx.messages, outcome.label, failure)
 
     def describe_open(self, tasks: VideoTasks) -> Text | None:
-        """Return the words for the tasks of this run that are not saved, None without any."""
+        """Return the message about tasks of this run that are not saved, None without any."""
         records = [record for record in tasks.read() if record.claim in self._claims]
         records = [record for record in records if record.is_open]
         if not records:
@@ -152,7 +152,7 @@ class VideoOutput:
 
 
 def refuse_stdout(ctx: Context, *, several: bool) -> Text | None:
-    """Return why `-o -` cannot be, None where stdout takes one video."""
+    """Return why `-o -` is not possible, None if stdout can take one video."""
     if several:
         return Text("stdout takes one video")
     if ctx.output.form != "text":
@@ -163,7 +163,7 @@ def refuse_stdout(ctx: Context, *, several: bool) -> Text | None:
 
 
 def write_out(ctx: Context, tasks: VideoTasks, record: VideoRecord | None) -> None:
-    """Write a saved video to stdout; only then its file is removed, and that is noted.
+    """Write a saved video to stdout; after that remove its file and note that.
 
     Where stdout does not take all of it, the file stays and the error names it.
     """

@@ -1,4 +1,4 @@
-"""A finished video saved: downloaded as a stream to its file, whole or not at all."""
+"""Saves finished videos: streamed into their files, whole or not at all."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
     from apiyi_cli.wire.send import Sender
 
 MOST_EARLY_READS = 3
-"""Some files are refused for some seconds after their task is done."""
+"""Some files are refused for some seconds after their task has finished."""
 _EARLY = (400, 404, 409, 425)
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
 class VideoSaver:
-    """Downloads the videos of finished tasks; may be shared by threads.
+    """Downloads the videos of finished tasks; thread-safe.
 
     `pause` waits before a file that is not there yet is asked for again.
     """
@@ -96,7 +96,7 @@ class VideoSaver:
         record: VideoRecord,
         write: Callable[[Reply, Iterator[bytes]], VideoRecord],
     ) -> VideoRecord:
-        """Save the file of a family that gives no link: the gateway serves it for the key."""
+        """Save the file of a family without links: the gateway serves it with the key."""
         assert record.task is not None, "the id is known"
         early = 0
 
@@ -159,7 +159,7 @@ class VideoSaver:
 
 
 def note_task(ctx: Context, tasks: VideoTasks, record: VideoRecord) -> None:
-    """Put a record on disk; where that fails, say what it would have kept, and go on."""
+    """Write a record to disk; if that fails, report its content and continue."""
     try:
         tasks.write(record)
     except OSError as failure:

@@ -45,7 +45,7 @@ LIST_STATES = {
 
 
 def open_tasks(ctx: Context) -> VideoTasks:
-    """Return the records of this user; those of the built-in sandbox end with the run."""
+    """Return the records of this user; those of the built-in sandbox are temporary."""
     if ctx.settings.sandbox:
         return VideoTasks(ctx.process.make_scratch_folder())
     from apiyi_cli.settings.paths import state_dir
@@ -54,7 +54,7 @@ def open_tasks(ctx: Context) -> VideoTasks:
 
 
 def run_word(ctx: Context, words: Sequence[str], video_options: VideoOptions) -> None:
-    """Run what the first word names on the tasks whose ids follow it."""
+    """Run the command of the first word on the tasks whose ids follow it."""
     word, *names = words
     tasks = open_tasks(ctx)
     if word == "list":
@@ -76,7 +76,7 @@ def run_word(ctx: Context, words: Sequence[str], video_options: VideoOptions) ->
 
 
 def list_tasks(ctx: Context, tasks: VideoTasks) -> None:
-    """Print the tasks as they were last seen: a table on a terminal, else NDJSON."""
+    """Print the last known state of the tasks: a table on a terminal, else NDJSON."""
     from apiyi_cli.core.jsontext import write
 
     records = tasks.read()
@@ -115,7 +115,7 @@ def resume(
     records: Sequence[VideoRecord] | None,
     video_options: VideoOptions,
 ) -> None:
-    """Wait for tasks that run, save those that are done; None means all that need it."""
+    """Wait for running tasks, save finished ones; None means all that need it."""
     if records is None:
         records = _find_own(ctx, tasks)
         if not records:
@@ -146,7 +146,7 @@ def resume(
 
 
 def _find_target(ctx: Context, tasks: VideoTasks, records: Sequence[VideoRecord]) -> Path | None:
-    """Return the file that -o names for the one task, None without it."""
+    """Return the file of -o for the only task, None without -o."""
     target = ctx.settings.output.output
     if target is not None and len(records) > 1:
         raise UsageError(
@@ -221,7 +221,7 @@ def _resume_one(
 
 
 def cancel(records: Sequence[VideoRecord] | None) -> None:
-    """Cancel tasks where their family can; refuse, and forget nothing, where it cannot."""
+    """Cancel tasks if their family supports it; otherwise refuse, and forget nothing."""
     for record in records or ():
         if not CANCELS.get(record.form, False):  # type: ignore[call-overload]
             raise RejectedError(
@@ -236,7 +236,7 @@ def cancel(records: Sequence[VideoRecord] | None) -> None:
 
 
 def forget(ctx: Context, tasks: VideoTasks, records: Sequence[VideoRecord] | None) -> None:
-    """Remove records; say so of a task whose video is lost with it."""
+    """Remove records; report it if a task's video is lost with it."""
     for record in records or ():
         tasks.remove(record)
         if record.is_open:
@@ -262,7 +262,7 @@ def _find(tasks: VideoTasks, words: Sequence[str]) -> list[VideoRecord] | None:
 
 
 def _not_a_prompt(word: str, words: Sequence[str], name: str | None = None) -> UsageError:
-    """Return the error for words that may have been meant as a prompt."""
+    """Return the error for words that were probably meant as a prompt."""
     why = Text("apiyi video {word} takes no words", word=word)
     if name is not None:
         why = Text("there is no task {name}", name=name)
@@ -275,7 +275,7 @@ def _not_a_prompt(word: str, words: Sequence[str], name: str | None = None) -> U
 
 
 def _find_own(ctx: Context, tasks: VideoTasks) -> list[VideoRecord]:
-    """Return the open tasks of this profile and its addresses; say how many others there are."""
+    """Return the open tasks of this profile and its addresses; report how many others exist."""
     records = [record for record in tasks.read() if record.is_open]
     own = [record for record in records if _is_own(ctx, record)]
     if len(own) < len(records):
@@ -297,7 +297,7 @@ def _is_own(ctx: Context, record: VideoRecord) -> bool:
 
 
 def _refuse_closed(ctx: Context, record: VideoRecord) -> None:
-    """Raise an error for a task that has no video to wait for, or is not this profile's."""
+    """Raise an error for a task without a video to wait for, or of another profile."""
     name = quote_word(record.name)
     if record.is_open and not _is_own(ctx, record):
         raise UsageError(

@@ -1,4 +1,4 @@
-"""One video made: submitted, and waited for. Each step is on disk before the next."""
+"""Makes one video: submits its task and waits for it. Each step is on disk before the next."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from apiyi_cli.wire.send import Sender
 
 MOST_FAILED_LOOKS = 5
-"""A task that cannot be asked for so often in a row is left alone; each look is retried itself."""
+"""After so many failed state requests in a row a task is given up; each is retried itself."""
 
 
 class TaskStatus(NamedTuple):
-    """What a task was at one look: our record of it, its state, and the gateway's own bytes.
+    """The state of a task at one request: our record, its state, the gateway's bytes.
 
     `failure` is why the video is missing, of a task that ended without one.
     """
@@ -52,7 +52,7 @@ class TaskStatus(NamedTuple):
 
 
 class VideoWorker:
-    """Submits tasks and waits for them; may be shared by threads. `saver` saves their videos.
+    """Submits tasks and waits for them; thread-safe. `saver` saves their videos.
 
     `poll_s` None takes the family's interval. `show` is called with each look at a task. Once
     `stop` is set, waiting ends with CancelledError.
@@ -105,7 +105,7 @@ class VideoWorker:
         return record
 
     def wait(self, sender: Sender, record: VideoRecord, *, at_once: bool = False) -> TaskStatus:
-        """Look at a task until it is done; the first look comes after one interval.
+        """Request a task's state until it is final; the first time after one interval.
 
         Raises IncompleteError for one that `--max-time` leaves running or that cannot be asked for.
         """
@@ -125,7 +125,7 @@ class VideoWorker:
                 raise _make_unreadable(record, failure) from failure
             except ApiyiError as failure:
                 if isinstance(failure, RejectedError) and not record.url:
-                    # The task was taken: a refusal to tell of it does not make it free.
+                    # The task was accepted: that its state is refused does not make it free.
                     raise _make_unreadable(record, failure) from failure
                 raise failure.with_hint(resume_hint(record)) from failure.__cause__
             failed_looks = 0
@@ -134,7 +134,7 @@ class VideoWorker:
                 return self._end(look)
 
     def wait_for_submissions(self) -> None:
-        """Wait until no request is under way whose answer is the id of a task."""
+        """Wait until no request is in flight whose answer is the id of a task."""
         with self._changed:
             while self._submitting:
                 # Without a limit the wait could not be interrupted by a signal.
@@ -168,7 +168,7 @@ class VideoWorker:
         return TaskStatus(record, task, raw)
 
     def _end(self, look: TaskStatus) -> TaskStatus:
-        """Note how a task ended, and return that."""
+        """Record how a task ended, and return that."""
         record, task = look.record, look.task
         now = self._ctx.process.clock.wall()
         if task.state == "done":
@@ -194,7 +194,7 @@ def _make_unreadable(record: VideoRecord, failure: ApiyiError) -> IncompleteErro
 
 
 def _is_free(failure: ApiyiError) -> bool:
-    """Return True if a submission that failed so began no task."""
+    """Return True if a submission with this failure began no task."""
     if failure.facts.phase == "connect":
         return True
     if isinstance(failure, LimitError) and failure.facts.phase is None:
