@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from apiyi_cli.manual.describe import Command
 
 CACHE_TTL = "30d"
-"""What `--cache` without a value means."""
+"""The value of `--cache` if none is typed."""
 
 
 def load_command(name: str) -> Any:
-    """Import the module of a command and return what Typer makes of it."""
+    """Import the module of a command and return its Typer command."""
     module = importlib.import_module(f"apiyi_cli.cli.commands.{name}")
     if hasattr(module, "__path__"):
         # A command of several files is a folder.
@@ -34,7 +34,7 @@ def load_command(name: str) -> Any:
 
 
 class LazyGroup(HelpedGroup):
-    """The root: knows every command's name and help line, and imports the one that is used."""
+    """The root: has every command's name and help line, and imports the typed one."""
 
     table = COMMANDS
 
@@ -43,7 +43,7 @@ class LazyGroup(HelpedGroup):
         return list(COMMANDS)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Return the typed command; what was typed is kept for the error of an unknown one."""
+        """Return the typed command; an unknown word is kept for the error."""
         ctx.meta[TYPED_WORDS] = args
         return super().resolve_command(ctx, args)
 
@@ -115,7 +115,7 @@ def root(
 
 
 def fill_optional_values(argv: Sequence[str]) -> list[str]:
-    """Return the arguments with the value of `--cache` written out where it was left out."""
+    """Return the arguments with the default value of `--cache` written out."""
     words: list[str] = []
     for place, word in enumerate(argv):
         if word == "--":

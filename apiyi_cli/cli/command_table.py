@@ -1,4 +1,4 @@
-"""Every command with its help line: the list that help, manual and completions are made from."""
+"""Every command with its help line: the source of help, manual and completions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class CommandEntry(PlainValue):
 
 
 class RootOption(PlainValue):
-    """An option before the command, as Typer's own have it."""
+    """An option before the command, as Typer declares it."""
 
     name: str
     opts: tuple[str, ...]
@@ -30,7 +30,7 @@ class RootOption(PlainValue):
 
 
 class Root(PlainValue):
-    """The program itself, with what the help reads of one of Typer's commands."""
+    """The program itself, in the shape of a Typer command, for its help."""
 
     help: str
     params: tuple[RootOption, ...]

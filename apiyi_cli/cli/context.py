@@ -1,4 +1,4 @@
-"""`Context`: the five parts that a command works with, each made when it is first used."""
+"""`Context`: the five parts of a command's run, each made on first use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Context:
-    """One run of one command. It decides nothing: what it holds are its parts."""
+    """One run of one command; it has no logic, only its parts."""
 
     def __init__(self, process: Process, settings: CommandSettings) -> None:
         self.process = process
@@ -37,7 +37,7 @@ class Context:
 
     @cached_property
     def gateway(self) -> GatewayClient:
-        """Return the way to the gateway."""
+        """Return the client of the gateway."""
         from apiyi_cli.cli.gateway.client import GatewayClient
 
         return GatewayClient(self.process, self.settings, self.messages)

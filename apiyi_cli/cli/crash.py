@@ -1,4 +1,4 @@
-"""The report of an unexpected exception: a private file, no key in it, nothing on the screen."""
+"""The report of an unexpected exception: a private file without keys, nothing printed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def crash_file(bug: BaseException, process: Process) -> Path | None:
-    """Write the traceback under the state directory, 0600; return its path, None if it cannot.
+    """Write the traceback, 0600, below the state folder; return its path, None on failure.
 
     Local variables are not in it, nor is the command line beyond its first word.
     """

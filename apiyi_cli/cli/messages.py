@@ -1,4 +1,4 @@
-"""`Messages`: everything that the program says on stderr, translated and without keys."""
+"""`Messages`: everything that the program prints on stderr, translated and redacted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Messages:
-    """The one writer of messages on stderr.
+    """The only writer of messages on stderr.
 
     `as_json` has errors printed as JSON objects, for programs; where the run `is_verbose`, after
     the lines for people, which are in their language. `options` returns the output
@@ -33,12 +33,12 @@ class Messages:
         self.options: Callable[[], Output] = Output
 
     def note(self, text: str) -> None:
-        """Print a notice unless the user wants quiet."""
+        """Print a notice unless -q is given."""
         if not self.options().quiet:
             self.print_line(text)
 
     def debug(self, text: str) -> None:
-        """Print a text for `-v`."""
+        """Print a text if -v is given."""
         if self.options().verbose:
             self.print(text)
 
@@ -61,19 +61,19 @@ class Messages:
         self._console.say(f"apiyi: {self.translate(text)}")
 
     def print(self, text: str, content: Content = "text") -> None:
-        """Print a text as it is."""
+        """Print a text unchanged."""
         self._console.say(self.translate(text), content=content)
 
     def print_piece(self, text: str, style: str) -> None:
-        """Print a piece of a text that comes in pieces, such as reasoning."""
+        """Print a piece of a longer text, such as reasoning."""
         self._console.say(text, end="", style=style)
 
     def ask(self, question: str) -> str | None:
-        """Return what is typed at a question, without white space; None at the end of stdin."""
+        """Ask a question and return the typed answer, stripped; None at the end of stdin."""
         return self._console.ask(self.translate(question))
 
     def print_faint(self, text: str) -> None:
-        """Print a line beside the matter, dim where stderr has colour, unless quiet is wanted."""
+        """Print a secondary line, dim if stderr has colour, unless -q is given."""
         output = self.options()
         if output.quiet:
             return
@@ -83,17 +83,17 @@ class Messages:
         self._console.say(self.translate(text), style="2" if dim else "")
 
     def status(self, text: str) -> None:
-        """Show a text as the last line of the terminal, "" to take it away."""
+        """Show a text as the last line of the terminal; "" removes it."""
         if not self.options().quiet:
             self._console.status(self.translate(text)[: self._console.width - 1])
 
     def redact(self, text: str) -> str:
-        """Return the text without keys."""
+        """Return the text with keys redacted."""
         return self._console.redact(text)
 
     @cached_property
     def translate(self) -> Translate:
-        """Return the function that puts a text for people into their language."""
+        """Return the translator into the user's language."""
         from apiyi_cli.core.language import translator
         from apiyi_cli.settings.language import find_configured
 

@@ -1,4 +1,4 @@
-"""`Process`: what one run of the program has before it knows which command was typed."""
+"""`Process`: the state of one run before the typed command is known."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Process:
-    """The console, the environment, the clock, the exit code, and the clean-up at the end.
+    """Console, environment, clock, exit code and clean-up of one run.
 
     A command that can stop softly sets `on_signal`. The signal's handler calls it with the name
     and number of each signal that would end the process otherwise. It returns the seconds after
@@ -35,13 +35,13 @@ class Process:
         self.messages = Messages(console, environ)
         self.started_s = clock.monotonic()
         self.root_options: dict[str, Any] = {}
-        """The options that stood before the command, by name; None where not given."""
+        """The options before the command, by name; None if not given."""
         self.secrets: list[Secret] = []
         self.preconnection: Preconnection | None = None
-        """A connection to the gateway that was begun before the command was known."""
+        """A connection to the gateway, begun before the command is known."""
         self.exit_code = 0
         self.is_long = False
-        """True for a run that lasts: what it sends is recorded at once, not at its end."""
+        """True for a long run: its requests are recorded at once, not at its end."""
         self.ended_by: int | None = None
         self.on_signal: Callable[[str, int], float | None] | None = None
         self._clean_ups: list[Callable[[], None]] = [console.end_speech]
@@ -49,7 +49,7 @@ class Process:
 
     @classmethod
     def start(cls, environ: Mapping[str, str]) -> Process:
-        """Take over the standard streams; to be called before any file is opened."""
+        """Take over the standard streams; call it before any file is opened."""
         process = cls(Console.open(), environ, CLOCK)
         if key := environ.get("APIYI_API_KEY", "").strip():
             # Known before anything can fail with it in its message.
@@ -58,7 +58,7 @@ class Process:
 
     @cached_property
     def rescue(self) -> Rescue:
-        """Return where an answer is kept when its output fails."""
+        """Return the rescue folders for an answer whose output fails."""
         from apiyi_cli.output.rescue import Rescue
         from apiyi_cli.settings.paths import state_dir
 
@@ -68,7 +68,7 @@ class Process:
         return Rescue(folders, spare=_temporary_directory)
 
     def make_scratch_folder(self) -> Path:
-        """Return a new folder that only the user can look into, removed when the run ends."""
+        """Return a new private folder, removed when the run ends."""
         import shutil
 
         from apiyi_cli.core.scratch import make_scratch_folder
@@ -78,24 +78,24 @@ class Process:
         return folder
 
     def child_environment(self) -> dict[str, str]:
-        """Return the environment for a program that this one starts, without keys."""
+        """Return the environment for child programs, without keys."""
         from apiyi_cli.settings.secrets import child_environment
 
         return child_environment(self.environ, self.secrets)
 
     def on_exit(self, clean_up: Callable[[], None]) -> None:
-        """Have a function called when the run ends, whichever way."""
+        """Add a function to call when the run ends in any way."""
         self._clean_ups.append(clean_up)
 
     def close(self) -> None:
-        """Clean up, the newest first; never raise."""
+        """Call the clean-up functions, the newest first; never raises."""
         while self._clean_ups:
             with suppress(Exception):
                 self._clean_ups.pop()()
 
 
 def find_grace_s(signal_name: str) -> float:
-    """Return the seconds that requests in flight have to end after a signal.
+    """Return the seconds that requests in flight get after a signal.
 
     Who typed ^C can type it again; SIGTERM is followed by SIGKILL soon.
     """

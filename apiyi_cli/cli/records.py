@@ -1,6 +1,6 @@
-"""The JSON records that are our own, and the errors in them: written here, without keys.
+"""Our own JSON records, and the errors in them, written here with keys redacted.
 
-What a server sent is passed on as it came (`--json`); what this program says about it is not.
+A server's objects are passed on unchanged (`--json`); our own records are redacted.
 A server may repeat the key of a request in its words, its request id, or a link.
 """
 
@@ -16,19 +16,19 @@ Redact = Callable[[str], str]
 
 
 def describe_error(failure: ApiyiError, redact: Redact) -> dict[str, Any]:
-    """Return the error as the object that is written in records, without keys."""
+    """Return the error as the object of records, redacted."""
     fields: Any = failure.as_json()["error"]
     described: dict[str, Any] = redact_values(fields, redact)
     return described
 
 
 def write_record(fields: Mapping[str, Any], redact: Redact) -> bytes:
-    """Return a record of ours as one line of JSON with its LF, without keys in any value."""
+    """Return a record as one line of JSON with its LF, every value redacted."""
     return write(redact_values(fields, redact)) + b"\n"
 
 
 def redact_values(value: Any, redact: Redact) -> Any:
-    """Return the value with every text in it redacted; names of members stay."""
+    """Return the value with every text in it redacted; member names stay."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""`CommandSettings`: the options in force for one command, typed or set elsewhere."""
+"""`CommandSettings`: the options in force for one command, typed or configured."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ G = TypeVar("G", bound=Group)
 
 
 class CommandSettings(Settings):
-    """The settings of one command: what was typed, completed by environment, profile, defaults.
+    """The settings of one command: typed, then environment, profile, defaults.
 
     `groups` are the option groups as typed, `root_options` what stood before the command.
     `secrets` gets the key when it is found, so that it is redacted from then on.
@@ -47,9 +47,9 @@ class CommandSettings(Settings):
         super().__init__(*self._groups.values(), environ=environ, command=command)
 
     def fill(self, group: G, *, defaults: bool = True) -> G:
-        """Return the command's group of this kind with every option that something sets.
+        """Return the command's group of this kind with every option that has a value.
 
-        What was typed counts, whether `group` is the one that the command got or a new one.
+        Typed values count, whether `group` is the command's own or a new one.
         Without `defaults` only what the user gave is filled, by flag, environment or profile.
         """
         typed = self._groups.get(type(group))
@@ -61,12 +61,12 @@ class CommandSettings(Settings):
         return filled.replace(model=self.config.find_models(models))
 
     def use_template(self, values: Mapping[str, Any]) -> None:
-        """Have the values of a template count like flags that were not typed."""
+        """Apply the values of a template, below typed options."""
         for name, value in values.items():
             self._flags.setdefault(name, (self.flags[name], value))
 
     def adopt(self, group: Group) -> None:
-        """Take a group as if the user had typed it: an earlier run's options, for example."""
+        """Apply a group as if it were typed: an earlier run's options, for example."""
         completed = self._complete(group)
         for kind in type(group).__mro__[: -len(Group.__mro__)]:
             # A command may have its own form of a group that others ask for.
@@ -94,7 +94,7 @@ class CommandSettings(Settings):
 
     @cached_property
     def timeouts(self) -> Timeouts:
-        """Return the longest waits; for headers a family of picture models has its own."""
+        """Return the timeouts; a family of picture models has its own for headers."""
         timeouts = super().timeouts
         if self.command != "image" or self.value("timeout") is not None:
             return timeouts
@@ -103,7 +103,7 @@ class CommandSettings(Settings):
 
     @cached_property
     def jobs(self) -> int:
-        """Return how many requests may be under way at once."""
+        """Return the number of concurrent requests."""
         return self.fill(Jobs()).jobs or 1
 
     @property
@@ -118,7 +118,7 @@ class CommandSettings(Settings):
 
     @property
     def answer_options(self) -> list[str]:
-        """Return the options as typed that work on the answer and that no program has."""
+        """Return the typed options that act on the answer, which programs do not have."""
         return [
             option.long
             for group in self._groups.values()
@@ -141,7 +141,7 @@ class CommandSettings(Settings):
 
     @cached_property
     def models(self) -> tuple[str, ...]:
-        """Return the models to ask, at least one. Raises UsageError when none is set."""
+        """Return the models, at least one. Raises UsageError if none is set."""
         group: Models | Model
         if Models in self._groups:
             group = models_group = self.fill(Models())
@@ -158,7 +158,7 @@ class CommandSettings(Settings):
 
     @cached_property
     def secret(self) -> Secret:
-        """Return the key; once it is found it is redacted. Raises AuthError without one."""
+        """Return the key, redacted from then on. Raises AuthError if there is none."""
         from apiyi_cli.settings.secrets import find_key
 
         secret = find_key(self)
@@ -167,7 +167,7 @@ class CommandSettings(Settings):
 
     @cached_property
     def system_token(self) -> Secret:
-        """Return the account's token, redacted from then on. Raises AuthError without one."""
+        """Return the account's token, redacted from then on. Raises AuthError if there is none."""
         from apiyi_cli.settings.system_token import find_system_token
 
         token = find_system_token(self)
@@ -176,11 +176,11 @@ class CommandSettings(Settings):
 
     @property
     def key_source(self) -> str:
-        """Return where the key came from, "" if it was not needed yet."""
+        """Return the source of the key, "" if it was not needed yet."""
         return str(getattr(self.__dict__.get("secret"), "source", ""))
 
     def _complete(self, group: G) -> G:
-        """Return the group with the options before the command, where it has none itself."""
+        """Return the group with the options typed before the command, if it has none itself."""
         missing = {
             name: value
             for name, value in self._root_options.items()
@@ -190,7 +190,7 @@ class CommandSettings(Settings):
 
 
 def no_model(command: str) -> UsageError:
-    """Return the error of a command that has no model, with a line that gives it one."""
+    """Return the error of a command without a model, with a line that sets one."""
     model = PROPOSED.get(command, PROPOSED["chat"])
     key = f"{command}.model" if command in OTHER_COMMANDS else "model"
     ways = Text("-m MODEL") if command in OTHER_COMMANDS else Text("-m MODEL, or APIYI_MODEL")
@@ -207,7 +207,7 @@ def no_model(command: str) -> UsageError:
 
 
 def require_able(model: str, command: str) -> None:
-    """Raise UsageError when a model's family is known not to do the command."""
+    """Raise UsageError if a model's family cannot do the command."""
     why = refusal(model, command)
     if why is not None:
         proposed = PROPOSED.get(command, PROPOSED["chat"])

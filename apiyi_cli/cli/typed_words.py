@@ -1,4 +1,4 @@
-"""The words of a command line, brought into the form that Typer's tree has.
+"""Rewrites the words of a command line into the order that Typer expects.
 
 Shared options may stand before the command, and the words of the gateway vendor's own tool of
 the same name are taken for ours.
@@ -19,16 +19,16 @@ VENDOR_WORDS: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
     ("auth", "show"): ("auth", "status"),
     ("auth", "clear"): ("auth", "logout"),
 }
-"""Commands of the vendor's tool, and ours that do the same."""
+"""Commands of the vendor's tool, and the equivalent ones of ours."""
 TYPED_WORDS: Final = "apiyi.typed_words"
-"""The key in a Typer context's `meta` of the words from the command on."""
+"""The key in a Typer context's `meta` for the words from the command on."""
 _ROOT_SWITCHES: Final = frozenset(
     ("-q", "--quiet", "-v", "--verbose", "-V", "--version", "-h", "--help", "--help-all")
 )
 
 
 def rewrite_words(argv: Sequence[str]) -> list[str]:
-    """Return the words with shared options behind the command, and the vendor's words as ours."""
+    """Return the words with shared options after the command, vendor words replaced."""
     words = list(argv)
     at, moved = _find_command(words)
     if at == len(words):
@@ -45,7 +45,7 @@ def rewrite_words(argv: Sequence[str]) -> list[str]:
 
 
 def shared_options() -> Mapping[str, Flag]:
-    """Return the options that every request has, by their spellings."""
+    """Return the options of all request commands, by their spellings."""
     from apiyi_cli.core.options.connection import Connection
     from apiyi_cli.core.options.output import Output
     from apiyi_cli.core.options.request import Model, Request
@@ -56,7 +56,7 @@ def shared_options() -> Mapping[str, Flag]:
 
 
 def _find_command(words: Sequence[str]) -> tuple[int, set[int]]:
-    """Return where the command's word is, and the places of options to move behind it."""
+    """Return the index of the command's word, and of the options to move after it."""
     moved: set[int] = set()
     at = 0
     while at < len(words) and words[at].startswith("-"):

@@ -1,4 +1,4 @@
-"""Option groups spread into Typer's flat parameters, and gathered again.
+"""Spreads option groups into Typer's flat parameters, and gathers them again.
 
 A command is a function whose signature says which groups it takes:
 `chat(ctx, prompt, *, model: Models, sampling: ChatSampling, …)`. Typer sees one
@@ -23,7 +23,7 @@ from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
 Words = Annotated[list[str] | None, typer.Argument(show_default=False)]
-"""The words of a prompt or query, in order, None when there are none."""
+"""The words of a prompt or query, in order, None if there are none."""
 
 
 def spread(command: Callable[..., int | None]) -> Callable[..., int | None]:
@@ -63,7 +63,7 @@ def spread(command: Callable[..., int | None]) -> Callable[..., int | None]:
 
 
 def _gather(group: type[Group], values: dict[str, Any]) -> Group:
-    """Return the group with its checked options, which are taken out of the values."""
+    """Return the group with its checked options, which are removed from the values."""
     options = group.flags.values()
     return group(**{option.name: _check(option, values.pop(option.name)) for option in options})
 
@@ -78,7 +78,7 @@ def _refuse_duplicates(command: str, options: Sequence[Flag]) -> None:
 
 
 def make_context(process: Process, *groups: Group, command: str | None = None) -> Context:
-    """Return the context of one command; `groups` are its options as typed."""
+    """Return the context of one command; `groups` are its typed options."""
     settings = CommandSettings(
         *groups,
         environ=process.environ,

@@ -1,4 +1,4 @@
-"""Typer's complaints about a command line, as usage errors that can be translated.
+"""Turns Typer's complaints about a command line into translatable usage errors.
 
 Typer hands out finished English sentences. These are its own, a closed list of the pinned
 version; what is in the place of a name in them is the user's and is never looked up.
@@ -39,11 +39,11 @@ FOREIGN_HINTS = {
     "--token": _KEY_HINT,
     "--system-token": Text("set APIYI_SYSTEM_TOKEN, or apiyi auth login --system-token"),
 }
-"""What replaces options of other tools that take a secret as their value."""
+"""Replacements of other tools' options that take a secret as their value."""
 
 
 def make_usage_error(complaint: Any) -> UsageError:
-    """Return the usage error for an exception of Typer's, with the nearest spelling it knows."""
+    """Return the usage error for a Typer exception, with the nearest known spelling."""
     message: str = complaint.format_message()
     context = getattr(complaint, "ctx", None)
     line = context.command_path if context is not None else "apiyi"
@@ -73,7 +73,7 @@ def make_usage_error(complaint: Any) -> UsageError:
 
 
 def _spellings(context: Any) -> list[str]:
-    """Return the options that may stand here; before the command those of every request."""
+    """Return the options that are valid here; before the command the shared ones."""
     names = [
         name for option in context.command.params for name in (*option.opts, *option.secondary_opts)
     ]
@@ -85,7 +85,7 @@ def _spellings(context: Any) -> list[str]:
 
 
 def _hint_for_command(context: Any, typed: str, near: str | None) -> str | None:
-    """Return a line to type for a word that is not a command: ours, or a question for `chat`."""
+    """Return a line to type for an unknown command: the nearest one, or a chat question."""
     from apiyi_cli.core.shells import quote_words
 
     words = context.meta.get(TYPED_WORDS) or [typed]
@@ -102,7 +102,7 @@ def _hint_for_command(context: Any, typed: str, near: str | None) -> str | None:
 
 
 def _find_switch(message: str) -> list[str]:
-    """Return both spellings of a switch that was given a value, none for other complaints."""
+    """Return both spellings of a switch that was given a value, else []."""
     match = re.match(r"Option '--([\w-]+)' does not take a value", message)
     if match is None:
         return []
@@ -113,7 +113,7 @@ def _find_switch(message: str) -> list[str]:
 
 
 def parse_complaint(sentence: str) -> str:
-    """Return Typer's sentence as a message; one that is not known stays as it is."""
+    """Return Typer's sentence as a Text; an unknown one unchanged."""
     sentence = sentence[:1].lower() + sentence[1:]
     for known in COMPLAINTS:
         pattern = _VALUE.sub(r"(?P<\1>.*?)", re.escape(known.template))

@@ -23,7 +23,7 @@ _DEFAULT_NAME = "answer-{n}.{ext}"
 _COMPARED_NAME = "{model}-{n}.{ext}"
 _FIELDS = ("model", "n", "ext")
 _FAMILIES = ("image", "audio", "video", "document")
-# What Markdown shows, what is packed into the text, and links to what is not a page.
+# Shown pictures, data URLs, and links to files that are not web pages.
 _ADDRESS = re.compile(
     r"(?<=\]\()(?P<shown>https?://[^\s)]+)|"
     r"(?P<data>data:[\w.+-]+/[\w.+-]+(?:;[\w=.-]+)*;base64,[A-Za-z0-9+/_=-]+)|"
@@ -33,19 +33,19 @@ _ADDRESS = re.compile(
 
 
 def is_folder(output: str | None) -> bool:
-    """Return True if `-o` names a folder: it has one, or ends with a slash."""
+    """Return True if `-o` names a folder: an existing one, or a path with a final slash."""
     return output is not None and (output.endswith("/") or os.path.isdir(output))
 
 
 def make_answer_files(ctx: Context, answer: AnswerForm, model: str) -> AnswerFiles | None:
-    """Return what saves the files of an answer, None where the user has no place for them."""
+    """Return the saver for files of an answer, None if the user named no place for them."""
     output = ctx.settings.output.output
     place = answer.save or (output if is_folder(output) else None)
     return None if place is None else AnswerFiles(ctx, place, model)
 
 
 class AnswerFiles:
-    """Saves each file of a model's answer under a free name, and names it in the text.
+    """Saves each file of an answer under a free name, and puts the name into the text.
 
     `failure` is the first file that could not be saved; its address stays in the text.
     """
@@ -75,9 +75,9 @@ class AnswerFiles:
             )
 
     def replace(self, batches: Iterator[EventBatch]) -> Iterator[EventBatch]:
-        """Yield the events with the names of files in place of addresses, each text as one.
+        """Yield the events with file names in place of addresses, each text as one event.
 
-        What came before an error is yielded, too.
+        Events before an error are yielded too.
         """
         held: list[EventBatch] = []
         try:
@@ -102,11 +102,11 @@ class AnswerFiles:
             yield events
 
     def name_files(self, text: str) -> str:
-        """Save what the addresses in a text lead to; return it with the files' names."""
+        """Save the files at the addresses in a text; return the text with their names."""
         return _ADDRESS.sub(self._name, text)
 
     def keep(self, attachment: InlineFile) -> str:
-        """Save a file that came as base64; return the line that names it."""
+        """Save a file that came as base64; return the line with its name."""
         path = self._save_base64(attachment.base64)
         return f"{path}\n" if path else ""
 

@@ -1,4 +1,4 @@
-"""Several models asked at once; one failure does not hide the other answers."""
+"""Asks several models at once; one failure does not hide the other answers."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _refuse_unfit(request: ConversationRequest, calls: Sequence[Call]) -> None:
 def _records(
     ctx: Context, rows: Sequence[CompareRow], done: Iterator[CompareRow]
 ) -> Iterator[bytes]:
-    """Yield a line for each model when it is done; before a failure is raised, for all others."""
+    """Yield a line for each model when it is done; raise a failure after all the lines."""
     from apiyi_cli.core.jsontext import write
 
     left = list(rows)
@@ -139,7 +139,7 @@ def _ask_all(
 
 
 def _make_status(ctx: Context, rows: Sequence[CompareRow]) -> Callable[[], None]:
-    """Return what shows on a terminal which models are done, and for how long it has waited."""
+    """Return a function that shows on a terminal which models are done, and the time."""
     clock = ctx.process.clock
     started_s = clock.monotonic()
     if not ctx.process.console.stderr_is_terminal or ctx.process.environ.get("TERM") == "dumb":

@@ -1,4 +1,4 @@
-"""The answers of several models on a terminal, each as it is done."""
+"""Shows the answers of several models on a terminal, each when it is done."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class ComparePage:
-    """Shows answers beside each other while they fit on the screen, else one below the other.
+    """Shows answers side by side while they fit on the screen, else one below the other.
 
     Beside each other they are drawn anew when one more is done; what is below each other stays.
     """
@@ -37,7 +37,7 @@ class ComparePage:
         self._printed: list[CompareRow] = []
 
     def lines(self, done: Iterator[CompareRow]) -> Iterator[bytes]:
-        """Yield what shows each answer when it is done; at a failure what the others have said."""
+        """Yield the output for each answer when it is done; on a failure that of the others."""
         # Set, so that the messages of other threads are counted.
         self._window.before_message = bytes
         try:
@@ -53,7 +53,7 @@ class ComparePage:
             self._window.before_message = None
 
     def _show(self, ready: Sequence[CompareRow], *, is_last: bool = False) -> bytes:
-        """Return what shows more answers, in the place of what is shown already if they fit."""
+        """Return the output that shows more answers, replacing the page if they fit."""
         self._look()
         width, height = self._draft.width, self._draft.height
         out = ""
@@ -83,7 +83,7 @@ class ComparePage:
         return format_beside(columns, self._draft.width, self._style) if columns else []
 
     def _look(self) -> None:
-        """Adapt to the size of the terminal, and to messages that came between."""
+        """Adapt to the size of the terminal, and to messages printed in between."""
         if self._messages_before != self._window.messages_shown:
             self._messages_before = self._window.messages_shown
             if not self._draft.is_empty:
@@ -95,7 +95,7 @@ class ComparePage:
 
 
 def make_column(row: CompareRow) -> Column:
-    """Return what is shown of one answer."""
+    """Return the column of one answer."""
     title = f"{row.model} · {row.ms / 1000:.1f} s" if row.is_done else f"{row.model} · …"
     text = row.text
     if row.calls:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class CompareRow:
-    """The answer of one model so far, how long it took, or how it failed.
+    """One model's answer so far, its duration, or its failure.
 
     A worker thread fills it while the main thread may read it. `warning` is what is wrong with
     a complete answer, `defect` an unexpected exception.
@@ -37,7 +37,7 @@ class CompareRow:
         self.begin()
 
     def begin(self) -> None:
-        """Drop what an earlier attempt left."""
+        """Drop the events of an earlier attempt."""
         self.texts: list[str] = []
         self.calls: list[ToolCall] = []
         self.files: list[InlineFile] = []
@@ -45,11 +45,11 @@ class CompareRow:
 
     @property
     def text(self) -> str:
-        """Return the part of the text so far that is printed."""
+        """Return the printed part of the text so far."""
         return find_printed_text("".join(self.texts), self._form)
 
     def save_files(self, keep_file: Callable[[InlineFile], str]) -> None:
-        """Save the files of the answer, or `keep_file` where the user has no place for them."""
+        """Save the files of the answer; `keep_file` if the user named no place for them."""
         texts, files = self.texts, self.files
         if self._saved is not None:
             keep_file = self._saved.keep

@@ -1,4 +1,4 @@
-"""Where a conversation is kept, and which one a run continues."""
+"""Stored conversations: which one a run continues, and where it is kept."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from apiyi_cli.store.sessions import SessionStore
 
     class MessageHistory(Protocol):
-        """What a request continues and adds to; `notice` says what is continued."""
+        """The messages that a request continues and adds to; `notice` names their source."""
 
         @property
         def is_new(self) -> bool:
-            """Return True if nothing of what is stored is continued."""
+            """Return True if no stored messages are continued."""
 
         @property
         def notice(self) -> Text | None:
-            """Return what the user is to know of it."""
+            """Return the notice for the user."""
 
         def messages(self) -> list[dict[str, Any]]:
             """Return the messages that the next request continues."""
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 
 
 MOST_TERMINAL_S = 7 * 86400.0
-"""How long the last exchange of a terminal is kept."""
+"""How long a terminal's last exchange is kept."""
 
 
 class History(PlainValue):
-    """One stored conversation; `is_new` replaces what is stored under its name.
+    """One stored conversation; `is_new` replaces the one under its name.
 
-    `is_optional` is True for the last exchange of a terminal: nobody asked to keep it, so a
+    `is_optional` is True for the last exchange of a terminal: the user did not ask for it, so a
     failure to keep it is not an error. `notice` says what is continued.
     """
 
@@ -106,7 +106,7 @@ def find_history(
 
 
 def without_marks(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the messages as a request may have them: that one was cut is our own word."""
+    """Return the messages for a request, without our own mark of cut answers."""
     return [
         {name: value for name, value in message.items() if name != "cut"}
         if "cut" in message
@@ -116,7 +116,7 @@ def without_marks(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def identify_terminal(console: Console) -> str | None:
-    """Return a name for the login on this terminal, None without a terminal.
+    """Return a name for the login session on this terminal, None without a terminal.
 
     The number of a terminal is reused by the next window, so the name includes the process
     that leads the login session and when that process started.
@@ -136,7 +136,7 @@ def identify_terminal(console: Console) -> str | None:
 
 
 def _start_time(pid: int) -> str:
-    """Return when a process started, in the system's units, "" if that is unknown."""
+    """Return a process's start time in the system's units, "" if unknown."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             return file.read().rpartition(b")")[2].split()[19].decode()

@@ -14,7 +14,7 @@ from apiyi_cli.text import Text
 
 
 def print_last_answer(ctx: Context, sessions: SessionOptions, answer: AnswerForm) -> None:
-    """Print the last answer of the conversation that `-c` would continue, in the same form."""
+    """Print the last answer of the conversation that `-c` would continue."""
     history = find_history(
         sessions.replace(continue_=True), ctx.process.environ, ctx.process.console
     )

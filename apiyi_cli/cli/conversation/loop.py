@@ -1,4 +1,4 @@
-"""Sending a conversation: stream the answer, render it, write it, run tools, send again."""
+"""The loop of a request: send, render the stream, run tools, send again."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
     from apiyi_cli.core.options.chat import AnswerForm
 
     class ReplyObserver(Protocol):
-        """What follows an answer on its way, such as the record of a conversation."""
+        """Observes an answer as it arrives, such as the record of a conversation."""
 
         def begin(self, call: Call) -> None:
-            """Take the call that is about to be sent."""
+            """Note the call that is about to be sent."""
 
         def observe(self, batch: EventBatch) -> None:
-            """Take a batch of events, before any of it is shown."""
+            """Note an event batch before any of it is shown."""
 
         def end(self, reply: ReplyCollector) -> None:
-            """Take the reply when it is complete."""
+            """Note the complete reply."""
 
 
 class TextEndpoint(PlainValue):
@@ -175,7 +175,7 @@ class ReplyPrinter:
             raise self._files.failure
 
     def _make_files(self, answer: AnswerForm) -> AnswerFiles | None:
-        """Return what saves the files of the answer, where text is printed."""
+        """Return the saver of the answer's files, None unless text is printed."""
         output = self._ctx.settings.output.output
         if self.form in ("json", "ndjson") or (answer.save is None and output in (None, "-")):
             return None
@@ -192,7 +192,7 @@ def _answer_lines(
     runner: ToolRunner | None,
     replies: list[ReplyCollector],
 ) -> Iterator[bytes]:
-    """Yield the output of each answer until one calls no function; collect `replies`."""
+    """Yield each answer's output until one calls no function; collect `replies`."""
     most_steps = 1 if request.commands is None else request.commands.most_steps
     for step in range(1, most_steps + 1):
         reply = printer.send(endpoint.build(messages))
@@ -219,7 +219,7 @@ def _answer_lines(
 
 
 def _final_object(lines: Iterator[bytes], reply: ReplyCollector) -> Iterator[bytes]:
-    """Yield the object of an answer unless its functions are run; also one that was cut."""
+    """Yield the object of an answer whose functions are not run; also of a cut one."""
     held: list[bytes] = []
     try:
         held.extend(lines)

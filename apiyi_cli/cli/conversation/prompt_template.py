@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 INPUT: Final = "input"
 _NAME: Final = re.compile(r"[\w.-]+")
 _PLACE: Final = re.compile(r"\{(\w+)\}")
-# What decides where a request goes, or runs programs unasked, is typed by the user alone.
+# Options that choose the server or run programs must be typed by the user.
 _REFUSED: Final = frozenset(
     ("profile", "base_url", "node", "key_file", "yes", "template", "param", "edit", "last")
 )
@@ -42,7 +42,7 @@ class PromptTemplate(NamedTuple):
     options: Mapping[str, Any]
 
     def fill(self, text: str | None, values: Mapping[str, str]) -> str:
-        """Return the prompt; `text` goes to `{input}`, or behind a template without one.
+        """Return the prompt; `text` replaces `{input}`, or follows a template without it.
 
         Raises UsageError for a `{name}` that nothing was given for.
         """
@@ -64,7 +64,7 @@ class PromptTemplate(NamedTuple):
 
 
 def begin_draft(settings: CommandSettings) -> PromptTemplate:
-    """Return the template of the run; its options are in force from now on.
+    """Return the template of the run, and put its options in force.
 
     They count before the environment and the profile, behind what was typed.
     """
@@ -74,7 +74,7 @@ def begin_draft(settings: CommandSettings) -> PromptTemplate:
 
 
 def finish_draft(ctx: Context, template: PromptTemplate | None, text: str | None) -> str | None:
-    """Return the text of the prompt, filled into the template and changed in the editor."""
+    """Return the prompt's text, filled into the template and edited by the user."""
     draft_options = ctx.settings.fill(DraftOptions())
     if template is None and draft_options.param:
         raise _no_template_error()
@@ -150,7 +150,7 @@ def _read_params(params: Sequence[str]) -> dict[str, str]:
 
 
 def _split(text: str) -> tuple[list[tuple[int, str, Any]], str]:
-    """Return the front matter as lines of number, key and value, and the text behind it."""
+    """Return the lines of the front matter (number, key, value), and the text after it."""
     lines = text.split("\n")
     mark = lines[0].rstrip()
     ends = [at for at, line in enumerate(lines) if at and line.rstrip() == mark]
@@ -177,7 +177,7 @@ def _read_toml(text: str) -> dict[str, Any]:
 
 
 def _read_value(text: str) -> Any:
-    """Return a value as TOML has it (number, true, "text", list), anything else as text."""
+    """Return a TOML value (number, true, "text", list), other text unchanged."""
     import tomllib
 
     try:

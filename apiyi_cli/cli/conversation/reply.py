@@ -1,4 +1,4 @@
-"""`ReplyCollector`: what an answer said, collected on its way to the renderer."""
+"""`ReplyCollector`: collects an answer's content on its way to the renderer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 Decode = Callable[..., Iterator[EventBatch]]
-"""Yields the events of a reply, by the options of the decoders' `events`."""
+"""Yields the events of a reply, with the options of the decoders' `events`."""
 
 
 # Pictures in Markdown come whole; ordinary pieces of text are far smaller.
@@ -26,7 +26,7 @@ _DATA_URL = r"data:([\w.+-]+/[\w.+-]+)(?:;[\w=.-]+)*;base64,([A-Za-z0-9+/=]+)"
 
 
 class ReplyCollector:
-    """Yields the event batches of a reply and collects what they say.
+    """Yields the event batches of a reply and collects their content.
 
     The server's objects are kept if the `call` is given: they are the turn as it came. With
     `commands`, function calls are held back until the answer has ended: those that are
@@ -73,14 +73,14 @@ class ReplyCollector:
 
     @property
     def runs_commands(self) -> bool:
-        """Return True if there are function calls and all are answered here."""
+        """Return True if there are function calls and all of them can be answered here."""
         commands = self._commands
         if commands is None or not self.calls:
             return False
         return all(commands.answers(call.name) for call in self.calls)
 
     def _collect(self, burst: EventBatch) -> EventBatch:
-        """Collect a batch and return it, with a path in place of each file."""
+        """Add a batch and return it, with a path in place of each file."""
         for place, event in enumerate(burst):
             kind = type(event)
             if kind is Delta:
@@ -107,7 +107,7 @@ class ReplyCollector:
         return burst
 
     def _name_files(self, event: Delta) -> Delta:
-        """Return a piece of text with the path of each file that it holds as a data URL."""
+        """Return a piece of text with a path in place of each file in a data URL."""
         keep_file = self._keep_file
         assert keep_file is not None
 
@@ -161,7 +161,7 @@ def require_fit(schema: dict[str, Any] | None, text: str, left_s: float) -> None
 
 
 def _refuse_restart() -> IncompleteError:
-    """Return the error for an answer of which two attempts were printed."""
+    """Return the error for an answer of which two attempts were already printed."""
     return IncompleteError(
         Text("the gateway began the answer anew"),
         Text("what was printed first belongs to an attempt that it gave up"),

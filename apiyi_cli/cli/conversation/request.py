@@ -1,4 +1,4 @@
-"""`ConversationRequest`: what a text command asks, read from inputs and options."""
+"""`ConversationRequest`: the request of a text command, read from inputs and options."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class ConversationRequest(PlainValue):
-    """One prompt with all that goes with it, read and checked; nothing was sent yet.
+    """One prompt with everything sent with it, read and checked before sending.
 
     `old` are the messages of the history, `given` those of `--messages`. `system` is None if
     the history has it already. `form` is the form of output.
@@ -55,7 +55,7 @@ class ConversationRequest(PlainValue):
 
     @property
     def is_kept(self) -> bool:
-        """Return True if a stored conversation is continued or begun by name."""
+        """Return True if a stored conversation is continued or named."""
         return self.history is not None and not self.history.is_new
 
     def chat_messages(self) -> tuple[list[dict[str, Any]], tuple[Source, ...]]:
@@ -65,7 +65,7 @@ class ConversationRequest(PlainValue):
         )
 
     def text_request(self, sources: tuple[Source, ...]) -> TextRequest:
-        """Return what the builders of calls need beside model, messages and sampling."""
+        """Return the arguments of call builders besides model, messages and sampling."""
         stream = self.answer.stream
         return TextRequest(
             tools=self.tools,
@@ -82,26 +82,26 @@ class ConversationRequest(PlainValue):
 
     @property
     def keeps_turns(self) -> bool:
-        """Return True if answers are needed as they came: for tools, or for a kept conversation."""
+        """Return True if native answers are needed: for tools, or for a kept conversation."""
         return self.commands is not None or self.is_kept
 
     def keep(
         self, text: str, calls: Sequence[ToolCall], native: dict[str, Any] | None = None
     ) -> None:
-        """Add this exchange to the history, if there is one and something was answered."""
+        """Add this exchange to the history, if there is one and an answer came."""
         if self.history is not None and (text or calls):
             answer = answer_messages(text, calls, native=native)
             self.history.append([*self.new_messages(), *answer])
 
     def new_messages(self) -> list[dict[str, Any]]:
-        """Return the messages that the history does not have: all before the answer."""
+        """Return the new messages of the history: all before the answer."""
         messages, _ = build_messages(
             self.text, system=self.system, earlier=self.given, attachments=self.attachments
         )
         return messages
 
     def notices(self) -> list[str]:
-        """Return what the user is to know before the request is sent."""
+        """Return the notices for the user before the request is sent."""
         notices: list[str] = []
         if self.history is not None and self.history.notice is not None:
             notices.append(self.history.notice)
@@ -123,7 +123,7 @@ def read_request(
     sessions: SessionOptions,
     history: MessageHistory | None = None,
 ) -> ConversationRequest:
-    """Read the inputs in the order of the request. A given `history` counts, not `sessions`."""
+    """Read the inputs of a request in order. `history` overrides `sessions`."""
     template = begin_draft(ctx)
     inputs, fill = ctx.inputs, ctx.settings.fill
     conversation, answer, tools = fill(conversation), fill(answer), fill(tools)
@@ -155,7 +155,7 @@ def read_request(
 
 
 def begin_draft(ctx: Context) -> PromptTemplate | None:
-    """Return the template of the run, whose options are in force from now on; None without."""
+    """Return the template of the run, with its options in force; None without one."""
     if ctx.settings.fill(DraftOptions()).template is None:
         return None
     from apiyi_cli.cli.conversation.prompt_template import begin_draft
@@ -171,7 +171,7 @@ def read_prompt(
     *,
     needed: bool = True,
 ) -> str | None:
-    """Return the prompt from its sources, through the template and the editor; None without.
+    """Return the prompt from its sources, template and editor; None without one.
 
     Raises UsageError where one is `needed`.
     """
@@ -194,11 +194,11 @@ EXAMPLES = {
     "respond": '"Why is the sky blue?"',
     "embed": '"a text to embed"',
 }
-"""What a hint suggests to type after each command that takes a prompt."""
+"""The example that a hint gives for each command with a prompt."""
 
 
 def missing_prompt_error(command: str) -> UsageError:
-    """Return the error for a run without any input, with a line of that command to type."""
+    """Return the error for a run without input, with an example of that command."""
     return UsageError(
         Text("nothing to send"),
         Text("no prompt was given"),
@@ -211,7 +211,7 @@ def missing_prompt_error(command: str) -> UsageError:
 
 
 def _has_system(messages: Sequence[dict[str, Any]], text: str | None) -> bool:
-    """Return True if the history has the system text, which is given again or in the profile."""
+    """Return True if the history has the system text that is given again."""
     return any(item["role"] == "system" and item.get("content") == text for item in messages)
 
 
@@ -265,7 +265,7 @@ def _read_tool_choice(
 def _read_commands(
     ctx: Context, tool_run: ToolRunOptions, functions: list[dict[str, Any]]
 ) -> tuple[list[dict[str, Any]], ToolCommands | None]:
-    """Return all functions, those of MCP servers added, and what answers them here."""
+    """Return all functions, MCP servers' included, and the commands that answer them."""
     if not (tool_run.run or tool_run.mcp):
         return functions, None
     from apiyi_cli.cli.conversation.tools import read_commands

@@ -1,4 +1,4 @@
-"""`--run` and `--mcp`: what answers which functions, and the user's permission for each call."""
+"""`--run` and `--mcp`: which command answers a function, with the user's permission."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MOST_STEPS = 20
 _servers: WeakKeyDictionary[Process, McpServers] = WeakKeyDictionary()
-"""The servers of a process: the turns of an interactive conversation share them."""
+"""The servers of a process, which the turns of a conversation share."""
 
 
 class ToolCommands(NamedTuple):
@@ -37,12 +37,12 @@ class ToolCommands(NamedTuple):
     def answers(self, name: str) -> bool:
         """Return True if calls of the function are answered here.
 
-        So are calls of undeclared functions: the model is told that there is none.
+        So are calls of undeclared functions: the model gets an error as the result.
         """
         return name in self.tools or name not in self.declared
 
     def notices(self) -> list[str]:
-        """Return what to say once about parameters that cannot be checked."""
+        """Return notices about parameters that cannot be checked."""
         from apiyi_cli.build.schemas.json_schema import describe_unchecked
 
         return [
@@ -55,7 +55,7 @@ class ToolCommands(NamedTuple):
 def read_commands(
     ctx: Context, tool_run: ToolRunOptions, functions: Sequence[dict[str, Any]]
 ) -> tuple[list[dict[str, Any]], ToolCommands]:
-    """Return all functions and what answers them: commands of `--run`, tools of `--mcp`.
+    """Return all functions and their answerers: `--run` commands, `--mcp` tools.
 
     The servers of `--mcp` are started here and end with the run. Raises UsageError if nobody
     could be asked and `--yes` was not given.
@@ -83,12 +83,12 @@ def read_commands(
 def _connect_servers(
     ctx: Context, values: Sequence[str], taken: Sequence[str]
 ) -> tuple[list[dict[str, Any]], dict[str, Tool]]:
-    """Start the servers of `--mcp` and return their tools; the end of the run ends them."""
+    """Start the servers of `--mcp` and return their tools; they end with the run."""
     from apiyi_cli.tools.mcp import McpServers, offer_tools
 
     servers = _servers.get(ctx.process)
     if servers is None:
-        # What is only printed needs no key, and has no end.
+        # A printed request needs no tools.
         left_s = float("inf") if ctx.settings.prints_request else ctx.gateway.left_s
         servers = _servers[ctx.process] = McpServers(ctx.process.child_environment(), left_s)
         ctx.process.on_exit(servers.close)
@@ -100,7 +100,7 @@ def _name(tool: dict[str, Any]) -> str:
 
 
 class ToolRunner:
-    """Answers function calls with the commands of `--run` and the tools of `--mcp`."""
+    """Answers function calls with `--run` commands and `--mcp` tools."""
 
     def __init__(self, ctx: Context, commands: ToolCommands) -> None:
         self._ctx = ctx
@@ -141,7 +141,7 @@ class ToolRunner:
         return [results[place] for place in range(len(calls))]
 
     def _find_misfit(self, schema: dict[str, Any], arguments: str) -> str | None:
-        """Return why arguments are not used: they do not fit, or could not be checked."""
+        """Return why arguments are refused: they do not fit, or cannot be checked."""
         from apiyi_cli.build.schemas.answer_check import CHECK_S, check_answer
 
         check = check_answer(schema, arguments, limit_s=min(CHECK_S, self._ctx.gateway.left_s))
@@ -166,7 +166,7 @@ def _has_terminal() -> bool:
 
 
 def _ask_on_terminal(question: str) -> bool:
-    """Return True for yes. Asks on the terminal, because stdin may be the prompt."""
+    """Ask on the terminal, because stdin may be the prompt; return True for yes."""
     with open("/dev/tty", "r+b", buffering=0) as terminal:
         terminal.write(neutralize(question).encode())
         return terminal.readline().strip().lower() in (b"y", b"yes")

@@ -1,4 +1,4 @@
-"""The account at the gateway: its balance and its charges, read with the system token."""
+"""Reads the account at the gateway with the system token: its balance and charges."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 WINDOW_S = 86400
-"""The longest span that the log is asked for at once; it answers no longer ones in time."""
+"""The longest span of one log request; the gateway does not answer longer ones in time."""
 PAGE_ROWS = 100
-"""The size of page that is asked for; the gateway gives 10 rows whatever it is."""
+"""The requested page size; the gateway returns 10 rows in any case."""
 QUICK_PAGES = 20
 PAUSE_S = 0.6
-"""The pause between pages after the first ones: an account has about 100 requests a minute."""
+"""The pause between later pages: an account has about 100 requests a minute."""
 
 
 class AccountClient:
-    """Asks the gateway about the account of a system token, and nothing else with it."""
+    """Sends the free requests about an account; only they carry its system token."""
 
     def __init__(self, gateway: GatewayClient, token: Secret) -> None:
         self._gateway = gateway
@@ -49,7 +49,7 @@ class AccountClient:
         )
 
     def ask(self, call: Call, read: Callable[[Any], T]) -> T:
-        """Return what `read` makes of the JSON answer to a call.
+        """Send a call and return `read` of its JSON answer.
 
         Raises AuthError for a token that the gateway refuses, also inside a 200.
         """
@@ -65,11 +65,11 @@ class AccountClient:
             ) from failure.__cause__
 
     def fetch_balance(self) -> AccountBalance:
-        """Return what the account has left."""
+        """Return the balance of the account."""
         return self.ask(ACCOUNT.call(), read_balance)
 
     def fetch_charges(self, since_s: float, until_s: float) -> Iterator[Charge]:
-        """Yield the charges of a span, day by day, each page until one is empty."""
+        """Yield the charges of a span, day by day, page by page until one is empty."""
         begin_s = int(since_s)
         while begin_s <= until_s:
             end_s = min(begin_s + WINDOW_S - 1, int(until_s))
@@ -109,7 +109,7 @@ def open_account(gateway: GatewayClient, settings: CommandSettings) -> AccountCl
 
 
 def fetch_key_charges(gateway: GatewayClient, debug: Callable[[str], None]) -> list[Charge]:
-    """Return the last charges of the key, [] where the gateway does not answer for a key."""
+    """Return the last charges of the key, [] if the gateway does not answer for a key."""
     from apiyi_cli.cli.gateway.plan import ask, make_probe
 
     try:

@@ -1,4 +1,4 @@
-"""`GatewayClient`: how a command sends a call and reads what comes back."""
+"""`GatewayClient`: sends a command's calls and decodes their replies."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _VISIBLE = (Delta, Refusal, InlineFile, Restart)
 
 
 class GatewayClient:
-    """Sends calls as the settings say: one connection pool for the run."""
+    """Sends calls by the settings of the run, over one connection pool."""
 
     def __init__(self, process: Process, settings: CommandSettings, messages: Messages) -> None:
         self._process = process
@@ -40,7 +40,7 @@ class GatewayClient:
         process.on_exit(self._keep_unfinished)
 
     def ask(self, call: Call, read: Callable[[Reply], T], *, sender: Sender | None = None) -> T:
-        """Send a call and return what `read` makes of its reply, whose body has not been read."""
+        """Send a call and return `read(reply)`; the reply's body has not been read."""
 
         def decode(reply: Reply) -> Iterator[T]:
             yield read(reply)
@@ -56,7 +56,7 @@ class GatewayClient:
         shows: Callable[[T], bool] = lambda item: False,
         sender: Sender | None = None,
     ) -> Iterator[T]:
-        """Send a call and yield what `decode` makes of the reply.
+        """Send a call and yield what `decode(reply)` yields.
 
         `shows` returns True for an item that the user sees: from then on nothing is retried.
         Another thread gives its own `sender`. A body that was paid for and cannot be used is
@@ -72,7 +72,7 @@ class GatewayClient:
             received = ReceivedBody()
             decode = received.record(decode, until_end=call.assembled)
             if not call.stream or call.assembled:
-                # What came of another stream is printed, or is in the hands of who prints it.
+                # Another stream's events are printed, or the caller has them.
                 self._unfinished.add(received)
         try:
             items = (sender or self.sender).answer(call, decode, shows=shows)
@@ -106,7 +106,7 @@ class GatewayClient:
 
     @cached_property
     def waiting_line(self) -> WaitingLine | None:
-        """Return what shows a wait, None where nobody sees it or the command shows it itself."""
+        """Return the waiting line, None if it is not seen or the command shows its own."""
         if not self._process.console.stderr_is_terminal:
             return None
         from apiyi_cli.cli.output.waiting import open_waiting_line
@@ -115,7 +115,7 @@ class GatewayClient:
 
     @cached_property
     def sender(self) -> Sender:
-        """Return the sender of the main thread, closed when the run ends."""
+        """Return the sender of the main thread; it is closed when the run ends."""
         sender = Sender(self.make_plan())
         self._process.on_exit(self.close)
         return sender
@@ -126,7 +126,7 @@ class GatewayClient:
             self.sender.close()
 
     def begin_turn(self, settings: CommandSettings) -> None:
-        """Go on with the settings of another turn: the way to the gateway stays as it is.
+        """Use the settings of another turn; the connections stay open.
 
         `--max-time` counts anew.
         """
@@ -136,7 +136,7 @@ class GatewayClient:
         self.sender.plan = renew_plan(self.plan, self._process, settings, self._messages)
 
     def add_listener(self, on_sent: Callable[[SentRequest], None]) -> None:
-        """Have a function get each request that ended, after the ledger."""
+        """Add a function that gets each finished request, after the ledger."""
         record = self.plan.on_sent
 
         def report(sent: SentRequest) -> None:
@@ -147,7 +147,7 @@ class GatewayClient:
         self.sender.plan = self.plan._replace(on_sent=report)
 
     def begin_anew(self) -> None:
-        """Drop the connections: a signal may have come in the middle of an exchange."""
+        """Drop the connections: a signal may have interrupted an exchange."""
         plan = self.plan
         self.close()
         self.__dict__["sender"] = Sender(plan)
@@ -155,7 +155,7 @@ class GatewayClient:
 
     @cached_property
     def cost_limit(self) -> CostLimit | None:
-        """Return what adds up the cost of the run, None without `--max-cost`."""
+        """Return the cost limit of the run, None without `--max-cost`."""
         max_usd = self._settings.request.max_cost
         if max_usd is None:
             return None
@@ -167,7 +167,7 @@ class GatewayClient:
 
     @property
     def plan(self) -> Plan:
-        """Return everything about sending that the settings decide."""
+        """Return the wire's plan by the settings."""
         return self.sender.plan
 
     def make_plan(self, *, keyless: bool = False) -> Plan:
@@ -177,7 +177,7 @@ class GatewayClient:
         return make_plan(self._process, self._settings, self._messages, keyless=keyless)
 
     def make_public_plan(self) -> Plan:
-        """Return a plan for what is public: without key, extra headers, limits and ledger."""
+        """Return a plan for public data: without key, extra headers, limits and ledger."""
         plan = self.plan if self._settings.sandbox else self.make_plan(keyless=True)
         return plan._replace(
             key=None, extra=(), limiter=None, cache=None, on_sent=None, account=None
@@ -185,20 +185,20 @@ class GatewayClient:
 
     @property
     def left_s(self) -> float:
-        """Return the seconds that `--max-time` leaves, without end where it is not given."""
+        """Return the seconds that `--max-time` leaves, infinity if it is not given."""
         plan = self.plan
         if plan.timeouts.total_at is None:
             return float("inf")
         return max(0.0, plan.timeouts.total_at - plan.clock.monotonic())
 
     def print_request(self, call: Call) -> None:
-        """Print the request on stdout in the form that `--dry-run` or `--code` wants."""
+        """Print the request on stdout in the form of `--dry-run` or `--code`."""
         from apiyi_cli.cli.gateway.dry_run import print_request
 
         print_request(call, self._process, self._settings, self._messages)
 
     def _say_notes(self, call: Call) -> None:
-        """Print what is to be said of a request before it is sent."""
+        """Print the notes of a request before it is sent."""
         from apiyi_cli.cli.gateway.plan import request_notes
 
         for text in request_notes(call, self._settings.base_urls):
@@ -207,7 +207,7 @@ class GatewayClient:
             self._messages.debug(describe_assembly())
 
     def _keep_unfinished(self) -> None:
-        """Keep what came of replies when a signal ends the run; a closed pipe wants no more."""
+        """Save unfinished replies when a signal ends the run, except for a closed pipe."""
         if self._process.ended_by == SIGPIPE:
             return
         for received in list(self._unfinished):
@@ -249,7 +249,7 @@ class GatewayClient:
 
 
 def describe_assembly() -> Text:
-    """Return for `-v` what a request does that streams underneath."""
+    """Return the text for `-v` about a request that is streamed for a whole answer."""
     return Text("* asks for a stream and puts the object together from it (--no-stream: whole)")
 
 
@@ -267,7 +267,7 @@ def is_shown(burst: EventBatch, *, reasoning: bool) -> bool:
 
 
 def newest_attempt(bursts: Iterable[EventBatch]) -> Iterator[EventBatch]:
-    """Yield the event batches of the last attempt, at the end; also before an error or signal."""
+    """Yield the last attempt's event batches at its end; also before an error or signal."""
     kept: list[EventBatch] = []
     try:
         for burst in bursts:
@@ -286,7 +286,7 @@ def newest_attempt(bursts: Iterable[EventBatch]) -> Iterator[EventBatch]:
 
 
 def _restart_in(burst: EventBatch) -> int | None:
-    """Return the place of the last `Restart` in an event batch."""
+    """Return the index of the last `Restart` in an event batch."""
     for place in range(len(burst) - 1, -1, -1):
         if type(burst[place]) is Restart:
             return place

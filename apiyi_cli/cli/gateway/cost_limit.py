@@ -1,4 +1,4 @@
-"""`--max-cost`: what a run may cost, checked by an estimate before each request."""
+"""`--max-cost`: the limit of a run's cost, checked by an estimate before each request."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from apiyi_cli.store.prices import Prices, format_cost
 from apiyi_cli.text import Text
 
 COST_REPORT = "APIYI_COST_REPORT"
-"""The variable that names the file for the sum; `apiyi mcp` sets it for the commands it runs."""
+"""The variable with the file for the sum; `apiyi mcp` sets it for its commands."""
 
 
 class CostLimit:
-    """Adds up what the requests of a run are estimated to cost; safe from any thread.
+    """Sums the estimated costs of a run's requests; thread-safe.
 
     `report` is a file that gets the sum after each request, for a session of many runs.
     """
@@ -33,7 +33,7 @@ class CostLimit:
         self._lock = threading.Lock()
 
     def reserve(self, call: Call, answer_mean: float | None = None) -> None:
-        """Count one request; raise LimitError where it costs more than is left, or nobody knows.
+        """Add one request; raise LimitError if its cost is unknown or exceeds the rest.
 
         `answer_mean` is the mean of the model's answers in tokens, None while it is not known.
         """
@@ -51,17 +51,17 @@ class CostLimit:
 
     @property
     def planned_usd(self) -> float:
-        """Return what is counted by now."""
+        """Return the sum so far."""
         return self._planned_usd
 
     def set_spent(self, usd: float) -> None:
-        """Count this in place of what was estimated before: the requests have ended."""
+        """Replace the estimates by the real sum: the requests have ended."""
         with self._lock:
             self._planned_usd = usd
 
 
 def require_prices(prices: Prices) -> None:
-    """Raise LimitError without a price list to estimate from."""
+    """Raise LimitError if there is no price list."""
     if not len(prices):
         raise LimitError(
             Text("cannot keep to --max-cost"),

@@ -1,4 +1,4 @@
-"""A request shown instead of sent: as JSON (`--dry-run`) or as a program (`--code`)."""
+"""Prints a request instead of sending it: as JSON (`--dry-run`) or as a program (`--code`)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MASKED_KEY = "***"
 SANDBOX_URL = "http://sandbox.localhost/v1"
-"""Shown by `--dry-run` for the sandbox, which has an address only while it runs."""
+"""`--dry-run` shows this for the sandbox, which has an address only while it runs."""
 
 
 def print_request(
@@ -80,7 +80,7 @@ def format_program(
     note: Callable[[str], None],
     secrets: Sequence[Secret] = (),
 ) -> bytes:
-    """Return the request as a program in `language`; note what it cannot express."""
+    """Return the request as a program in `language`; note what the program leaves out."""
     from apiyi_cli.export.program import program
 
     named = [*call.headers, *(split_header(text) for text in extra or ())]

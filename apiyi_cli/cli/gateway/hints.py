@@ -1,4 +1,4 @@
-"""What a command can add to an error because it knows more than the place that raised it."""
+"""Hints that only the command can give, because it knows models, options and prices."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def find_hint(
     has_files: bool = False,
     is_logged: bool = False,
 ) -> str | None:
-    """Return the best hint for an error: its own, or one that the command's facts allow.
+    """Return the best hint for an error: its own, or one from the command's facts.
 
     `known_models` is asked only when the model is unknown to the gateway. `find_given_fields`
     returns the body fields that the user set, each with its option. `group` is the key's, where
@@ -65,7 +65,7 @@ def find_hint(
 
 
 _FIELD = re.compile(r"[`'\"]?\b(\w+(?:\.\w+)*)\b[`'\"]?")
-# What the gateway says where an upload broke, or an upstream gave up reading it.
+# The gateway's words for a broken upload, or an upstream that stopped reading.
 _TOO_LARGE = re.compile(
     r"^shell_api_error unknown error$|error when parsing request", re.IGNORECASE
 )
@@ -77,7 +77,7 @@ _UNWANTED = re.compile(
 def _hint_for_refusal(
     failure: ApiyiError, find_given_fields: Callable[[], Mapping[str, str]], command: str
 ) -> str | None:
-    """Return the option that set what the gateway does not take, None where nothing is named.
+    """Return the option that set a refused field, None if the refusal names none.
 
     But for `api` and `batch` all fields are options: one that the user did not give cannot be
     left out.
@@ -99,7 +99,7 @@ def _hint_for_refusal(
 
 
 def _hint_from_facts(facts: ModelFacts | None, group: str | None) -> str | None:
-    """Return what replaces a retired model, or which groups have one that exists."""
+    """Return the replacement of a retired model, or the groups that have the model."""
     if facts is None:
         return None
     from apiyi_cli.store.prices import is_same_group
@@ -129,7 +129,7 @@ def _hint_from_facts(facts: ModelFacts | None, group: str | None) -> str | None:
 
 
 def _hint_from_family(family: Family) -> str | None:
-    """Return what replaces a retired family, or the group without which no key has it."""
+    """Return the replacement of a retired family, or the group that its keys need."""
     if family.successor:
         return Text("-m {model} (it replaces the retired one)", model=quote_word(family.successor))
     if family.group:
@@ -141,7 +141,7 @@ def _hint_from_family(family: Family) -> str | None:
 
 
 def nearest(model: str, known: list[str]) -> list[str]:
-    """Return up to three model names that look like the one that is unknown."""
+    """Return up to three known model names similar to an unknown one."""
     starting = [name for name in known if name.lower().startswith(model.lower())]
     return list(dict.fromkeys([*find_several(model, known, 3), *starting]))[:3]
 

@@ -1,4 +1,4 @@
-"""The gateway's model list: fetched, cleaned, and kept as a plain file for completion."""
+"""The gateway's model list: fetched, cleaned, and stored as a plain file for completion."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
 REGISTRY_URL = "https://docs.apiyi.com/model-registry.json"
 Ask = Callable[..., Any]
-"""Sends a call and returns what a function makes of its reply: `GatewayClient.ask`."""
+"""Sends a call and returns the result of `read`, like `GatewayClient.ask`."""
 
 
 def models_file(settings: Settings) -> Path:
-    """Return the file with one model name a line, read by the shells' completions."""
+    """Return the path of the file for completion, with one model name a line."""
     from apiyi_cli.settings.paths import cache_dir
 
     return cache_dir(settings.environ) / "models" / settings.profile
 
 
 def read_cached_models(settings: Settings) -> list[str]:
-    """Return the names of the last list that was fetched, [] when there is none."""
+    """Return the names of the last fetched list, [] if there is none."""
     path = models_file(settings)
     try:
         return read_regular(path).decode().split("\n")[:-1]
@@ -48,7 +48,7 @@ def read_cached_models(settings: Settings) -> list[str]:
 def fetch_models(
     ask: Ask, settings: Settings, debug: Callable[[str], None]
 ) -> tuple[list[dict[str, Any]], bytes]:
-    """Fetch the list of models, and keep their names for completion; see `read_models`."""
+    """Fetch the list of models, and store their names for completion; see `read_models`."""
     from apiyi_cli.core.endpoints import MODELS
 
     models, raw = ask(MODELS.call(), read_models)
@@ -57,7 +57,7 @@ def fetch_models(
 
 
 def read_models(reply: Reply) -> tuple[list[dict[str, Any]], bytes]:
-    """Return the objects of a list of models, each id once, sorted, and the server's own bytes.
+    """Return the models of a list, each id once, sorted, and the server's own bytes.
 
     Raises IncompleteError for a list without models.
     """
@@ -78,10 +78,10 @@ def read_models(reply: Reply) -> tuple[list[dict[str, Any]], bytes]:
 def update_catalogue(
     ask: Ask, plan: Plan, settings: Settings, now_s: float, note: Callable[[str], None]
 ) -> Path:
-    """Fetch the public price list and the registry, keep both, and return the path of the list.
+    """Fetch and store the public price list and the registry; return the list's path.
 
     `plan` is one for what is public (`GatewayClient.make_public_plan`). A
-    registry that cannot be read is said by `note`; the prices are kept all the same.
+    registry that cannot be read is reported by `note`; the prices are stored anyway.
     """
     from apiyi_cli.settings.paths import private_dir, private_write
     from apiyi_cli.store.prices import encode_price_list, has_price_list
@@ -124,7 +124,7 @@ def fetch_pricing(ask: Ask, plan: Plan) -> Any:
 
 
 def facts_file(settings: Settings) -> Path:
-    """Return the file with what is known of models; it may not exist."""
+    """Return the path of the file with facts about models; it may not exist."""
     from apiyi_cli.settings.paths import cache_dir
 
     return cache_dir(settings.environ) / "registry.json"
@@ -133,7 +133,7 @@ def facts_file(settings: Settings) -> Path:
 def _fetch_registry(
     ask: Ask, plan: Plan, settings: Settings, note: Callable[[str], None]
 ) -> tuple[Any, dict[str, ModelFacts]]:
-    """Return the registry and its models; None and none where it cannot be read."""
+    """Return the registry and its models; None and {} if it cannot be read."""
     from apiyi_cli.store.registry import SCHEMA_VERSION, read_registry
 
     url = settings.config.registry_url or _default_registry(plan.base_urls[0])
@@ -164,7 +164,7 @@ def _fetch_registry(
 
 
 def _default_registry(base_url: str) -> str | None:
-    """Return where the registry of a gateway is, None for one that has none."""
+    """Return the URL of a gateway's registry, None if it has none."""
     parts = urlsplit(base_url)
     host = parts.hostname or ""
     if host == "apiyi.com" or host.endswith(".apiyi.com"):
@@ -174,7 +174,7 @@ def _default_registry(base_url: str) -> str | None:
 
 
 def keep_model_names(settings: Settings, names: list[str], debug: Callable[[str], None]) -> None:
-    """Keep the names in the file that completion reads; a failure is told by `-v` alone."""
+    """Write the names to the file for completion; a failure is only reported by `-v`."""
     from apiyi_cli.settings.paths import private_dir, private_write
 
     path = models_file(settings)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from apiyi_cli.wire.send import Plan
 
 QUEUE_POLL_S: Final = 0.1
-"""How long to wait at a time: a signal that comes just before an endless wait would not end it."""
+"""The longest single wait, because a signal just before an endless one would not end it."""
 ITEMS_AHEAD: Final = 2
 LEAST_ITEMS_AHEAD_WAITING: Final = 16
 
@@ -44,7 +44,7 @@ def map_in_order(
     """Yield `work(sender, item)` for each item in order, up to `jobs` requests in flight.
 
     Each worker thread has its own sender. A request that waits to be tried again gives
-    its concurrency slot to the others. What an item or the input raises ends the run: nothing
+    its concurrency slot to the others. An error of an item or the input ends the run: nothing
     further is started, what was in flight is yielded, then it is raised. Once `stop` is set
     nothing is started, and the results end with those that were in flight. Where the system
     has no more threads, those that there are do the work, the caller's at least.
@@ -90,26 +90,26 @@ class ConcurrencySlots:
             return self._is_open
 
     def dismiss(self) -> None:
-        """Note that the result of an item was taken."""
+        """Note that the result of an item was read."""
         with self._changed:
             self._items -= 1
             self._changed.notify_all()
 
     def enter(self) -> None:
-        """Wait for a slot; once closed there is one for everybody."""
+        """Wait for a slot; after `close` everyone gets one."""
         with self._changed:
             while self._is_open and self._in_flight >= self._jobs:
                 self._changed.wait()
             self._in_flight += 1
 
     def leave(self) -> None:
-        """Give a slot back."""
+        """Release a slot."""
         with self._changed:
             self._in_flight -= 1
             self._changed.notify_all()
 
     def begin_waiting(self) -> None:
-        """Give a slot to the others while a request waits to be tried again."""
+        """Release the slot while a request waits for a retry."""
         with self._changed:
             self._in_flight -= 1
             self.waiting += 1
@@ -122,7 +122,7 @@ class ConcurrencySlots:
         self.enter()
 
     def close(self) -> None:
-        """Let nobody wait any more."""
+        """Let all waiting threads continue."""
         with self._changed:
             self._is_open = False
             self._changed.notify_all()
@@ -134,7 +134,7 @@ class ConcurrencySlots:
 
 
 class OrderedPool(Generic[B, R]):
-    """The threads that send the items of one run, with the queues between them and the reader."""
+    """The threads that send the items of one run, and the queues of items and results."""
 
     def __init__(
         self, plan: Plan, work: Callable[[Sender, B], R], jobs: int, stop: threading.Event
@@ -151,13 +151,13 @@ class OrderedPool(Generic[B, R]):
         self._threads = 0
 
     def start(self) -> int:
-        """Start as many threads as wanted, or as the system gives; return how many."""
+        """Start up to `jobs` threads, as many as the system allows; return how many."""
         while self._threads < self._jobs and self._add_worker():
             pass
         return self._threads
 
     def feed(self, items: Iterator[B]) -> None:
-        """Queue the items; an error of the input comes in its place among the results."""
+        """Queue the items; an error of the input takes its place among the results."""
         try:
             for item in items:
                 if not self._slots.admit() or self._stop.is_set():
@@ -190,7 +190,7 @@ class OrderedPool(Generic[B, R]):
             except CancelledError:
                 continue
             except Exception as error:
-                # What was sent beside it has been paid for.
+                # Requests sent beside it have been paid for.
                 failure = failure or error
                 self._stop.set()
                 continue
@@ -200,7 +200,7 @@ class OrderedPool(Generic[B, R]):
             raise failure
 
     def close(self) -> None:
-        """Have all threads end when they have nothing in flight."""
+        """Let all threads end after their request in flight."""
         self._slots.close()
         with self._counting:
             for _ in range(self._threads):
@@ -219,7 +219,7 @@ class OrderedPool(Generic[B, R]):
         return True
 
     def _replace_waiting(self) -> None:
-        """Start a worker in place of one whose request waits, if there is something to send."""
+        """Start a worker for one whose request waits, if there is something to send."""
         with self._counting:
             wanted = self._jobs + self._slots.waiting
             if not self._stop.is_set() and self._threads < wanted and not self._todo.empty():
@@ -268,7 +268,7 @@ def _work_alone(
 
 
 def _note_many(items: Iterator[B], plan: Plan) -> Iterator[B]:
-    """Yield the items; from the second on a refusal of the key or for money is asked about."""
+    """Yield the items; after the first a refusal of key or money is checked."""
     for number, item in enumerate(items):
         if number and plan.account is not None:
             plan.account.many = True

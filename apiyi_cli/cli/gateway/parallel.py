@@ -90,14 +90,14 @@ def take_in_order(
 
 
 class NotePrinter:
-    """Prints the notes of calls: what holds for one item of many is said once."""
+    """Prints the notes of calls, each text once."""
 
     def __init__(self, note: Callable[[str], object]) -> None:
         self._note = note
         self._noted: set[str] = set()
 
     def print(self, call: Call) -> Call:
-        """Print the notes of a call that are new; return the call without notes."""
+        """Print the new notes of a call; return the call without notes."""
         for text in call.notes:
             if text not in self._noted:
                 self._noted.add(text)
@@ -106,7 +106,7 @@ class NotePrinter:
 
 
 def print_item_failure(messages: Messages, name: str, failure: ApiyiError) -> None:
-    """Print the failure of one item of many; raise one that every item would have."""
+    """Print one item's failure; raise it if every item would have it."""
     named = failure.for_item(name)
     if fails_every_item(failure):
         raise named from failure
@@ -114,7 +114,7 @@ def print_item_failure(messages: Messages, name: str, failure: ApiyiError) -> No
 
 
 class _WorkCounter(Generic[B, R]):
-    """Counts the work that has begun, and keeps results that nobody has taken."""
+    """Counts the work in progress, and keeps results that were not read."""
 
     def __init__(self, work: Callable[[Sender, B], R]) -> None:
         self._work = work
@@ -152,7 +152,7 @@ class _WorkCounter(Generic[B, R]):
 
 
 def silence_when_stopped(plan: Plan, stop: threading.Event) -> Plan:
-    """Return the plan with notices that end when the run does: threads may outlive it."""
+    """Return the plan with notices that stop with the run, which threads may outlive."""
 
     def tell(text: str) -> None:
         if not stop.is_set():

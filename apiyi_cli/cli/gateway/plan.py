@@ -1,4 +1,4 @@
-"""How a run reaches the gateway: settings turned into the wire's plan."""
+"""Makes the wire's plan from the settings of a run."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LONG_TIMEOUT_S = 3600
-"""A longer silence was probably meant in milliseconds."""
+"""A longer timeout was probably meant in milliseconds."""
 
 
 def request_notes(call: Call, base_urls: Sequence[str]) -> Iterator[Text | str]:
-    """Yield what is to be said of a request before it is sent, or shown instead."""
+    """Yield the notes about a request, before it is sent or shown."""
     yield from call.notes
     if call.cost == "heavy" and base_urls[:1] == (NODES["cf"],):
         yield Text(
@@ -85,7 +85,7 @@ def make_plan(
 
 
 def _warn_of_milliseconds(timeout_s: float, messages: Messages) -> None:
-    """Say that `--timeout` counts seconds where milliseconds were probably meant."""
+    """Warn that `--timeout` counts seconds if milliseconds were probably meant."""
     if timeout_s > LONG_TIMEOUT_S:
         messages.note(
             Text(
@@ -98,7 +98,7 @@ def _warn_of_milliseconds(timeout_s: float, messages: Messages) -> None:
 
 
 def renew_plan(plan: Plan, process: Process, settings: CommandSettings, messages: Messages) -> Plan:
-    """Return the plan with the time that `--max-time` leaves from the process's new start."""
+    """Return the plan with the time limit counted from the process's new start."""
     if settings.connection.max_time is None:
         return plan
     plan = plan._replace(timeouts=_find_timeouts(process, settings))
@@ -111,7 +111,7 @@ def renew_plan(plan: Plan, process: Process, settings: CommandSettings, messages
 def _find_base_urls(
     process: Process, settings: CommandSettings, messages: Messages
 ) -> Sequence[str]:
-    """Return the URLs to send to, the first one first; the sandbox is started."""
+    """Return the base URLs, the first one first; starts the sandbox if it is meant."""
     base_urls = settings.base_urls
     if settings.sandbox:
         return (_start_sandbox(process),)
@@ -129,7 +129,7 @@ def _find_timeouts(process: Process, settings: CommandSettings) -> Timeouts:
 
 
 def _make_trace(settings: CommandSettings, messages: Messages) -> Trace | None:
-    """Return what prints the requests for `-v`."""
+    """Return the trace of `-v`, which prints the requests."""
     if not settings.output.verbose:
         return None
     from apiyi_cli.wire.http.trace import Trace
@@ -138,7 +138,7 @@ def _make_trace(settings: CommandSettings, messages: Messages) -> Trace | None:
 
 
 def make_bulk_plan(plan: Plan) -> Plan:
-    """Return the plan of a run of many requests; the first wait for the limits is said once."""
+    """Return the plan for many requests; only the first wait for the limits is reported."""
     is_said = threading.Lock()
 
     def note_first(text: str) -> None:
@@ -156,7 +156,7 @@ def _make_failover(process: Process, plan: Plan) -> Failover:
 
 
 def make_probe(plan: Plan, base_url: str | None = None) -> Sender:
-    """Return a sender for a free question, to one URL if it is given; it keeps nobody waiting."""
+    """Return a sender for a free request, to `url` if given, with short timeouts."""
     return Sender(
         plan._replace(
             base_urls=plan.base_urls if base_url is None else (base_url,),
@@ -173,7 +173,7 @@ def make_probe(plan: Plan, base_url: str | None = None) -> Sender:
 
 
 def ask(sender: Sender, call: Call, read: Callable[[Reply], T]) -> T:
-    """Send a call and return what `read` makes of its reply, whose body has not been read."""
+    """Send a call and return `read(reply)`; the reply's body has not been read."""
 
     def decode(reply: Reply) -> Iterator[T]:
         yield read(reply)
@@ -193,7 +193,7 @@ def _ask_probe(
 
 
 def _make_account(settings: CommandSettings, messages: Messages, plan: Plan) -> Account:
-    """Return what asks for free before a refusal is believed; nothing is asked until then."""
+    """Return the check of refusals by free requests; it sends nothing until then."""
     from apiyi_cli.wire.retry.account import Account
 
     def ask_account(call: Call) -> Any:
@@ -207,7 +207,7 @@ def _make_account(settings: CommandSettings, messages: Messages, plan: Plan) -> 
 
 
 def list_models(plan: Plan, settings: CommandSettings, messages: Messages) -> list[str]:
-    """Return the model names that the gateway lists now, [] when it does not answer."""
+    """Return the model names that the gateway lists now, [] if it does not answer."""
     from apiyi_cli.cli.gateway.models import keep_model_names, read_models
     from apiyi_cli.core.endpoints import MODELS
 
@@ -235,7 +235,7 @@ def _is_up(plan: Plan, base_url: str) -> bool:
 def _make_limiter(
     process: Process, settings: CommandSettings, messages: Messages, key: str | None
 ) -> RateLimiter | None:
-    """Return what keeps to the limits of the key, None without a key or a limit."""
+    """Return the limiter of the key, None without a key or a limit."""
     if not key or settings.connection.limits is False:
         return None
     limits = settings.limits
@@ -288,7 +288,7 @@ def _start_sandbox(process: Process) -> str:
 def _make_ledger_writer(
     process: Process, settings: CommandSettings, messages: Messages
 ) -> Callable[[SentRequest], None] | None:
-    """Return what records each request that ended, None where no ledger is kept."""
+    """Return the writer of finished requests to the ledger, None without a ledger."""
     if not settings.usage_ledger or settings.sandbox:
         return None
     from apiyi_cli.cli.output.ledger import LedgerWriter

@@ -1,4 +1,4 @@
-"""`ReceivedBody`: what came of a paid reply, kept until a decoder has made something of it."""
+"""`ReceivedBody`: keeps the body of a paid reply until a decoder has used it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PARSED_MAX_BYTES: Final = 8 << 20
 
 
 class ReceivedBody:
-    """Remembers the body of a 2xx reply until a decoder has made something of it."""
+    """Keeps the body of a 2xx reply until a decoder has yielded something of it."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -33,10 +33,10 @@ class ReceivedBody:
     def record(
         self, decode: Callable[[Reply], Iterator[T]], *, until_end: bool = False
     ) -> Callable[[Reply], Iterator[T]]:
-        """Return the decoder, whose reply is remembered as it is read.
+        """Return the decoder, with the body of its reply kept while it is read.
 
         Each attempt begins anew. From the first item on nothing is kept: what was decoded is
-        the answer, and those who show it also keep it. With `until_end` that holds from the last
+        the answer, which the caller shows and keeps. With `until_end` that holds from the last
         item on: what is put together of them is shown whole.
         """
 
@@ -59,7 +59,7 @@ class ReceivedBody:
     def keep(
         self, failure: ApiyiError, hint: str | None, rescue: Rescue, secrets: Sequence[Secret] = ()
     ) -> str | None:
-        """Keep the body if the failure says that an answer came and cannot be used.
+        """Save the body if the failure says that an answer came and is unusable.
 
         The `secrets` are taken out of it. Returns the hint, with the place added to it. An error
         page or the gateway's own refusal is not an answer: the message has its words.
@@ -73,7 +73,7 @@ class ReceivedBody:
         return join_texts((hint, kept), "; ") if hint else kept
 
     def keep_partial(self, rescue: Rescue, secrets: Sequence[Secret] = ()) -> Path | None:
-        """Keep what has come and was not decoded; return where, None if there is nothing."""
+        """Save the undecoded body; return its path, None if there is none."""
         if self._is_used or not self._size:
             return None
         with suppress(OSError):
@@ -106,7 +106,7 @@ class ReceivedBody:
         return isinstance(failure, RejectedError) and self._is_foreign_json()
 
     def _is_foreign_json(self) -> bool:
-        """Return True for JSON that is not an error: an answer in a form that we do not know.
+        """Return True for JSON that is not an error: an answer in an unknown form.
 
         A large body is judged by its first byte, because no error is large, and what a body
         that unfolds without end becomes when it is parsed has no place in memory.

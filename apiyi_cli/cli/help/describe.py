@@ -1,4 +1,4 @@
-"""The commands as they were really built, read into the manual's description.
+"""Reads the commands as Typer built them into the manual's description.
 
 What Typer built is walked, so that nothing which can be typed is missing; what it does not
 keep of an option (choices, completion, variables, configuration) is taken from the option
@@ -20,11 +20,11 @@ from apiyi_cli.manual.handwritten import TOPICS
 from apiyi_cli.text import Text
 
 SHARED = (Connection, Output, Request)
-"""The groups of options that all request commands take."""
+"""The option groups of all request commands."""
 
 FILES = frozenset(("FILE", "FILES", "PATH"))
 FOLDERS = frozenset(("DIR", "FOLDER"))
-"""Value names that promise a file or a folder; a command needs to say no more than that."""
+"""Names of values that stand for a file or folder and need no other description."""
 
 
 CommandTable = Mapping[str, CommandEntry]
@@ -46,7 +46,7 @@ def describe(
     table: CommandTable,
     subcommands: tuple[Command, ...] | None = None,
 ) -> Command:
-    """Return one of Typer's commands, which the user types as `path`.
+    """Return the description of a Typer command, which the user types as `path`.
 
     Without `subcommands`, those of the root are taken from the table, which imports none;
     those of a group are described as well.
@@ -125,7 +125,7 @@ def _find_shared_names(typed: Any) -> set[str]:
 
 
 def _declarations(typed: Any, path: tuple[str, ...]) -> dict[str, Flag]:
-    """Return the declarations behind a command's options by the name of their parameter.
+    """Return the option declarations of a command by parameter name.
 
     The root's own options are those of the groups, said before the command.
     """
@@ -162,7 +162,7 @@ def _option(parameter: Any, declarations: dict[str, Flag], command: str | None) 
 
 
 def _table_facts(declaration: Flag, metavar: str | None, command: str | None) -> dict[str, Any]:
-    """Return what the option table knows of an option of a command."""
+    """Return the option table's facts about a command's option."""
     from apiyi_cli.settings.defaults import default_of
 
     value = default_of(declaration.name, command)
@@ -184,7 +184,7 @@ def _table_facts(declaration: Flag, metavar: str | None, command: str | None) ->
 
 
 def _kind(parameter: Any, switch: bool) -> type:
-    """Return the type of an option's value that is not from the table."""
+    """Return the type of a value whose option is not in the table."""
     numbers: dict[str, type] = {"int": int, "int range": int, "float": float}
     return bool if switch else numbers.get(getattr(parameter.type, "name", ""), str)
 
@@ -202,7 +202,7 @@ def _argument(parameter: Any, path: tuple[str, ...], table: CommandTable) -> Arg
 
 
 def _name_rule(path: tuple[str, ...], name: str, table: CommandTable) -> ValueRule | None:
-    """Return the rule of an argument that takes names which only the program knows."""
+    """Return the completion rule of an argument whose names only the program knows."""
     match path[1:], name:
         case ("models",), "query":
             return ValueRule("model", ("show",))
@@ -238,7 +238,7 @@ def _rule(
 
 
 def _format_default(value: Any) -> str | None:
-    """Return a default worth showing; a switch that is off, or nothing, is not."""
+    """Return the default to show; None for a switch that is off, or an empty value."""
     if value is None or isinstance(value, bool) or value in ((), ""):
         return None
     return f"{value:g}" if isinstance(value, float) else str(value)

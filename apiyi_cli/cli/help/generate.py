@@ -52,7 +52,7 @@ def generate_texts() -> dict[str, str]:
 
 
 def insert_recipes(readme: str, recipes: str) -> str:
-    """Return a README with the recipes between its marks, one level below their heading there."""
+    """Return a README with the recipes between its marks, their headings one level lower."""
     _, _, body = recipes.partition("\n")
     body = re.sub(r"^## ", "### ", body, flags=re.MULTILINE)
     before, _, rest = readme.partition(RECIPES_BEGIN)
@@ -78,7 +78,7 @@ def write(top: Path) -> None:
 
 @cache
 def catalogue() -> Catalog:
-    """Return the Chinese messages as their source has them."""
+    """Return the catalogue of Chinese messages."""
     with (FOLDER / f"{DOMAIN}.po").open("rb") as file:
         messages = read_po(file)
     # The source has no date; Babel would write the time of this run instead.
@@ -94,7 +94,7 @@ def compile_messages() -> bytes:
 
 
 def convert_families() -> bytes:
-    """Return the table of model families as the JSON that the program reads."""
+    """Return the table of model families as JSON, which the program reads."""
     table = tomllib.loads((CORE / "families.toml").read_text("utf-8"))["family"]
     return b"".join((b"[", b",\n ".join(map(write_json, table)), b"]\n"))
 

@@ -17,7 +17,7 @@ HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
 
 class _HelpMixin:
-    """What a command of Typer's needs to show our help."""
+    """The methods by which a Typer command shows our help."""
 
     _help_options: tuple[Any, ...] = ()
 
@@ -27,7 +27,7 @@ class _HelpMixin:
         return [*params, self._help_options[1]]
 
     def get_help_option(self, ctx: Any) -> Any:
-        """Return the option, made once: Typer orders the callbacks by identity."""
+        """Return the option, always the same object: Typer orders callbacks by identity."""
         if not self._help_options:
             self._help_options = (
                 _help_option(list(ctx.help_option_names), _print_own),

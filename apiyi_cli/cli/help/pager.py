@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from apiyi_cli.cli.process import Process
 
 LESS = "FRX"
-"""What less does by default: end at once if it fits the screen, keep colours and the text."""
+"""less's defaults: quit if the text fits the screen, keep colours and the text."""
 
 COMMAND_NOT_FOUND = 127
 
 
 def show_text(process: Process, text: str) -> None:
-    """Write the text to stdout, through $PAGER or less where stdout is a terminal.
+    """Write the text to stdout, through $PAGER or less if stdout is a terminal.
 
     A pager that cannot be started is passed over; one that is left early is not a failure.
     """
@@ -28,7 +28,7 @@ def show_text(process: Process, text: str) -> None:
 
 
 def _run_pager(process: Process, data: bytes) -> bool:
-    """Return True if a pager showed the text."""
+    """Show the text in a pager; return False if there is none."""
     named = process.environ.get("PAGER") or next(filter(shutil.which, ("less", "more")), "")
     words = shlex.split(named) if named.count('"') % 2 == named.count("'") % 2 == 0 else []
     if not words or words == ["cat"] or process.environ.get("TERM", "dumb") == "dumb":

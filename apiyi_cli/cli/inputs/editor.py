@@ -1,4 +1,4 @@
-"""The user's editor, `$VISUAL`, `$EDITOR` or vi, run on a text or on a file."""
+"""Runs the user's editor, `$VISUAL`, `$EDITOR` or vi, on a text or a file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STDERR: Final = 2
 
 
 def edit_text(process: Process, text: str, unchanged: str) -> str:
-    """Return the text as the user leaves it in the editor, without the last newline.
+    """Return the text as edited by the user, without the last newline.
 
     `unchanged` says in the error what a failure of the editor means. Raises SetupError.
     """
@@ -65,7 +65,7 @@ def edit_file(process: Process, path: Path, unchanged: str) -> None:
 
 
 def _run_editor(process: Process, words: Sequence[str]) -> int:
-    """Return the exit status of the editor; Ctrl-C is its own matter while it runs."""
+    """Run the editor and return its exit status; it handles Ctrl-C itself."""
     console = process.console
     with ExitStack() as stack:
         terminal: Any = None

@@ -1,4 +1,4 @@
-"""The lines of standard input, in lists that can be sent together."""
+"""The lines of standard input, grouped for requests."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Where the text of a request comes from: words, files, standard input.
+"""Reads the text of a request: words, files, standard input.
 
 Bytes in are bytes sent: nothing is stripped, a leading UTF-8 byte order mark alone is dropped.
-What is not UTF-8 is decoded as its byte order mark or `--encoding` says, and refused otherwise,
+Other text than UTF-8 is decoded by its byte order mark or `--encoding`, and refused otherwise,
 before anything is sent.
 """
 
@@ -33,17 +33,17 @@ JUDGED_BYTES = 1 << 17
 
 
 class InputCheck(Protocol):
-    """Judges how an input begins; raises what refuses it."""
+    """Checks how an input begins; raises UsageError to refuse it."""
 
     def check_bytes(self, head: bytes) -> None:
-        """Judge its first bytes."""
+        """Check its first bytes."""
 
     def check_text(self, head: bytes, whole: bool) -> None:
-        """Judge its beginning in UTF-8; `whole` says that this is all of it."""
+        """Check its beginning in UTF-8; `whole` means that this is all of it."""
 
 
 class Inputs:
-    """The inputs of one run. Standard input is read once; reading it again is an error.
+    """The inputs of one run. Reading standard input twice is an error.
 
     `no_stdin` forbids reading it, `notice` prints a line on stderr, `on_exit` has a function
     called when the run ends. `encoding` is what `--encoding` says of all texts without a byte
@@ -65,7 +65,7 @@ class Inputs:
         self._notice = notice
         self.encoding = None if encoding is None else _find_encoding(encoding)
         self.dash_is_stdin = True
-        """False where the words are a text that was typed at a prompt of our own."""
+        """False if the words were typed at our own prompt."""
         self._claimed: str | None = None
         self.files: list[tuple[str, str]] = []
         self.at_files: dict[str, str] = {}
@@ -122,7 +122,7 @@ class Inputs:
         return kind in ("pipe", "file", "part-read") and (joins or is_alone)
 
     def find_sources(self, text: str, place: str) -> tuple[Source, ...]:
-        """Return which files the prompt `text` is made of, for programs that read them again."""
+        """Return the files that the prompt `text` is made of, for programs that read them."""
         sources = []
         end = 0
         for path, piece in self.files:
@@ -139,7 +139,7 @@ class Inputs:
         return _decode(self.content(path), path, self.encoding)
 
     def nonempty_file(self, path: str) -> str:
-        """Return a text file's content. Raises UsageError for one that has none.
+        """Return a text file's content. Raises UsageError if it is empty.
 
         A question about a document that is not there would be paid for.
         """
@@ -164,11 +164,11 @@ class Inputs:
         return data
 
     def stdin(self, reader: str) -> str:
-        """Return all of standard input as text; `reader` names who wants it."""
+        """Return all of standard input as text; `reader` is named in errors."""
         return _decode(self._stdin(reader), "stdin", self.encoding)
 
     def pieces(self, reader: str) -> Iterator[bytes]:
-        """Yield the bytes of standard input in pieces, for what memory need not hold."""
+        """Yield standard input in pieces of bytes, without keeping it in memory."""
         self._claim(reader)
         yield from self._read_bounded()
 
@@ -204,7 +204,7 @@ class Inputs:
                 os.close(fd)
 
     def expand_file(self, value: str) -> str:
-        """Return the value, or for `@FILE` what the file holds; `\\@` is a literal @."""
+        """Return the value, or for `@FILE` the file's content; `\\@` is a literal @."""
         if value.startswith("@"):
             text = self.file(value[1:])
             self.at_files[text] = value[1:]
@@ -217,7 +217,7 @@ class Inputs:
         return [name + equals + self.expand_file(value) for name, equals, value in parts]
 
     def text_or_file(self, value: str, option: str) -> str:
-        """Return the text of `@FILE`, of a file of that name if there is one, else the value."""
+        """Return the content of `@FILE`, or of a file of that name if it exists, else the value."""
         if value.startswith(("@", "\\@")):
             return self.expand_file(value)
         if not value.lstrip().startswith(("{", "[")) and "\n" not in value:
@@ -235,7 +235,7 @@ class Inputs:
         return b"".join(self._read_bounded())
 
     def _read_bounded(self) -> Iterator[bytes]:
-        """Yield what stdin gives. Raises UsageError for a device without an end."""
+        """Yield standard input. Raises UsageError for a device without an end."""
         size = 0
         for piece in read_arriving(self._notice):
             size += len(piece)
@@ -291,7 +291,7 @@ def _decode(content: bytes, name: str, encoding: str | None) -> str:
 def _refuse_undecodable(
     fd: int, begun: list[bytes], ended: bool, name: str, encoding: str | None
 ) -> None:
-    """Raise UsageError unless the input can be decoded: a file whole, a pipe as far as it came."""
+    """Raise UsageError unless the input can be decoded: a whole file, a pipe's beginning."""
     from apiyi_cli.core.encodings import refuse_undecodable
 
     if stat.S_ISREG(os.fstat(fd).st_mode):
@@ -301,7 +301,7 @@ def _refuse_undecodable(
 
 
 def _is_marked(content: bytes) -> bool:
-    """Return True for a file that is sent in other bytes than it has."""
+    """Return True if a file is sent in another encoding than its own."""
     from apiyi_cli.core.filetypes import find_byte_order_mark
 
     return find_byte_order_mark(content) is not None
@@ -327,7 +327,7 @@ def require_utf8(text: str, name: str) -> str:
 
 
 def find_at_source(inputs: Inputs, text: str | None, place: str) -> tuple[Source, ...]:
-    """Return the file of a text that an option named as `@FILE`; see `Inputs.find_sources`."""
+    """Return the file behind an option's `@FILE` value; see `Inputs.find_sources`."""
     path = inputs.at_files.get(text or "")
     if path is None or text is None or not _is_sent_as_is(inputs, path, text):
         return ()
@@ -335,7 +335,7 @@ def find_at_source(inputs: Inputs, text: str | None, place: str) -> tuple[Source
 
 
 def _is_sent_as_is(inputs: Inputs, path: str, text: str) -> bool:
-    """Return True if a program that reads the file gets the text that was read of it."""
+    """Return True if a program that reads the file gets the same text."""
     if path == "-" or inputs.encoding is not None or not text:
         return False
     return not _is_marked(inputs.content(path))

@@ -1,4 +1,4 @@
-"""Reading a stream as it arrives: what stdin is, and how much of it has come."""
+"""Reads a stream as it arrives; detects what stdin is."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from apiyi_cli.text import Text, system_reason
 STDIN = 0
 NOTICE_AFTER_S = 2.0
 MAX_ENDLESS_BYTES = 16 << 20
-"""How much is read of a device, which may have no end, such as /dev/zero."""
+"""The most that is read from a device, which may be endless, such as /dev/zero."""
 PIECE_BYTES = 1 << 20
 QUIET_S = 0.1
 
@@ -34,7 +34,7 @@ def find_stdin_kind() -> str:
 
 
 def refuse_endless(name: str) -> UsageError:
-    """Return the error for a device that has no end."""
+    """Return the error for an endless device."""
     return UsageError(
         Text("cannot read {name}", name=name),
         Text("it is a device that gives more than {size} MB", size=MAX_ENDLESS_BYTES >> 20),
@@ -42,14 +42,14 @@ def refuse_endless(name: str) -> UsageError:
 
 
 def refuse_unreadable(path: str, failure: OSError) -> UsageError:
-    """Return the error for a file that the system does not let us read."""
+    """Return the error for a file that the system refuses to read."""
     from apiyi_cli.core.encodings import show_name
 
     return UsageError(Text("cannot read {path}", path=show_name(path)), system_reason(failure))
 
 
 def read_beginning(arriving: Iterator[bytes]) -> tuple[list[bytes], bool]:
-    """Return the pieces that come at first, up to 64 kB or a moment's silence.
+    """Return the first pieces: up to 64 kB, or until a moment's silence.
 
     The silence is the empty piece at its end. The second value says that the stream has ended.
     """
@@ -68,7 +68,7 @@ def read_beginning(arriving: Iterator[bytes]) -> tuple[list[bytes], bool]:
 
 
 def reread(fd: int, begun: list[bytes]) -> Iterator[bytes]:
-    """Yield what a file holds from where its reading began, without moving its offset."""
+    """Yield a file from where its reading began, without moving its offset."""
     at = os.lseek(fd, 0, os.SEEK_CUR) - sum(map(len, begun))
     while piece := read_at(fd, PIECE_BYTES, at):
         at += len(piece)
@@ -81,7 +81,7 @@ def read_arriving(
     fd: int = STDIN,
     name: str = "stdin",
 ) -> Iterator[bytes]:
-    """Yield a stream to its end; when nothing comes at first, say once what is awaited.
+    """Yield a stream to its end; if nothing comes at first, report what is awaited.
 
     With `linger_s` an empty piece is yielded when that long nothing has come.
     """

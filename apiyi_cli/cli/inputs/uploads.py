@@ -20,9 +20,9 @@ UPLOAD_READ_BYTES = 1 << 18
 
 
 def read_upload(inputs: Inputs, name: str, *, whole: bool = False) -> Upload:
-    """Return a file as something to be sent; `-` is standard input.
+    """Return a file as an upload; `-` is standard input.
 
-    What can be read only once (stdin, a pipe) is kept in a temporary file until the run ends.
+    Stdin and pipes are copied to a temporary file that is kept until the run ends.
     `whole` reads all of it into memory. Raises UsageError naming a file that cannot be read.
     """
     path, shown = name, name

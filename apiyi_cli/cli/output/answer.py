@@ -1,4 +1,4 @@
-"""`AnswerOutput`: where the answer goes, stdout or the file of `-o`, and in which form."""
+"""`AnswerOutput`: writes the answer to stdout or the file of `-o`, in its form."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class AnswerOutput:
-    """Writes the answer as the output options say."""
+    """Writes the answer by the output options."""
 
     def __init__(self, process: Process, options: Output) -> None:
         self._process = process
@@ -49,7 +49,7 @@ class AnswerOutput:
 
     @cached_property
     def jq_filter(self) -> Any:
-        """Return the compiled `--jq` program, None without one. Raises before anything is sent."""
+        """Return the compiled `--jq` program, None without one. Raises before sending."""
         if self.options.jq is None:
             return None
         from apiyi_cli.render.whole import compile_filter
@@ -91,7 +91,7 @@ class AnswerOutput:
         return table.encode("utf-8", "replace")
 
     def renderer(self, on_event: EventHandler, answer: AnswerForm, form: str) -> Renderer:
-        """Return what turns event batches into bytes, by the options and by where they go."""
+        """Return the renderer of event batches, by the options and the target."""
         from apiyi_cli.render.choose import choose
 
         window = self._console.window
@@ -110,12 +110,12 @@ class AnswerOutput:
 
     @property
     def _may_lay_out(self) -> bool:
-        """Return True for a terminal, and for a pipe whose reader wants colours (less -R)."""
+        """Return True for a terminal, or for a pipe whose reader wants colours (less -R)."""
         is_file = self.options.output not in (None, "-")
         return self.is_terminal or (self.options.color == "always" and not is_file)
 
     def require_ready(self) -> None:
-        """Check, before anything is sent, that the answer will have a place to go."""
+        """Check, before sending, that the answer can be written."""
         target = self.options.output
         if target is None or target == "-":
             self._console.require_stdout()
@@ -125,7 +125,7 @@ class AnswerOutput:
         refuse_existing(Path(target), force=bool(self.options.force))
 
     def refuse_terminal(self, what: str, hint: str) -> None:
-        """Raise UsageError when bytes that are not text would go to the terminal."""
+        """Raise UsageError if binary data would go to the terminal."""
         self._console.require_stdout()
         if self._console.stdout_is_terminal:
             raise UsageError(
@@ -143,7 +143,7 @@ class AnswerOutput:
         path: Path | None = None,
         to_stdout: bool = False,
     ) -> None:
-        """Write the answer to stdout, or whole to `-o`; keep what was paid for if that fails.
+        """Write the answer to stdout, or whole to `-o`; rescue it if that fails.
 
         `path` is the file that `-o` means where it is a directory or a template. `stop` is
         called on a failure: it makes `lines` end with what was on its way. `content` is what the

@@ -1,4 +1,4 @@
-"""`ItemFailures`: the items of a run that failed, the first of them named on stderr."""
+"""`ItemFailures`: counts the failed items of a run; names the first on stderr."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAMED_MAX: Final = 20
 
 
 class ItemFailures:
-    """Counts what failed and names the first of it, one by one."""
+    """Counts failures and prints the first ones."""
 
     def __init__(self, messages: Messages) -> None:
         self._messages = messages
@@ -22,7 +22,7 @@ class ItemFailures:
         self.count = 0
 
     def add(self, place: str, error: ApiyiError, count: int = 1) -> None:
-        """Say which item failed and why; `count` items may have failed together."""
+        """Report an item's failure; `count` items may have failed together."""
         self.count += count
         if len(self._errors) == NAMED_MAX:
             return
@@ -34,7 +34,7 @@ class ItemFailures:
 
     @property
     def common(self) -> ApiyiError | None:
-        """Return the first error, if all failed alike and it is the gateway's."""
+        """Return the first error if all failed alike and the gateway refused them."""
         first = self._errors[0] if self._errors else None
         alike = {(type(error), error.facts.status, error.why) for error in self._errors}
         return first if len(alike) == 1 and not isinstance(first, UsageError) else None

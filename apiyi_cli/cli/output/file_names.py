@@ -1,4 +1,4 @@
-"""Names of the files that a run makes, checked before anything is sent."""
+"""Names of the files that a run creates, checked before anything is sent."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ Values = Mapping[str, object]
 
 
 class FileKind(NamedTuple):
-    """What an existing file must be to be skipped, and what messages call it."""
+    """The check by which an existing file is skipped, and its name in messages."""
 
     name: Text
     accepts: Callable[[bytes], bool]
 
 
 class OutputFiles:
-    """The files that a run makes, named by a template and the values of its fields.
+    """The files that a run creates, named by a template and the values of its fields.
 
     `output` is what `-o` says: a path with or without fields, or a directory, which gets
     `default`; `apart` is a template in which no two names are the same. `known` are the
@@ -67,15 +67,15 @@ class OutputFiles:
 
     @property
     def fields(self) -> frozenset[str]:
-        """Return the names of the fields that the files' names are made of."""
+        """Return the names of the template's fields."""
         return self._template.fields
 
     def likely_path(self, values: Values) -> Path:
-        """Return the path of a file whose extension is not known yet."""
+        """Return the path of a file before its extension is known."""
         return self._template.path({**values, "ext": self._extensions[0]})
 
     def find_existing(self, values: Values) -> Path | None:
-        """Return the file that exists already, with whichever extension, None if there is none."""
+        """Return the existing file, with any extension, None if there is none."""
         extensions = self._extensions if "ext" in self._template.fields else self._extensions[:1]
         for extension in extensions:
             path = self._template.path({**values, "ext": extension})
@@ -84,7 +84,7 @@ class OutputFiles:
         return None
 
     def require_creatable(self, wanted: Iterable[tuple[str, Values]]) -> None:
-        """Raise an error unless every file can be made, each one a separate file.
+        """Raise an error unless every file can be created, each under its own name.
 
         `wanted` has for each file what it is made of, for the message. Two that would be one
         file are a UsageError; a file that exists is an OutputError without `force`. Unfinished
@@ -107,7 +107,7 @@ class OutputFiles:
             clear_stale_parts(folder)
 
     def refuse_clashes(self, wanted: Iterable[tuple[str, Values]]) -> None:
-        """Raise UsageError for two files that would have one name."""
+        """Raise UsageError if two files would have the same name."""
         numbered = DistinctNames()
         makers: dict[Path, str] = {}
         for maker, values in wanted:
@@ -126,7 +126,7 @@ class OutputFiles:
             makers[path] = maker
 
     def should_skip(self, values: Values, kind: FileKind | None = None) -> bool:
-        """Return True if a file that the user wants to skip is there already.
+        """Return True if a file exists and --skip-existing is given.
 
         Raises OutputError where what is there is not a file of that `kind`.
         """
@@ -158,7 +158,7 @@ class OutputFiles:
         return path
 
     def extra_path(self, values: Values, extension: str) -> Path | None:
-        """Return the path of picture `n` of an answer that has more than was asked for.
+        """Return the path of picture `n` of an answer with more than requested.
 
         A template that has no field for the number gets it at the end: `cat-2.png`. None
         where the files go to a device, beside which nothing can be made.
@@ -174,7 +174,7 @@ class OutputFiles:
     def write_extra(
         self, values: Values, extension: str, content: bytes, rescue: Rescue | None
     ) -> Path | None:
-        """Write such a picture under a name that is free; return it, None beside a device."""
+        """Write such a picture under a free name; return it, None beside a device."""
         path = self.extra_path(values, extension)
         if path is None:
             return None
@@ -188,7 +188,7 @@ class OutputFiles:
 
 
 def check_skipping(output: Output, skip_existing: bool | None, *, needs_output: bool) -> None:
-    """Raise UsageError for `--skip-existing` with options that leave it no file to look for."""
+    """Raise UsageError if `--skip-existing` has no file name to look for."""
     if not skip_existing:
         return
     why = None
@@ -202,7 +202,7 @@ def check_skipping(output: Output, skip_existing: bool | None, *, needs_output: 
 
 
 def print_skipped(messages: Messages, count: int) -> None:
-    """Print on stderr how many files were there already."""
+    """Print on stderr how many files existed already."""
     if count:
         messages.note(
             Text("skipped {found} that exists", found=count)

@@ -1,4 +1,4 @@
-"""The run's entries in the usage ledger, and what things cost."""
+"""Writes a run's requests to the usage ledger, and estimates their costs."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 
 MOST_PICTURES: Final = 1000
-"""No answer has more pictures than this, whatever a gateway says."""
+"""A larger number of pictures in a gateway's answer is not believed."""
 
 
 class LedgerWriter:
-    """Collects what a run sent; `close` writes it when the answer is out.
+    """Collects the requests of a run; `close` writes them after the answer.
 
-    Trouble with the ledger is told by `-v` only: it must not change what a run means.
+    Ledger errors are reported by `-v` only: they must not change a run's result.
     """
 
     MOST_RECORDS = 512
@@ -55,7 +55,7 @@ class LedgerWriter:
             return ""
 
     def add(self, sent: SentRequest) -> None:
-        """Take one request; safe from any thread. Lists cost nothing and are left out."""
+        """Add one request; thread-safe. Lists cost nothing and are left out."""
         if sent.call.cost == "free":
             return
         try:
@@ -69,7 +69,7 @@ class LedgerWriter:
             self._report(failure)
 
     def close(self) -> None:
-        """Write what was collected."""
+        """Write the collected records."""
         with self._lock:
             self._write()
 
@@ -96,7 +96,7 @@ class LedgerWriter:
         completion = usage.completion_tokens if usage else None
         total = usage.total_tokens if usage else None
         if sent.from_cache:
-            # What the kept answer once used was counted when it was asked for.
+            # A cached answer's usage was counted when it was requested.
             prompt, completion, total, cost = 0, 0, 0, 0.0
         elif sent.error is None or sent.uncertain:
             cost = estimate_cost(self._prices, call, usage, guess=sent.uncertain)
@@ -120,14 +120,14 @@ class LedgerWriter:
 
 
 def open_ledger(settings: Settings) -> Ledger:
-    """Return the ledger under the state directory."""
+    """Return the ledger in the state folder."""
     from apiyi_cli.store.ledger import Ledger
 
     return Ledger(state_dir(settings.environ))
 
 
 def load_prices(settings: Settings) -> Prices:
-    """Return the price list that was fetched last, empty when there is none."""
+    """Return the last fetched price list, empty if there is none."""
     from apiyi_cli.store.prices import Prices
 
     return Prices(cache_dir(settings.environ) / "prices.json", settings.in_profile.group)
@@ -141,10 +141,10 @@ def estimate_cost(
     guess: bool = False,
     answer_mean: float | None = None,
 ) -> float | None:
-    """Return what a request cost in US dollars, as far as it is known.
+    """Return the cost of a request in US dollars, as far as it is known.
 
     Counts the tokens that the gateway had cached, the pictures that were asked for, the
-    seconds of a recording. With `guess` tokens that nobody told are estimated,
+    seconds of a recording. With `guess` missing token counts are estimated,
     the answer's by what bounds it or by the mean of the model's answers.
     """
     from apiyi_cli.store.prices import BilledUnits
@@ -160,7 +160,7 @@ def estimate_cost(
         _count_pictures(call, raw),
         _find_seconds(call, raw),
     )
-    # How many tokens a video takes, nobody knows before it is made.
+    # The tokens of a video are unknown before it is made.
     if guess and units.prompt is None and not _begins_task(call):
         from apiyi_cli.build.tokens import FIRST_ANSWER, estimate_tokens
 
@@ -179,7 +179,7 @@ def _begins_task(call: Call) -> bool:
 
 
 def _count_pictures(call: Call, raw: Mapping[str, Any]) -> int:
-    """Return how many pictures a request made, by its usage or by what was asked for."""
+    """Return how many pictures a request made, by its usage or its body."""
     count = raw.get("generated_images")
     if not isinstance(count, int) or isinstance(count, bool):
         count = call.json.get("n") if isinstance(call.json, dict) else None
@@ -190,7 +190,7 @@ def _count_pictures(call: Call, raw: Mapping[str, Any]) -> int:
 
 
 def _find_seconds(call: Call, raw: Mapping[str, Any]) -> float | None:
-    """Return how long the recording of a request is, as the gateway told it or by its file."""
+    """Return the length of a request's recording, from the gateway or from its file."""
     from apiyi_cli.build.tokens import upload_seconds
 
     seconds = raw.get("seconds")
@@ -200,7 +200,7 @@ def _find_seconds(call: Call, raw: Mapping[str, Any]) -> float | None:
 
 
 def format_estimate(settings: Settings, model: str, usage: Usage) -> str:
-    """Return what a request cost, for `-u`: `, ≈ $0.0123`, or nothing without a price list."""
+    """Return the cost for `-u`: `, ≈ $0.0123`, or "" without a price list."""
     from apiyi_cli.store.prices import BilledUnits, format_cost
 
     prices = load_prices(settings)

@@ -1,4 +1,4 @@
-"""`StderrEvents`: the events that are not the answer, and whether the answer is whole."""
+"""`StderrEvents`: prints events outside the answer; checks that the answer is whole."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DIM = "2"
 
 
 def empty_answer(why: str) -> IncompleteError:
-    """Return the error for a complete answer without anything to print."""
+    """Return the error for a complete answer with nothing to print."""
     return IncompleteError(
         Text("the answer has nothing to print"),
         why,
@@ -33,7 +33,7 @@ def empty_answer(why: str) -> IncompleteError:
 
 
 class StderrEvents:
-    """Prints what is not the answer on stderr, and checks at the end that the answer is whole.
+    """Prints events outside the answer on stderr; checks at the end that it is whole.
 
     Reasoning is dim, and shown on a terminal only. `from_cache` returns True if the reply came
     from the cache.
@@ -63,7 +63,7 @@ class StderrEvents:
         self._empty = ""
 
     def __call__(self, event: Event) -> None:
-        """Take one event, in order of arrival."""
+        """Handle one event, in order of arrival."""
         if isinstance(event, Reasoning):
             if self.shows_reasoning and event.text:
                 self._messages.print_piece(event.text, self._style)
@@ -111,7 +111,7 @@ class StderrEvents:
         from apiyi_cli.cli.output.usage import UsageTotals, print_usage
 
         totals = UsageTotals()
-        # Without steps there is one answer, and nobody has ended it.
+        # Without steps there is one answer, which is still open.
         for usage, cached in self._usages or [(self.usage, self._from_cache())]:
             totals.add(usage, from_cache=cached)
         print_usage(totals, self._settings, self._messages)

@@ -18,7 +18,7 @@ DRAWING_S = 20.0
 
 
 def show_picture(process: Process, path: str) -> None:
-    """Show a file on the terminal that stdout is; what cannot be shown is said, not raised."""
+    """Show a file on the terminal; a failure is reported, not raised."""
     content = Path(path).read_bytes()
     room = find_room(*process.console.window.size)
     used = protocol(process.environ)

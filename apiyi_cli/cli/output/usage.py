@@ -1,4 +1,4 @@
-"""What the requests of one run used together, for `-u`."""
+"""Sums the usage of a run's requests, for `-u`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class UsageTotals:
-    """Sums the usage of answers; not for several threads at once."""
+    """Sums the usage of answers; not thread-safe."""
 
     def __init__(self) -> None:
         self._requests = 0
@@ -22,7 +22,7 @@ class UsageTotals:
         self._known: list[Usage] = []
 
     def add(self, usage: Usage | None, *, from_cache: bool = False) -> None:
-        """Count one answer; one from the cache used nothing."""
+        """Add one answer; a cached one used nothing."""
         self._requests += 1
         if from_cache:
             self._cached += 1
@@ -30,7 +30,7 @@ class UsageTotals:
             self._known.append(usage)
 
     def describe(self, describe_cost: Callable[[Usage], str]) -> str:
-        """Return the line for `-u`. Unknown counts are shown as unknown, not as 0."""
+        """Return the line for `-u`. Unknown counts are `unknown`, not 0."""
         if self._requests and self._cached == self._requests:
             return Text("usage: none (answered from the cache)")
         if not self._known:
@@ -62,7 +62,7 @@ class UsageTotals:
         return line
 
     def _audio_seconds(self) -> float:
-        """Return the seconds of sound that were used, 0 where tokens were counted."""
+        """Return the seconds of sound used, 0 if tokens were counted."""
         counts = [(usage.raw or {}).get("seconds") for usage in self._known]
         return sum(seconds for seconds in counts if isinstance(seconds, int | float))
 
@@ -78,7 +78,7 @@ class UsageTotals:
 
 
 def print_usage(totals: UsageTotals, settings: CommandSettings, messages: Messages) -> None:
-    """Print what was used on stderr if `-u` was given."""
+    """Print the usage on stderr if `-u` was given."""
     if not settings.output.usage:
         return
     from apiyi_cli.cli.output.ledger import format_estimate

@@ -1,4 +1,4 @@
-"""The line on a terminal that says what is waited for, until something comes."""
+"""The waiting line on a terminal: what the run waits for, until something comes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 EVERY_S: Final = 1.0
-"""Nobody needs to be told of a shorter wait."""
+"""Shorter waits are not shown."""
 AWAITED: Final[Mapping[str, Text]] = {
     "image": Text("the picture"),
     "transcribe": Text("the transcript"),
@@ -29,11 +29,11 @@ AWAITED: Final[Mapping[str, Text]] = {
     "rank": Text("the ranking"),
     "video": Text("the video"),
 }
-"""What is waited for, by command; the text commands wait for an answer."""
+"""What a command waits for; text commands wait for an answer."""
 
 
 class WaitingLine:
-    """Shows after a second what is waited for and for how long, and that Ctrl-C gives up.
+    """Shows after a second what the run waits for, how long, and that Ctrl-C stops it.
 
     Several requests may be under way; the oldest one is named. The line is drawn by a timer's
     thread, because the run waits in a read, and it is erased before anything is shown.
@@ -49,7 +49,7 @@ class WaitingLine:
         self._is_shown = False
 
     def follow(self, items: Iterable[T], call: Call, shows: Callable[[T], bool]) -> Iterator[T]:
-        """Yield what comes of a call; the wait ends with the first item that the user sees."""
+        """Yield the items of a call; the first that the user sees ends the wait."""
         token: object | None = self._begin(call)
         source = iter(items)
         try:
@@ -66,7 +66,7 @@ class WaitingLine:
                 close()
 
     def stop(self) -> None:
-        """Erase the line; nothing is waited for any more."""
+        """Erase the line; the wait is over."""
         with self._lock:
             self._calls.clear()
             self._erase()
@@ -131,7 +131,7 @@ class WaitingLine:
 
 
 def open_waiting_line(process: Process, options: Output) -> WaitingLine | None:
-    """Return the line of the run, which its end erases; None with `-q` or on a dumb terminal."""
+    """Return the line of the run; None with `-q` or on a dumb terminal."""
     if options.quiet or process.environ.get("TERM") == "dumb":
         return None
     line = WaitingLine(process.console, process.messages, process.clock)

@@ -1,4 +1,4 @@
-"""The clipboard: by the terminal where it takes OSC 52, else by a program of the platform."""
+"""The clipboard: OSC 52 if the terminal supports it, else a program of the platform."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from apiyi_cli.cli.process import Process
 
 _MOST_BYTES = 74_994
-"""What terminals take at least: 100,000 characters with the frame, in base64."""
+"""The size that every terminal accepts: 100,000 characters with the frame, in base64."""
 _PROGRAM_S = 5.0
 
 
 def copy_text(process: Process, text: str) -> str:
-    """Put a text on the clipboard, control characters made visible; return by what.
+    """Copy a text to the clipboard, control characters made visible; return the method.
 
-    Raises SetupError where neither the terminal nor a program takes it.
+    Raises SetupError if neither the terminal nor a program supports it.
     """
     data = neutralize(text).encode("utf-8", "replace")
     environ = process.environ

@@ -1,4 +1,4 @@
-"""The commands of a conversation: the word, what follows it, and what it does."""
+"""The commands of a conversation: name, argument, description."""
 
 from __future__ import annotations
 
@@ -38,4 +38,4 @@ KEY_HELP = (
     ("//", Text("begin a prompt with a slash")),
 )
 PLAIN_KEYS = ("Enter", "Tab", "Ctrl-C", "Ctrl-D", "//")
-"""The keys that work without prompt_toolkit, besides those of the line editor."""
+"""Keys that work without prompt_toolkit, besides those of the line editor."""

@@ -1,4 +1,4 @@
-"""The commands of a conversation: which function a line calls, and those about options."""
+"""The commands of a conversation: finds the function of a line, sets options."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from apiyi_cli.cli.conversation.repl.dialogue import Dialogue
 
 Command = Callable[["Dialogue", str], "str | None"]
-"""Does what a command says, with the text behind its name; may return a draft."""
+"""Runs a command with the text after its name; may return a draft."""
 
 
 def run_command(dialogue: Dialogue, line: str) -> str:
-    """Run a line that begins with a slash; return the draft that the next prompt begins with.
+    """Run a line that begins with a slash; return the draft of the next prompt.
 
     Raises UsageError for a command that there is not, and what the command raises.
     """
@@ -60,14 +60,14 @@ def run_command(dialogue: Dialogue, line: str) -> str:
 
 
 def set_model(dialogue: Dialogue, rest: str) -> None:
-    """Ask another model from now on; without a name say which one is asked."""
+    """Use another model from now on; without a name print the current one."""
     if rest:
         dialogue.set_options(dialogue.options.replace(model=[rest]))
     dialogue.messages.print(dialogue.model)
 
 
 def set_option(dialogue: Dialogue, rest: str) -> None:
-    """Set an option; without one say what is set."""
+    """Set an option; without one print the options that are set."""
     word, _, text = rest.partition(" ")
     if not word:
         dialogue.messages.print(
@@ -80,7 +80,7 @@ def set_option(dialogue: Dialogue, rest: str) -> None:
 
 
 def unset_option(dialogue: Dialogue, rest: str) -> None:
-    """Take an option back."""
+    """Unset an option."""
     if not rest:
         raise UsageError(
             Text("cannot unset anything"), Text("no option was named"), hint="/unset OPTION"
@@ -90,7 +90,7 @@ def unset_option(dialogue: Dialogue, rest: str) -> None:
 
 
 def set_system(dialogue: Dialogue, rest: str) -> None:
-    """Set the system prompt of the conversation; without a text show it."""
+    """Set the system prompt of the conversation; without a text print it."""
     if not rest:
         first = [item for item in dialogue.log.everything if item["role"] == "system"]
         current = first[0].get("content") if first else dialogue.options.value("system")

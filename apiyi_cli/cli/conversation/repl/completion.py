@@ -1,4 +1,4 @@
-"""What Tab completes in a conversation: commands, options and their values, models, files."""
+"""Tab completion in a conversation: commands, options and their values, models, files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHOWN_MOST = 500
 
 
 def find_completions(dialogue: Dialogue, before: str) -> tuple[int, list[str]]:
-    """Return what may follow the text before the cursor.
+    """Return completions of the text before the cursor.
 
     The number is how many of its last characters a completion replaces.
     """
@@ -39,7 +39,7 @@ def find_completions(dialogue: Dialogue, before: str) -> tuple[int, list[str]]:
 
 
 def list_files(begun: str) -> list[str]:
-    """Return the paths that begin so; folders end with a slash."""
+    """Return the paths with this beginning; folders end with a slash."""
     folder, _, start = begun.rpartition("/")
     place = os.path.expanduser(f"{folder}/" if "/" in begun else ".")
     head = begun[: len(begun) - len(start)]

@@ -1,4 +1,4 @@
-"""`Dialogue`: a conversation between two prompts, and how one turn of it is asked."""
+"""`Dialogue`: the state of a conversation, and how one turn is sent."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from apiyi_cli.cli.process import Process
 
 SendTurn = Callable[["Context", ConversationRequest, "ReplyObserver | None"], None]
-"""Sends what is asked and prints the answer, as `chat` does."""
+"""Sends a request and prints the answer, as `chat` does."""
 
 SIGINT = 2
 _WARNED_SHARE = 0.8
 
 
 class PendingInput:
-    """What goes with the next prompt alone."""
+    """Files and attachments for the next prompt only."""
 
     def __init__(
         self, files: Sequence[str] = (), attach: Sequence[str] = (), messages: str | None = None
@@ -45,13 +45,13 @@ class PendingInput:
         self.params: list[str] = []
 
     def set_template(self, name: str | None, params: Sequence[str]) -> None:
-        """Make the prompt from a template, with values for its places."""
+        """Set the prompt's template, with its values."""
         self.template = name
         self.params = list(params)
 
 
 class Dialogue:
-    """The state of a conversation: options, messages, what goes with the next prompt, totals.
+    """The state of a conversation: options, messages, pending input, totals.
 
     `last` is the last turn that was sent, `exit_code` how it ended.
     """
@@ -71,7 +71,7 @@ class Dialogue:
         self._record: TurnRecord | None = None
         self.exit_code = 0
         self.has_keys = True
-        """False where prompts are read without prompt_toolkit."""
+        """False if prompts are read without prompt_toolkit."""
         self.interrupts = InterruptTimer(process.clock.monotonic)
         self.is_strict = bool(options.value("strict"))
         self._send = send
@@ -86,26 +86,26 @@ class Dialogue:
 
     @cached_property
     def totals(self) -> ConversationTotals:
-        """Return what all requests of the conversation used."""
+        """Return the usage of all requests of the conversation."""
         return ConversationTotals(load_prices(self.context.settings))
 
     @cached_property
     def context(self) -> Context:
-        """Return the context of the options in force, with the way to the gateway."""
+        """Return the context of the current options, with the client of the gateway."""
         return self.make_context()
 
     @property
     def model(self) -> str:
-        """Return the model that is asked. Raises UsageError without one."""
+        """Return the current model. Raises UsageError if there is none."""
         return self.context.settings.models[0]
 
     def set_log(self, log: ConversationLog) -> None:
-        """Go on with another conversation."""
+        """Continue with another conversation."""
         self.log = log
         self._has_warned = False
 
     def set_options(self, options: ConversationOptions) -> None:
-        """Take other options; they are refused as a whole where one of them is."""
+        """Use other options; if one of them is invalid, none is changed."""
         context = self._context_of(options)
         if len(context.settings.models) > 1:
             raise several_models_error(context.settings.models)
@@ -113,7 +113,7 @@ class Dialogue:
         self.__dict__.pop("context", None)
 
     def make_context(self, **values: Any) -> Context:
-        """Return a context of the options in force, some with other values, for one request."""
+        """Return a context for one request: the current options, some with other values."""
         context = self._context_of(self.options.replace(**values) if values else self.options)
         self._gateway.give_to(context)
         context.inputs.dash_is_stdin = False
@@ -128,7 +128,7 @@ class Dialogue:
         models: Sequence[str] = (),
         options: dict[str, Any] | None = None,
     ) -> bool:
-        """Send a prompt and print the answer; return False if it left nothing.
+        """Send a prompt and print the answer; return False if nothing of it stays.
 
         `base` is the number of messages before it, `content` the message to send again in place
         of a text. Several `models` are compared, and leave the conversation as it is. A failure
@@ -158,7 +158,7 @@ class Dialogue:
         return stays
 
     def count_context(self) -> int:
-        """Return the tokens that the conversation has by now, estimated where nobody told."""
+        """Return the tokens of the conversation so far, estimated if unknown."""
         usage = self.last.usage if self.last is not None else None
         version = id(self.log), len(self.log.everything)
         if self._counted is not None and self._counted == version and usage is not None:
@@ -168,7 +168,7 @@ class Dialogue:
         return estimate_text_tokens([item.get("content") for item in self.log.everything])
 
     def find_context_length(self) -> int | None:
-        """Return the most tokens that the model takes, None where nobody knows."""
+        """Return the model's context length in tokens, None if unknown."""
         from apiyi_cli.core.context import find_context
 
         return find_context(self.model, self.context.settings.families)
@@ -177,7 +177,7 @@ class Dialogue:
         return make_context(self.process, *options.groups, command="chat")
 
     def _make_turn_context(self, values: dict[str, Any], is_again: bool) -> Context:
-        """Return the context of a turn: the options in force with what goes with this prompt."""
+        """Return the context of a turn: the current options with this prompt's input."""
         pending = PendingInput() if is_again else self.pending
         return self.make_context(
             file=pending.files or None,
@@ -192,7 +192,7 @@ class Dialogue:
     def _send_turn(
         self, context: Context, text: str | None, content: dict[str, Any] | None
     ) -> None:
-        """Send what a turn asks: a text with what goes with it, or a message once more."""
+        """Send a turn: a text with its input, or a stored message once more."""
         words = ["…"] if text is None else [text] if text else []
         groups = Prompt(), Conversation(), AnswerForm(), Tools(), ToolRunOptions(), SessionOptions()
         asked = read_request(context, words, *groups, self.log)
@@ -223,7 +223,7 @@ class Dialogue:
         return stays
 
     def _end_stopped(self, stop: Interrupted) -> bool:
-        """Keep what came of an answer that a signal stopped; raise it again unless it is one ^C."""
+        """Keep the part of an answer that a signal stopped; raise it again unless it is one ^C."""
         record = self._record
         stays = self.log.cut() if record is not None else False
         if stop.signum != SIGINT or self.interrupts.note():
@@ -245,7 +245,7 @@ class Dialogue:
         return stays
 
     def _print_ending(self, record: TurnRecord) -> None:
-        """Print what a turn used, and warn once when the conversation grows too long."""
+        """Print a turn's usage, and warn once when the conversation gets too long."""
         self._counted = id(self.log), len(self.log.everything)
         if record.chunks:
             self.messages.print_faint(describe_turn(record, self.totals, self.messages.translate))

@@ -1,4 +1,4 @@
-"""The lines of figures in a conversation: its head, and those beside the prompt."""
+"""Status lines of a conversation: its head, and the figures beside the prompt."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SEPARATOR = " · "
 
 
 def describe_start(dialogue: Dialogue) -> str:
-    """Return the head line: program, model, profile, how to get help and how to end."""
+    """Return the head line: program, model, profile, how to get help and to quit."""
     from apiyi_cli import __version__
 
     translate = dialogue.messages.translate
@@ -50,7 +50,7 @@ def describe_state(dialogue: Dialogue, translate: Callable[[str], str], width: i
 
 
 def describe_pending(dialogue: Dialogue, translate: Callable[[str], str]) -> list[str]:
-    """Return what goes with the next prompt."""
+    """Return descriptions of the next prompt's input."""
     pending = dialogue.pending
     count = len(pending.files) + len(pending.attach) + (pending.messages is not None)
     files = [translate(Text("+{count} files", count=count))] if count else []
@@ -69,5 +69,5 @@ def format_count(count: int) -> str:
 
 
 def format_total(usd: float) -> str:
-    """Return what a conversation cost so far, without the sign of an estimate: it is small."""
+    """Return the cost of a conversation so far, without the sign of an estimate."""
     return f"${usd:.2f}" if usd >= 1 else f"${usd:.3f}" if usd >= 0.001 or not usd else "< $0.001"

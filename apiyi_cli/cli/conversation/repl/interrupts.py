@@ -1,4 +1,4 @@
-"""`InterruptTimer`: whether two Ctrl-C came quickly, which ends a conversation."""
+"""`InterruptTimer`: recognises two quick Ctrl-C, which end a conversation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ QUICKLY_S = 1.0
 
 
 class InterruptTimer:
-    """Remembers when the user last typed Ctrl-C, at the prompt or in an answer."""
+    """Remembers when the user last typed Ctrl-C."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
@@ -16,12 +16,12 @@ class InterruptTimer:
         self.is_second = False
 
     def note(self) -> bool:
-        """Take one Ctrl-C; return True if it is the second within a second."""
+        """Note one Ctrl-C; return True if it is the second within a second."""
         now_s = self._monotonic()
         self.is_second = self._last_s is not None and now_s - self._last_s <= QUICKLY_S
         self._last_s = now_s
         return self.is_second
 
     def reset(self) -> None:
-        """Take whatever else the user does: the next Ctrl-C is a first one again."""
+        """Note any other input: the next Ctrl-C is a first one again."""
         self._last_s, self.is_second = None, False

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class ConversationLog:
-    """One conversation; its file is written turn by turn, each answer as it comes.
+    """One conversation; its file is written turn by turn, each answer as it arrives.
 
     Without a `store` nothing is kept. `is_named` is a session of the user's; another one is the
     terminal's last exchange, and failing to keep that does no harm. `is_new` replaces what is
@@ -55,7 +55,7 @@ class ConversationLog:
 
     @property
     def is_new(self) -> bool:
-        """Return False: what is in memory is continued."""
+        """Return False: the messages in memory are continued."""
         return False
 
     @property
@@ -68,22 +68,22 @@ class ConversationLog:
         return without_marks(self._messages[: self._base] if self.is_answering else self._messages)
 
     def last_exchange(self) -> int | None:
-        """Return the place of the last prompt among the messages, None without one."""
+        """Return the index of the last prompt among the messages, None without one."""
         places = range(len(self._messages) - 1, -1, -1)
         return next((place for place in places if self._messages[place]["role"] == "user"), None)
 
     def begin_turn(self, base: int | None = None) -> None:
-        """Begin a turn behind the first `base` messages, which replaces those after them."""
+        """Begin a turn after the first `base` messages; later messages are replaced."""
         self._base = len(self._messages) if base is None else base
         self._asked, self._texts, self._writer, self._failure = [], [], None, None
         self.is_answering = True
 
     def set_asked(self, asked: Sequence[dict[str, Any]]) -> None:
-        """Take the messages that the turn adds before its answer."""
+        """Set the messages that the turn adds before its answer."""
         self._asked = list(asked)
 
     def add(self, text: str) -> None:
-        """Take a piece of the answer, and write it down."""
+        """Add a piece of the answer, and write it to the file."""
         self._texts.append(text)
         try:
             if self._writer is None:
@@ -91,11 +91,11 @@ class ConversationLog:
             if self._writer is not None and self._failure is None:
                 self._writer.add(text)
         except OutputError as failure:
-            # The answer goes on; who kept the session hears of it at its end.
+            # The answer continues; the failure is reported at its end.
             self._failure = failure
 
     def restart(self) -> None:
-        """Forget what came of the answer: another one follows."""
+        """Drop the answer so far: another attempt follows."""
         self._texts = []
         if self._writer is not None and self._failure is None:
             try:
@@ -104,7 +104,7 @@ class ConversationLog:
                 self._failure = failure
 
     def append(self, messages: Sequence[dict[str, Any]]) -> None:
-        """End the turn: `messages` are what was asked and the finished answer.
+        """End the turn: `messages` are its question and the finished answer.
 
         Raises OutputError for a session that cannot be written.
         """
@@ -112,7 +112,7 @@ class ConversationLog:
         self._end([*asked], [*answer])
 
     def cut(self) -> bool:
-        """End a turn that was cut: what came stays, marked; return False if nothing came."""
+        """End a turn that was cut: the part stays, marked; return False if there is none."""
         if not self.is_answering:
             return True
         text = "".join(self._texts)
@@ -123,7 +123,7 @@ class ConversationLog:
         return True
 
     def drop_turn(self) -> None:
-        """End a turn that leaves nothing."""
+        """End a turn of which nothing is kept."""
         self.is_answering = False
         if self._writer is not None:
             self.restart()
@@ -136,13 +136,13 @@ class ConversationLog:
             self.replace(self._messages[:place])
 
     def set_system(self, text: str) -> None:
-        """Have the conversation begin with this system text."""
+        """Set the system text at the start of the conversation."""
         others = [item for item in self._messages if item["role"] not in ("system", "developer")]
         if others:
             self.replace([{"role": "system", "content": text}, *others])
 
     def replace(self, messages: Sequence[dict[str, Any]]) -> None:
-        """Have the conversation hold these messages. Raises OutputError as `append` does."""
+        """Replace all messages of the conversation. Raises OutputError as `append` does."""
         self._messages = list(messages)
         if self.store is None or self._replaces:
             return
@@ -153,7 +153,7 @@ class ConversationLog:
                 raise
 
     def _start_writing(self) -> TurnWriter | None:
-        """Return what writes this turn, after the file holds what goes before it."""
+        """Return the writer of this turn; the file has all earlier messages."""
         if self.store is None:
             return None
         if self._replaces:

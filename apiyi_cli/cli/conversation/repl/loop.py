@@ -1,4 +1,4 @@
-"""The loop of a conversation: read a prompt, send it or run a command, until the user ends it."""
+"""The loop of a conversation: reads a prompt, sends it or runs a command, until the end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class PromptReader(Protocol):
     """Reads prompts from the terminal."""
 
     def read(self, draft: str) -> str:
-        """Return the next prompt, begun with `draft`.
+        """Return the next prompt; it starts with `draft`.
 
         Raises EOFError when the user ends the conversation, Interrupted for a signal and for two
         quick Ctrl-C.
@@ -44,7 +44,7 @@ def run_loop(dialogue: Dialogue, *, keeps_history: bool) -> None:
 
 
 def answer(dialogue: Dialogue, text: str, history: PromptHistory) -> str:
-    """Send a prompt or run a command; return the draft that the next prompt begins with."""
+    """Send a prompt or run a command; return the draft of the next prompt."""
     if not text.strip():
         return ""
     dialogue.interrupts.reset()

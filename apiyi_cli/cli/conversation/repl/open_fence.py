@@ -1,4 +1,4 @@
-"""Drafts of prompts: blocks of code that are still open."""
+"""Finds code blocks of a prompt that are still open."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})", re.M)
 
 
 def has_open_fence(text: str) -> bool:
-    """Return True if a fenced block of the text has no end yet."""
+    """Return True if a fenced block of the text is not closed."""
     opened = ""
     for match in _FENCE.finditer(text):
         fence = match[1]

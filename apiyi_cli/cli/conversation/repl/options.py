@@ -1,4 +1,4 @@
-"""The options of a conversation: those of `chat`, which `/set` and `/unset` change."""
+"""The options of a conversation: those of `chat`; `/set` and `/unset` change them."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ ELSEWHERE: Mapping[str, str] = {
     "last": "/show request",
     "no_keep": "/session new",
 }
-"""Options that `/set` does not set, and the command that does what they do."""
+"""Options that `/set` does not set, and the command to use instead."""
 _ON, _OFF = ("on", "true", "yes", "1", ""), ("off", "false", "no", "0")
 
 
 class ConversationOptions:
-    """The option groups in force, immutable: `replace` returns others."""
+    """The current option groups, immutable: `replace` returns changed ones."""
 
     def __init__(self, groups: Sequence[Group]) -> None:
         self.groups = tuple(groups)
 
     def replace(self, **values: Any) -> ConversationOptions:
-        """Return the options with other values, by field name; None takes one away."""
+        """Return the options with other values, by field name; None unsets one."""
         groups = []
         for group in self.groups:
             own = {name: value for name, value in values.items() if name in group.flags}
@@ -48,11 +48,11 @@ class ConversationOptions:
         return ConversationOptions(groups)
 
     def value(self, name: str) -> Any:
-        """Return the value as typed of the option with this field name, None without one."""
+        """Return the typed value of the option with this field name, None if unset."""
         return next((getattr(group, name) for group in self.groups if name in group.flags), None)
 
     def flags(self) -> dict[str, Flag]:
-        """Return the options that `/set` sets, by the word for them."""
+        """Return the options that `/set` can set, by their names."""
         return {
             spelling.lstrip("-"): option
             for group in self.groups
@@ -84,11 +84,11 @@ class ConversationOptions:
         )
 
     def find_any(self, name: str) -> Flag:
-        """Return the option with this field name, whatever its command is."""
+        """Return the option with this field name, including those of other commands."""
         return next(group.flags[name] for group in self.groups if name in group.flags)
 
     def describe_given(self) -> list[str]:
-        """Return the options that are set, one line each, as they are typed."""
+        """Return the options that are set, one line each, as typed."""
         lines = []
         for option, value in list_given(*self.groups):
             if option.name not in ELSEWHERE:
@@ -97,7 +97,7 @@ class ConversationOptions:
 
 
 def read_value(option: Flag, text: str) -> Any:
-    """Return the value that a text gives an option. Raises UsageError for one that it refuses.
+    """Return the value that a text means for an option. Raises UsageError.
 
     A list takes several words. A switch takes on or off, and nothing is on.
     """
@@ -115,7 +115,7 @@ def read_value(option: Flag, text: str) -> Any:
 
 
 def literal(text: str) -> str:
-    """Return a value that means this text, also where it begins with an @."""
+    """Return a value that means this text even if it begins with an @."""
     return f"\\{text}" if text.startswith("@") else text
 
 
@@ -158,7 +158,7 @@ def _spellings(option: Flag) -> list[str]:
 
 
 def _format_values(value: Any) -> str:
-    """Return a value as `/set` reads it: a list word by word as POSIX shells do, on Windows too."""
+    """Return a value as `/set` reads it: lists are quoted as in POSIX shells, on Windows too."""
     if not isinstance(value, list):
         return _format(value)
     return " ".join(quote_word(_format(item), "posix") for item in value)

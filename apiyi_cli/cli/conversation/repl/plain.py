@@ -1,4 +1,4 @@
-"""`PlainReader`: prompts read with `input()`, with readline where Python has it.
+"""`PlainReader`: prompts read with `input()`, and with readline if Python has it.
 
 It is there where prompt_toolkit is not installed. A pasted text is one prompt: the terminal is
 asked to mark it. A line of ``` opens a block, which another one ends.
@@ -26,7 +26,7 @@ _PASTE_BEGIN, _PASTE_END = "\x1b[200~", "\x1b[201~"
 
 
 class PlainReader:
-    """Reads a prompt line by line; figures are a line above the prompt."""
+    """Reads a prompt line by line; the status is a line above the prompt."""
 
     def __init__(self, dialogue: Dialogue, history: PromptHistory) -> None:
         self._dialogue = dialogue
@@ -82,7 +82,7 @@ class PlainReader:
             readline.set_startup_hook(None)
 
     def _read_marked(self, prompt: str) -> str:
-        """Return a line; what the terminal marks as pasted is read to its end."""
+        """Return a line; a bracketed paste is read to its end."""
         if not self._marks_paste:
             return input(prompt)
         sys.stdout.write(_PASTE_ON)

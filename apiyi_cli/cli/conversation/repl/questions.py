@@ -1,4 +1,4 @@
-"""Commands that ask the last prompt once more: again, changed, or of other models."""
+"""Commands that send the last prompt again: unchanged, edited, or to other models."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def ask_again(dialogue: Dialogue, rest: str) -> None:
-    """Ask the last prompt again; its answer is replaced. `-m MODEL` asks another one once."""
+    """Send the last prompt again and replace its answer; `-m MODEL` uses another model once."""
     place, message = _find_last(dialogue)
     words = split_words(rest)
     if words and (len(words) != 2 or words[0] not in ("-m", "--model")):
@@ -25,7 +25,7 @@ def ask_again(dialogue: Dialogue, rest: str) -> None:
 
 
 def edit_last(dialogue: Dialogue, rest: str) -> None:
-    """Open the last prompt in the editor and ask it again as it was left."""
+    """Open the last prompt in the editor and send the edited text."""
     place = dialogue.log.last_exchange()
     if place is None:
         text = edit_text(dialogue.process, "", Text("nothing was sent"))
@@ -42,7 +42,7 @@ def edit_last(dialogue: Dialogue, rest: str) -> None:
 
 
 def undo(dialogue: Dialogue, rest: str) -> str:
-    """Take the last exchange out of the conversation; its prompt becomes the draft."""
+    """Remove the last exchange; its prompt becomes the draft."""
     _, message = _find_last(dialogue)
     dialogue.log.undo()
     count = len(dialogue.log.everything)
@@ -53,7 +53,7 @@ def undo(dialogue: Dialogue, rest: str) -> str:
 
 
 def compare_models(dialogue: Dialogue, rest: str) -> None:
-    """Ask the last prompt of several models; the conversation stays as it is."""
+    """Send the last prompt to several models; the conversation is not changed."""
     place, message = _find_last(dialogue)
     models = split_words(rest)
     if len(models) < 2:
@@ -81,7 +81,7 @@ def split_words(rest: str) -> list[str]:
 
 
 def _read_text(message: dict[str, Any]) -> str:
-    """Return the text of a prompt, without what is attached to it."""
+    """Return the text of a prompt, without its attachments."""
     content = message.get("content")
     if isinstance(content, str):
         return content
@@ -91,7 +91,7 @@ def _read_text(message: dict[str, Any]) -> str:
 
 
 def _with_text(message: dict[str, Any], text: str) -> dict[str, Any]:
-    """Return a prompt with another text; what is attached to it stays."""
+    """Return a prompt with another text and the same attachments."""
     content = message.get("content")
     if not isinstance(content, list):
         return {**message, "content": text}

@@ -1,4 +1,4 @@
-"""Commands about the last answer: copy, save, show it, and what the conversation used."""
+"""Commands about the last answer: copy, save, show it, and the conversation's usage."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def copy(dialogue: Dialogue, rest: str) -> None:
-    """Copy the last answer to the clipboard, or the code of it."""
+    """Copy the last answer, or its code, to the clipboard."""
     from apiyi_cli.cli.conversation.repl.clipboard import copy_text
 
     if rest not in ("", "code"):
@@ -35,7 +35,7 @@ def copy(dialogue: Dialogue, rest: str) -> None:
 
 
 def save(dialogue: Dialogue, rest: str) -> None:
-    """Write the last answer to a new file; all messages to one that is called *.ndjson."""
+    """Write the last answer to a new file; to *.ndjson all messages."""
     if not rest:
         raise UsageError(Text("cannot save"), Text("no file was named"), hint="/save FILE")
     path = Path(os.path.expanduser(rest))
@@ -73,7 +73,7 @@ def show(dialogue: Dialogue, rest: str) -> None:
 
 
 def show_reasoning(dialogue: Dialogue, rest: str) -> None:
-    """Print what the model thought before its last answer."""
+    """Print the reasoning before the last answer."""
     text = "".join(_find_record(dialogue).reasoning)
     if not text:
         dialogue.messages.note(Text("the model told nothing of its thoughts"))
@@ -82,7 +82,7 @@ def show_reasoning(dialogue: Dialogue, rest: str) -> None:
 
 
 def show_usage(dialogue: Dialogue, rest: str) -> None:
-    """Print what the conversation used and cost, by model."""
+    """Print the usage and cost of the conversation, by model."""
     totals = dialogue.totals
     if not totals.by_model:
         dialogue.messages.print(Text("nothing was used yet"))
@@ -129,7 +129,7 @@ def _as_line(chunk: bytes) -> bytes:
 
 
 def _write_new(path: Path, data: bytes) -> None:
-    """Write a file that does not exist yet, with the permissions that the user's files get."""
+    """Write a file that does not exist yet, with the user's default permissions."""
     try:
         with open(path, "xb") as file:
             file.write(data)

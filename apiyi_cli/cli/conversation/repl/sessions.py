@@ -1,4 +1,4 @@
-"""`/session`: keep a conversation under a name, go on with another, copy it."""
+"""`/session`: keeps a conversation under a name, continues another, copies it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def change_session(dialogue: Dialogue, rest: str) -> None:
-    """Do what `/session` is given: nothing, a name, list, new or fork."""
+    """Run `/session` with its argument: nothing, a name, list, new or fork."""
     word, _, name = rest.partition(" ")
     name = name.strip()
     store = SessionStore.open(dialogue.process.environ)
@@ -60,7 +60,7 @@ def _list(dialogue: Dialogue, store: SessionStore) -> None:
 
 
 def _begin(dialogue: Dialogue, store: SessionStore, name: str) -> None:
-    """Begin an empty conversation, with a name if one is given."""
+    """Begin an empty conversation, named if a name is given."""
     if not name:
         dialogue.set_log(new_log(dialogue.context))
         dialogue.messages.note(Text("a new conversation"))
@@ -71,14 +71,14 @@ def _begin(dialogue: Dialogue, store: SessionStore, name: str) -> None:
 
 
 def _fork(dialogue: Dialogue, store: SessionStore, name: str) -> None:
-    """Copy the conversation to a new name and go on there."""
+    """Copy the conversation to a new name and continue the copy."""
     _require_free(store, name)
     _keep_as(dialogue, store, name)
     dialogue.messages.note(Text("a copy of the conversation, kept as {name}", name=name))
 
 
 def _go_on(dialogue: Dialogue, store: SessionStore, name: str) -> None:
-    """Go on with a session; a new name keeps what has no name yet, or begins another."""
+    """Continue a session; a new name keeps an unnamed conversation, or begins another."""
     if store.path(name).exists():
         dialogue.set_log(ConversationLog(store, name, is_named=True))
         count = len(dialogue.log.everything)

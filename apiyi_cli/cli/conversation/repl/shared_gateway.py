@@ -1,4 +1,4 @@
-"""`SharedGateway`: one way to the gateway for all turns, until options of it change."""
+"""`SharedGateway`: one client for all turns, until its options change."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _DECIDING = (
     "max_cost",
     "verbose",
 )
-"""The options that decide how requests are sent; another value needs other connections."""
+"""The options that decide how requests are sent; a change needs new connections."""
 
 
 class SharedGateway:
-    """Gives each turn's context the same client; `on_sent` gets every request that ended."""
+    """Gives each turn's context the same client; `on_sent` gets every finished request."""
 
     def __init__(self, on_sent: Callable[[SentRequest], None]) -> None:
         self._on_sent = on_sent
@@ -31,7 +31,7 @@ class SharedGateway:
         self._values: tuple[Any, ...] = ()
 
     def give_to(self, context: Context) -> None:
-        """Have a context use the client there is, or share the one that it makes."""
+        """Let a context use the existing client, or share the one that it makes."""
         settings = context.settings
         values = tuple(settings.value(name) for name in _DECIDING)
         if self._client is not None and values == self._values:
@@ -46,6 +46,6 @@ class SharedGateway:
         self._client, self._values = client, values
 
     def begin_anew(self) -> None:
-        """Drop the connections after a signal in the middle of an answer."""
+        """Close the connections after a signal in the middle of an answer."""
         if self._client is not None:
             self._client.begin_anew()

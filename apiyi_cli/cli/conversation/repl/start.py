@@ -1,4 +1,4 @@
-"""The beginning and the end of a conversation on the terminal."""
+"""Starts and ends a conversation on the terminal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FOR_ONE_PROMPT = ("file", "attach", "messages", "template", "param", "edit")
 def converse(
     ctx: Context, words: Sequence[str] | None, groups: Sequence[Group], send: SendTurn
 ) -> None:
-    """Talk with the model on the terminal until the user ends it.
+    """Run a conversation on the terminal until the user ends it.
 
     `groups` are the options as typed: the state that the conversation begins with. The words
     are its first prompt. Raises UsageError without a terminal, and AuthError without a key.
@@ -62,7 +62,7 @@ def converse(
 
 
 def _set_template(dialogue: Dialogue, options: ConversationOptions) -> None:
-    """Take the template of the first prompt. Raises UsageError or SetupError for a mistake."""
+    """Set the template of the first prompt. Raises UsageError or SetupError if it is bad."""
     name, params = options.value("template"), options.value("param") or ()
     if name is None and not params:
         return
@@ -89,7 +89,7 @@ def _require_terminal(ctx: Context) -> None:
 
 
 def _open_log(ctx: Context, kept: SessionOptions) -> ConversationLog:
-    """Return the log of the conversation that the options name, an empty one without."""
+    """Return the log of the conversation that the options name, else an empty one."""
     from apiyi_cli.store.sessions import SessionStore
 
     environ, console = ctx.process.environ, ctx.process.console
@@ -107,7 +107,7 @@ def _open_log(ctx: Context, kept: SessionOptions) -> ConversationLog:
 
 
 def _resolve_system(ctx: Context, options: ConversationOptions) -> ConversationOptions:
-    """Return the options with the system text in place of the file that holds it."""
+    """Return the options with the system text read from its file."""
     system = options.value("system")
     if system is None:
         return options

@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 
 PROMPT = "❯ "
 _LEFT_FREE = 12
-"""Columns beside the prompt that the figures on the right leave free at least."""
+"""Columns that the status on the right always leaves free beside the prompt."""
 
 
 class ToolkitReader:
-    """Reads prompts of several lines, with history, search, completion and the user's editor."""
+    """Reads prompts of several lines, with history, search, completion and an editor."""
 
     def __init__(self, dialogue: Dialogue, history: PromptHistory) -> None:
         self._dialogue = dialogue
@@ -91,7 +91,7 @@ class ToolkitReader:
         return text
 
     def _leave_if_stopped(self) -> None:
-        """End a prompt whose signal came before it could be ended."""
+        """End a prompt whose signal arrived before it could be ended."""
         loop = get_app().loop
         if self._signal is not None and loop is not None:
             loop.call_soon_threadsafe(_leave)
@@ -102,7 +102,7 @@ class ToolkitReader:
             self._dialogue.interrupts.reset()
 
     def _on_signal(self, name: str, signum: int) -> float | None:
-        """End the prompt for a signal, which `read` raises when the terminal is as before."""
+        """End the prompt after a signal, which `read` raises once the terminal is restored."""
         self._signal = signum
         app = self._session.app
         if app.loop is not None and app.is_running:
@@ -147,7 +147,7 @@ class ToolkitReader:
         return keys
 
     def _interrupt(self, event: KeyPressEvent) -> None:
-        """Clear the draft; end the conversation the second time."""
+        """Clear the draft; the second time end the conversation."""
         if self._dialogue.interrupts.note():
             self._is_double = True
             event.app.exit(result="")
@@ -175,14 +175,14 @@ class ToolkitReader:
 
 
 class _SharedHistory(ToolkitHistory):
-    """The prompts of the history file; this program itself adds to it."""
+    """The prompts of the history file, which this program writes itself."""
 
     def __init__(self, history: PromptHistory) -> None:
         super().__init__()
         self._history = history
 
     async def load(self) -> AsyncGenerator[str, None]:
-        """Yield the prompts, the newest first, as they are now."""
+        """Yield the current prompts, the newest first."""
         for text in reversed(self._history.prompts):
             yield text
 
@@ -195,14 +195,14 @@ class _SharedHistory(ToolkitHistory):
         return self._history.prompts
 
     def append_string(self, string: str) -> None:
-        """Leave it: a prompt is only kept when it is known to hold no key."""
+        """Do nothing: a prompt is only kept after a check that it holds no key."""
 
     def store_string(self, string: str) -> None:
-        """Leave it, as `append_string` does."""
+        """Do nothing, like `append_string`."""
 
 
 class _DialogueCompleter(Completer):
-    """Completes by what the conversation knows."""
+    """Completes words of the conversation."""
 
     def __init__(self, dialogue: Dialogue) -> None:
         self._dialogue = dialogue
@@ -210,7 +210,7 @@ class _DialogueCompleter(Completer):
     def get_completions(
         self, document: Document, complete_event: CompleteEvent
     ) -> Iterable[Completion]:
-        """Yield what may follow the text before the cursor."""
+        """Yield completions of the text before the cursor."""
         length, words = find_completions(self._dialogue, document.text_before_cursor)
         return [Completion(word, start_position=-length) for word in words]
 
@@ -222,9 +222,9 @@ def _leave() -> None:
 
 
 def _make_output() -> ToolkitOutput:
-    """Return the output; it does not ask the terminal where the cursor is.
+    """Return an output that does not ask the terminal for the cursor's position.
 
-    Nothing here needs that, and the terminal's answer may come when nobody reads it any more.
+    Nothing needs it, and the terminal's answer might arrive after the prompt.
     """
     output = create_output(sys.stdout)
     if hasattr(output, "enable_cpr"):

@@ -1,4 +1,4 @@
-"""`ConversationTotals`: what the requests of a conversation used and cost, by model."""
+"""`ConversationTotals`: usage and cost of a conversation's requests, by model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ModelTotals:
-    """The requests to one model; `usd` is the known cost, `unknown` counts those without one."""
+    """One model's requests; `usd` is the known cost, `unknown` counts those without one."""
 
     def __init__(self) -> None:
         self.requests = 0
@@ -27,7 +27,7 @@ class ModelTotals:
 
 
 class ConversationTotals:
-    """Sums what was sent; safe from any thread."""
+    """Sums requests; thread-safe."""
 
     def __init__(self, prices: Prices) -> None:
         self._prices = prices
@@ -41,15 +41,15 @@ class ConversationTotals:
 
     @property
     def usd(self) -> float:
-        """Return what is known of the cost of all requests."""
+        """Return the known cost of all requests."""
         return sum(total.usd for total in self.by_model.values())
 
     def cost_of(self, call: Call, usage: Usage | None) -> float | None:
-        """Return what one request cost, None where nobody knows."""
+        """Return the cost of one request, None if unknown."""
         return estimate_cost(self._prices, call, usage)
 
     def add(self, sent: SentRequest) -> None:
-        """Take a request that ended; lists cost nothing and are left out."""
+        """Add a finished request; lists cost nothing and are left out."""
         call, usage = sent.call, sent.usage
         if call.cost == "free" or (sent.error is not None and not sent.uncertain):
             return
@@ -64,7 +64,7 @@ class ConversationTotals:
             self._add_cost(total, estimate_cost(self._prices, call, usage, guess=sent.uncertain))
 
     def add_stopped(self, call: Call) -> None:
-        """Take a request that the user stopped: it may be billed."""
+        """Add a request that the user stopped: it may be billed."""
         with self._lock:
             total = self.by_model.setdefault(call.model or "", ModelTotals())
             total.requests += 1

@@ -1,4 +1,4 @@
-"""`TurnRecord`: what one turn sent and what came back, followed while the answer arrives."""
+"""`TurnRecord`: the requests and replies of one turn, observed as they arrive."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BYTES_IN_TOKEN = 3
 
 
 class TurnRecord:
-    """Follows the replies of one turn: writes the answer to the log, folds the reasoning.
+    """Observes the replies of one turn: writes the answer to the log, folds the reasoning.
 
     `folds` is False where the user does not want to see that the model reasons.
     """
@@ -55,18 +55,18 @@ class TurnRecord:
 
     @property
     def took_s(self) -> float:
-        """Return how long the turn has taken until now."""
+        """Return the seconds that the turn has taken so far."""
         return self._monotonic() - self.began_s
 
     def begin(self, call: Call) -> None:
-        """Take a call that is about to be sent: the first, or one after function calls."""
+        """Note a call that is about to be sent: the first, or one after function calls."""
         if self.call is not None:
             self._log.restart()
             self._texts = []
         self.call = call
 
     def observe(self, batch: EventBatch) -> None:
-        """Take a batch of events, before any of it is shown."""
+        """Note an event batch before any of it is shown."""
         for event in batch:
             kind = type(event)
             if kind is Delta:
@@ -85,12 +85,12 @@ class TurnRecord:
                 self.end_reasoning()
 
     def end(self, reply: ReplyCollector) -> None:
-        """Take a reply when it is complete."""
+        """Note a complete reply."""
         self.end_reasoning()
         self.chunks = reply.chunks
 
     def end_reasoning(self) -> None:
-        """Leave one line in place of the reasoning that came."""
+        """Replace the printed reasoning by one line."""
         if self._reasoning_since_s is None:
             return
         line = self._describe_reasoning()
@@ -122,7 +122,7 @@ class TurnRecord:
 def describe_turn(
     record: TurnRecord, totals: ConversationTotals, translate: Callable[[str], str]
 ) -> str:
-    """Return what a turn used: model, tokens, cost, seconds."""
+    """Return a line about a turn: model, tokens, cost, seconds."""
     from apiyi_cli.store.prices import format_cost
 
     call, usage = record.call, record.usage
