@@ -52,7 +52,7 @@ def describe_as_schema(
 
 
 def describe_exit_codes(say: Translate = as_is) -> list[dict[str, Any]]:
-    """Return the exit codes as objects: code, name, when it comes, what running again costs."""
+    """Return the exit codes as objects: code, name, meaning, cost of running again."""
     return [
         {
             "code": row.code,
@@ -127,7 +127,7 @@ def _argument_schema(argument: Any) -> dict[str, Any]:
 
 
 def _describe_option(option: Any) -> dict[str, Any]:
-    """Return an option's schema with all that the table says about it."""
+    """Return an option's schema with everything the table says about it."""
     facts = {
         "x-spellings": list(option.names),
         "x-negative": list(option.off),
@@ -146,14 +146,14 @@ def _describe_option(option: Any) -> dict[str, Any]:
 
 
 def _default_origin(option: Any) -> str | None:
-    """Return who decides where nothing sets the option: apiyi, the gateway, or nobody."""
+    """Return where the value comes from if nothing sets it: apiyi, the gateway, or None."""
     if option.default_value is not None:
         return "apiyi"
     return "gateway" if option.wire and option.wire != "model" else None
 
 
 def _option_variables(commands: Iterable[Any]) -> dict[str, str]:
-    """Return the environment variables that set an option, each with what the option is."""
+    """Return the help of each environment variable that sets an option."""
     return {
         option.envvar: f"{option.long}: {option.help}"
         for command in commands

@@ -37,7 +37,7 @@ END_PATIENCE_S: Final = 5.0
 
 
 class ServerOptions(NamedTuple):
-    """What holds for all calls of a session.
+    """Options that apply to every call of a session.
 
     `shared` are options that go on every line, `max_usd` bounds the estimated cost of all calls
     together, `folder` is where files go and paths begin, `scratch` a folder for private files.
@@ -54,7 +54,7 @@ class ServerOptions(NamedTuple):
 
 
 class _EndedCommand(NamedTuple):
-    """How a command ended: its exit code (negative: the signal), what it printed."""
+    """The end of a command: its exit code (negative: the signal) and its output."""
 
     code: int
     out: str
@@ -104,7 +104,7 @@ async def _serve(session: _Session, version: str) -> None:
 
 
 class _Session:
-    """The tools of one client, and what its calls are estimated to cost so far."""
+    """The tools of one client, and the estimated cost of its calls so far."""
 
     def __init__(self, options: ServerOptions, commands: Mapping[str, Any], say: Translate) -> None:
         import anyio
@@ -122,7 +122,7 @@ class _Session:
 
     @property
     def instructions(self) -> str:
-        """Return what an agent is to know before its first call."""
+        """Return the instructions that an agent reads before its first call."""
         return self._say(
             Text(
                 "Tools run the commands of apiyi. Files are paths, relative ones below {folder}."
@@ -151,7 +151,7 @@ class _Session:
         )
 
     async def call_tool(self, context: Any, params: Any) -> Any:
-        """Run the command of a tool and return what it printed, or how it failed."""
+        """Run the command of a tool; return its output or its failure."""
         tool = self._tools.get(params.name)
         if tool is None:
             return _error_result(f"there is no tool {params.name}", 2)
@@ -172,7 +172,7 @@ class _Session:
     async def _account(
         self, tool: ServedTool
     ) -> AsyncIterator[tuple[Sequence[str], Mapping[str, str]]]:
-        """Yield options and environment of a call that keep the session to its limit."""
+        """Yield the options and environment that keep a call within the session's limit."""
         limit = self._options.max_usd
         if limit is None or not tool.costs:
             yield (), self._options.environ
@@ -194,7 +194,7 @@ class _Session:
 async def _run_command(
     words: Sequence[str], stdin: bytes, environ: Mapping[str, str], folder: Path, session: Any
 ) -> _EndedCommand:
-    """Run the program with these words; when this is cancelled, end it."""
+    """Run the program with these arguments; end it if this task is cancelled."""
     import anyio
 
     out, notes = bytearray(), bytearray()
@@ -237,7 +237,7 @@ async def _feed(process: Process, stdin: bytes) -> None:
 async def _collect(
     stream: ByteReceiveStream | None, kept: bytearray, most_bytes: int, process: Process | None
 ) -> None:
-    """Keep what a pipe gives; end the process that gives too much, or drop the rest."""
+    """Keep a pipe's output; at the size limit end the process or drop the rest."""
     assert stream is not None
     async for piece in stream:
         if len(kept) <= most_bytes:
@@ -247,7 +247,7 @@ async def _collect(
 
 
 async def _report_progress(session: Any, command: str) -> None:
-    """Tell a client that asked for it every few seconds that the command still runs."""
+    """Report every few seconds that the command still runs, if the client asked for progress."""
     import anyio
 
     seconds = 0.0
@@ -258,7 +258,7 @@ async def _report_progress(session: Any, command: str) -> None:
 
 
 async def _end(process: Process) -> None:
-    """End a command that still runs: by SIGTERM, which it takes in order, then by force."""
+    """End a running command: by SIGTERM, which it handles, then by SIGKILL."""
     import anyio
 
     if process.returncode is None:
@@ -291,14 +291,14 @@ def _text_result(*texts: str) -> Any:
 
 
 def _error_result(message: str, code: int, out: str = "") -> Any:
-    """Return a failure as the client sees it: words, exit code, whether to call again."""
+    """Return a failure for the client: message, exit code, whether to call again."""
     from mcp.types import CallToolResult, TextContent
 
     row = next((row for row in EXIT_CODES if row.code == code), None)
     name = row.name if row is not None else "signal" if code < 0 else "unknown"
     again = row.again if row is not None else "may pay twice"
     texts = [f"{message}\nexit code {code} ({name}); call again: {again}"]
-    # What had come of an answer that was cut was paid for.
+    # The received part of a cut answer was paid for.
     texts += [out] if out and out != message else []
     return CallToolResult(
         content=[TextContent(type="text", text=text) for text in texts],

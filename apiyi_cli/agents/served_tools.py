@@ -188,11 +188,11 @@ _PLAIN: Final = {
     "files": (Text("Paths of the recordings."), True),
     "outputs": (Text("Paths of the outputs."), True),
 }
-"""Parameters that are not options: what they are, and whether they are lists."""
+"""Tool parameters that are not options: their help, and whether they are lists."""
 
 
 class ServedLine(NamedTuple):
-    """A command line without the program, and what its stdin has."""
+    """A command line without the program name, and its stdin."""
 
     words: tuple[str, ...]
     stdin: bytes
@@ -248,7 +248,7 @@ def make_line(
 
 
 def answer_without_output(tool: ServedTool, arguments: Mapping[str, Any], folder: Path) -> str:
-    """Return what to answer where the command printed nothing: the path that it wrote."""
+    """Return the answer for a command without output: the path that it wrote."""
     output = arguments.get("output")
     return "" if output is None else _resolve_path(output, folder)
 
@@ -268,7 +268,7 @@ def _option_words(long: str, value: Any, folder: Path) -> Sequence[str]:
 
 
 def _resolve_path(path: str, folder: Path) -> str:
-    """Return a path below the folder; a slash at its end, which names a folder, stays."""
+    """Return a path below the folder; a trailing slash, which marks a folder, is kept."""
     end = "/" if path.endswith("/") else ""
     return str(folder / path).removesuffix("/") + end
 

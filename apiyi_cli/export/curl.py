@@ -12,7 +12,7 @@ from apiyi_cli.export.quote import json_text, shell
 
 
 def _fill_in(plan: ProgramPlan, templates: Templates) -> dict[str, str]:
-    """Return the places of the script; JSON goes to curl's stdin, where its size has no limit."""
+    """Return the script's places; JSON goes to curl's stdin, which has no size limit."""
     heredoc = plan.body is not None and not plan.reads
     jq = plan.streamed or plan.is_parsed or any(piece.text for piece in plan.reads)
     body = _body(plan, templates)

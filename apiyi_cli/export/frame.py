@@ -1,4 +1,4 @@
-"""The frame of every program: reads a language's texts, chooses its blocks, fills their places.
+"""Writes a program: reads a language's templates, chooses blocks, fills places.
 
 The texts lie in `templates/LANGUAGE/`: `program` is the whole, `functions` what it may define,
 `statements` what it may contain. The last two consist of blocks, each behind a comment with its
@@ -28,7 +28,7 @@ _PLACE = re.compile(
 
 
 def fill(template: str, **values: str) -> str:
-    """Put each value at its place; the place `__URL__` takes the value `url`.
+    """Return the text with each value at its place; `__URL__` takes the value `url`.
 
     A value alone on its line, behind a comment sign or not, keeps that line's indentation on
     all its lines; an empty one takes the line away. Values are not searched for places.
@@ -45,14 +45,14 @@ def fill(template: str, **values: str) -> str:
 
 
 class Program(NamedTuple):
-    """The text of a program, and `notes` for stderr: what of the request it does not say."""
+    """The text of a program; `notes` for stderr say what of the request it leaves out."""
 
     text: str
     notes: tuple[str, ...] = ()
 
 
 class Templates:
-    """The texts of one language: `program`, and every block by the name of its file and its own.
+    """One language's templates: `program`, and every block by its file's name and its own.
 
     `statements` and `functions` are the files; the shell script has `filters` for jq besides.
     """
@@ -69,7 +69,7 @@ class Templates:
                 self._blocks[path.stem] = dict(_read_blocks(text))
 
     def block(self, name: str, file: str = "statements") -> str:
-        """Return the block `name` as it is."""
+        """Return the block `name` unchanged."""
         return self._blocks[file][name]
 
     def fill(self, name: str, /, **values: str) -> str:
@@ -77,7 +77,7 @@ class Templates:
         return fill(self.block(name), **values)
 
     def functions(self, names: Iterable[str], blank_lines: int = 1) -> str:
-        """Return the functions called `names` in the order of the file, apart by blank lines.
+        """Return the named functions in the order of the file, separated by blank lines.
 
         Names that the language has no function for are skipped: its library does the work.
         """
@@ -96,7 +96,7 @@ def _read_blocks(text: str) -> Iterator[tuple[str, str]]:
 
 
 class Imports(NamedTuple):
-    """How unused imports of a language are found.
+    """How to find the unused imports of a language.
 
     `line` matches an import with its `names`, `use` the use of the name at `NAME`, `literals`
     all that is not code.
@@ -107,7 +107,7 @@ class Imports(NamedTuple):
     literals: str
 
     def keep_used(self, template: str, text: str) -> str:
-        """Return the template with the imports alone that `text`, filled from it, uses."""
+        """Return the template with only the imports that `text`, filled from it, uses."""
         bare = re.sub(self.line, "", text, flags=re.MULTILINE)
         bare = re.sub(self.literals, "", bare)
 
@@ -129,7 +129,7 @@ _BEARER_FORMS = (
     ('request["Authorization"] = "Bearer #{key}"', 'request["{name}"] = key'),
     ("'Authorization: Bearer %s", "'{name}: %s"),
 )
-"""How each language's frame sends the key, and how it does in a header of another name."""
+"""The line by which each language sends the key, and that for a header of another name."""
 
 
 def name_key_header(template: str, name: str) -> str:
@@ -169,7 +169,7 @@ def needed_functions(plan: ProgramPlan) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """What differs from language to language.
+    """The language-specific parts of a program.
 
     `string` writes a literal, `fill_in` returns the values for the places that only this
     language has, `functions` names those that it needs besides `needed_functions`, `answer`
@@ -188,7 +188,7 @@ class Language:
     blank_lines: int = 1
 
     def write(self, plan: ProgramPlan, templates: Templates) -> Program:
-        """Write the program that does what `plan` says."""
+        """Return the program for `plan`."""
         if plan.auth != "bearer":
             templates.program = name_key_header(templates.program, plan.auth)
         file_names = self.between.join(map(self.file_name or self.string, plan.saves))

@@ -34,7 +34,7 @@ def _fill_in(plan: ProgramPlan, templates: Templates) -> dict[str, str]:
 
 
 def _functions(plan: ProgramPlan) -> Iterator[str]:
-    """Yield the names of functions and, because Go reads JSON into them, of types."""
+    """Yield the names of functions and of the types into which Go reads JSON."""
     if any(field.value is None for field in plan.fields):
         yield "multipart"
     if plan.streamed:

@@ -43,7 +43,7 @@ def _text_block(text: str) -> str:
 
 
 def _string(text: str) -> str:
-    """Return an expression for text of any length: a constant holds 64 kB, also when added up."""
+    """Return an expression for text of any length: a Java constant holds 64 kB at most."""
     if len(text.encode(errors="replace")) <= _CONSTANT_BYTES:
         return java(text)
     step = _CONSTANT_BYTES // 4

@@ -36,7 +36,7 @@ def _functions(plan: ProgramPlan) -> Iterator[str]:
 
 
 def _has_repeated_names(plan: ProgramPlan) -> bool:
-    """Return True if fields have the same name, which PHP's own forms cannot send."""
+    """Return True if fields repeat a name, which PHP's own forms cannot send."""
     return len({field.name for field in plan.fields}) < len(plan.fields)
 
 
@@ -99,7 +99,7 @@ def _key(key: str) -> str:
 
 
 def _braces(keys: Iterable[str]) -> tuple[str, str]:
-    """Return the brackets of an object: keys that look like integers would make it a list."""
+    """Return the brackets of an object: keys like integers would make it a list."""
     names = list(keys)
     if not names:
         return "new stdClass(", ")"

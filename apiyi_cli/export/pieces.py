@@ -1,4 +1,4 @@
-"""Texts of a JSON body that a program reads from files."""
+"""Splits a JSON body into the pieces that a program reads from files."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from apiyi_cli.core.call import Source
 
 INLINE_BYTES = 8192
-"""The largest file that a program carries in its own text."""
+"""The largest file that a program contains in its own text."""
 
 
 @dataclass(frozen=True, slots=True)
 class FilePiece:
-    """A stretch of a string that the program reads from `path`: base64, or text as it is."""
+    """A part of a string that the program reads from `path`: base64, or text."""
 
     path: str
     text: bool = False
@@ -22,13 +22,13 @@ class FilePiece:
 
 @dataclass(frozen=True, slots=True)
 class SplitString:
-    """A string of the body made of literal stretches and of files."""
+    """A string of the body that consists of literals and files."""
 
     pieces: tuple[str | FilePiece, ...]
 
 
 def put_files(body: Any, sources: tuple[Source, ...]) -> Any:
-    """Return a body with the texts of files in pieces; small files stay in it."""
+    """Return a body with the texts of files as pieces; small files stay literals."""
     for place in dict.fromkeys(source.place for source in sources if source.place):
         files = [source for source in sources if source.place == place]
         body = _replace_string(body, place.split("."), files)
@@ -36,7 +36,7 @@ def put_files(body: Any, sources: tuple[Source, ...]) -> Any:
 
 
 def _replace_string(value: Any, keys: list[str], files: list[Source]) -> Any:
-    """Return `value` with the string at `keys` in pieces; unchanged where it does not fit."""
+    """Return `value` with the string at `keys` in pieces; unchanged if it does not match."""
     if not keys:
         return _split_string(value, files) if isinstance(value, str) else value
     key, rest = keys[0], keys[1:]
@@ -74,7 +74,7 @@ def _split_string(text: str, files: list[Source]) -> str | SplitString:
 
 
 def find_pieces(value: Any) -> Iterator[FilePiece]:
-    """Yield the files that a body is read from."""
+    """Yield the files from which a body is read."""
     if isinstance(value, SplitString):
         yield from (piece for piece in value.pieces if isinstance(piece, FilePiece))
     elif isinstance(value, dict):

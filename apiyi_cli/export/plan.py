@@ -1,4 +1,4 @@
-"""What a program has to do for a Call, whatever its language.
+"""The plan of a program for a Call, independent of the language.
 
 Owns the reading of a Call: which kind of answer comes, what of the body is read from files,
 how long to wait, what must not be written down. Leaves all spelling to the languages.
@@ -52,7 +52,7 @@ Kind = Literal[
 ]
 
 STANDARD_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
-"""The methods that libraries have a constant for."""
+"""The methods for which libraries have a constant."""
 
 # The endpoints whose answers a program can read.
 _READABLE = (
@@ -110,9 +110,9 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class ProgramPlan:
-    """What a program does for a Call.
+    """The steps of a program for a Call.
 
-    `body` is the JSON value with `Pieced` strings where files are read; `raw` is a body of
+    `body` is the JSON value with `SplitString` strings where files are read; `raw` is a body of
     other bytes, `raw_path` the file that it is read from. `headers` are those to send
     besides the key's. `timeout_s` is for the whole exchange, `silence_s` for the wait between
     two reads of a stream. `streamed`: the program shows the events' text; `stream` without it: the
@@ -171,7 +171,7 @@ class ProgramPlan:
 
 
 def plan_program(call: Call, base_url: str) -> ProgramPlan:
-    """Return what a program for `call` does; what it cannot say goes to `notes`."""
+    """Return the plan of a program for `call`; `notes` say what it leaves out."""
     notes: list[str] = []
     path = quote(_public_path(call.path, notes), safe="%/:?&=#+,;@!$'()*~")
     path = path if path.startswith("/") else f"/{path}"
@@ -207,7 +207,7 @@ def plan_program(call: Call, base_url: str) -> ProgramPlan:
 
 
 def blob_text(content: bytes) -> str | None:
-    """Return `content` as text when it is UTF-8 without NUL, else None."""
+    """Return `content` as text if it is UTF-8 without NUL, else None."""
     return content.decode() if _is_text(content) else None
 
 
@@ -276,7 +276,7 @@ def _suffix(kind: Kind, parameters: dict[str, Any]) -> str:
 
 
 def _draws(kind: Kind, parameters: dict[str, Any]) -> bool:
-    """Return True if Gemini is asked for pictures, which come among the parts of its answer."""
+    """Return True if Gemini is asked for pictures, which are parts of its answer."""
     config = parameters.get("generationConfig")
     wanted = config.get("responseModalities") if isinstance(config, dict) else None
     return kind == "generate" and isinstance(wanted, list) and "IMAGE" in wanted
@@ -361,5 +361,5 @@ def _field(part: Part, notes: list[str]) -> Field:
 
 
 def number(value: Any) -> str:
-    """Return a JSON number as every language here writes it; what JSON lacks becomes null."""
+    """Return a JSON number in the spelling of every language; NaN and infinity become null."""
     return write_text(value)

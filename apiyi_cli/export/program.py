@@ -21,11 +21,11 @@ LANGUAGES: dict[str, str] = {
     "php": "php",
     "ruby": "ruby",
 }
-"""What `--code` takes, which is the folder of the templates, and the module that fills them."""
+"""The values of `--code`: folders of templates, and the modules that fill them."""
 
 
 def program(language: str, call: Call, base_url: str) -> Program:
-    """Write `call` to the gateway at `base_url` as a program in `language`.
+    """Return a program in `language` that sends `call` to the gateway at `base_url`.
 
     Raises UsageError for a language that is not in `LANGUAGES`, or that cannot send the call.
     """

@@ -19,7 +19,7 @@ from apiyi_cli.text import Text
 
 
 class Method(NamedTuple):
-    """A method of the package: its name, what it must be given, and what else it takes."""
+    """A method of the package: its name, its required and its other arguments."""
 
     name: str
     needs: frozenset[str]
@@ -96,7 +96,7 @@ def _fill_in(plan: ProgramPlan, templates: Templates) -> dict[str, str]:
 
 
 def _answer(plan: ProgramPlan, templates: Templates) -> str:
-    """Return the request and what shows its answer.
+    """Return the request and the code that shows its answer.
 
     Raises UsageError for a method that the package does not send.
     """
@@ -112,7 +112,7 @@ def _answer(plan: ProgramPlan, templates: Templates) -> str:
 
 
 def _show_native(plan: ProgramPlan, templates: Templates, request: str) -> str:
-    """Return what shows an answer of another protocol, which the package hands out as it is."""
+    """Return the code for an answer of another protocol, which the package returns raw."""
     if plan.stream:
         return templates.fill("stream", call=request, delta=write_delta(plan, templates))
     return f"reply = {request}\n{write_answer(plan, templates)}"
@@ -135,7 +135,7 @@ def _show(plan: ProgramPlan, templates: Templates, request: str) -> str:
 
 
 def _call_method(plan: ProgramPlan) -> str | None:
-    """Return the call of a method that sends this request, None without one."""
+    """Return the method call for this request, None if there is none."""
     method = SDK_METHODS.get(plan.path)
     given = _form(plan.fields) if plan.fields else plan.body or {}
     if method is None or plan.kind == "other" or plan.stream != plan.streamed:
@@ -203,7 +203,7 @@ def _headers(plan: ProgramPlan) -> dict[str, str]:
 
 
 def _form(fields: tuple[Field, ...]) -> dict[str, Any]:
-    """Return multipart fields as arguments: a list where `name[]` or a repetition makes one."""
+    """Return multipart fields as arguments: repeated or `name[]` fields become a list."""
     given: dict[str, Any] = {}
     for field in fields:
         name = field.name.removesuffix("[]")

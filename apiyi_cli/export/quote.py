@@ -102,7 +102,7 @@ def ruby(text: str) -> str:
 
 
 def shell(text: str) -> str:
-    """Return a word of bash: `'…'`, or `$'…'` where something in it cannot be seen."""
+    """Return a word of bash: `'…'`, or `$'…'` if it has invisible characters."""
     if not re.search(f"[{_UNSEEN}]", text):
         return "'" + text.replace("'", "'\\''") + "'"
 
@@ -114,10 +114,10 @@ def shell(text: str) -> str:
 
 
 class Notation(NamedTuple):
-    """How a language writes nested values.
+    """The notation of a language for nested values.
 
     `key` returns a key with its colon or arrow; `braces` the brackets of a mapping with these
-    keys; `pieced` the expression for a string that is partly read from files.
+    keys; `format_pieces` the expression for a string that is partly read from files.
     """
 
     string: Callable[[str], str]
@@ -135,14 +135,14 @@ class Notation(NamedTuple):
 def join_pieces(
     string: Callable[[str], str], read: Callable[[FilePiece], str], joint: str = " + "
 ) -> Callable[[tuple[str | FilePiece, ...]], str]:
-    """Return the `pieced` of a language that adds strings up."""
+    """Return the `format_pieces` of a language that concatenates strings."""
     return lambda pieces: joint.join(
         string(piece) if isinstance(piece, str) else read(piece) for piece in pieces
     )
 
 
 class Expressions(NamedTuple):
-    """How a language writes bytes: `{}` is a literal's place, in `decode` that of base64 text.
+    """A language's expressions for bytes: `{}` is a literal's place, in `decode` base64 text.
 
     `file` reads a file, `text` turns a string into the body.
     """
@@ -153,7 +153,7 @@ class Expressions(NamedTuple):
     text: str = "{}"
 
     def format_bytes(self, content: bytes) -> str:
-        """Return the expression for bytes that the program carries."""
+        """Return the expression for bytes inside the program."""
         return self.decode.format(b64encode(content).decode())
 
     def content(self, field: Field) -> str:

@@ -17,7 +17,7 @@ SCRIPTS = {"bash": "apiyi.bash", "zsh": "_apiyi", "fish": "apiyi.fish", "powersh
 _NOTICE = "Made from the option table by `make manual`: changes to this file will be lost."
 
 MENTION = "apiyi completion"
-"""What a line of a shell's start file says that loads the completion."""
+"""The part of a start file's line that shows that it loads the completion."""
 
 
 def script(program: Command, shell: str) -> str:

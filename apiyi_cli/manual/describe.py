@@ -1,4 +1,4 @@
-"""The whole program as plain data: what the manual, the help and the completions are made of.
+"""The description of the whole program: source of manual, help and completions.
 
 Floor 6 reads these values off the commands as they were really built (`cli.described`);
 everything here and beside it only formats them.
@@ -17,11 +17,11 @@ Kind = Literal["text", "at", "choice", "name", "file", "dir", "model", "profile"
 
 
 HELP_ALL = "--help-all"
-"""Shows the options that all request commands share as well."""
+"""The option that also shows the options of all request commands."""
 
 
 class ValueRule(PlainValue):
-    """What a value may be, as far as TAB can know.
+    """The kind of a value, as far as TAB completion can know.
 
     `text` is anything, `at` text or @FILE, `choice` one of the few `choices` and nothing
     else, `name` one of many names, too many to list in a help. With a `model`, `choices` are
@@ -33,10 +33,10 @@ class ValueRule(PlainValue):
 
 
 class Option(PlainValue):
-    """One option: its spellings (`off` are those that say no), its value, what it is for.
+    """One option: spellings (`off` are the negative ones), value, help.
 
     `metavar` is None for a switch. `config` is the key that sets it in a profile, `envvar`
-    the environment variable that does, `default` what holds otherwise, `default_value` the same
+    the environment variable that does, `default` the value otherwise, `default_value` the same
     as it is counted with, `wire` its place in the request body; each None without such a thing.
     `kind` is the type of one value. `shared` options are those that all request commands take.
     """
@@ -60,12 +60,12 @@ class Option(PlainValue):
 
     @property
     def long(self) -> str:
-        """Return the longest spelling that says yes."""
+        """Return the longest positive spelling."""
         return max(self.names, key=len)
 
     @property
     def spellings(self) -> tuple[str, ...]:
-        """Return everything that can be typed for it, yes before no."""
+        """Return all spellings, positive ones first."""
         return (*self.names, *self.off)
 
 
@@ -83,14 +83,14 @@ class Argument(PlainValue):
 
     @property
     def synopsis(self) -> str:
-        """Return how the usage line shows it: `FILE`, `[PROMPT]...`."""
+        """Return its form in the usage line: `FILE`, `[PROMPT]...`."""
         if " " in self.name:
             return self.name
         return (self.name if self.required else f"[{self.name}]") + ("..." if self.many else "")
 
 
 class Command(PlainValue):
-    """One command, or a group of commands, in which case `commands` are its own.
+    """One command, or a group with its own `commands`.
 
     `path` is what is typed for it, `("apiyi", "auth", "login")`; `line` describes it in
     lists, `help` and the paragraphs of `more` explain it.
@@ -125,7 +125,7 @@ class Command(PlainValue):
         return " ".join([*options, *rest])
 
     def without_shared_options(self) -> Command:
-        """Return the command with its own options alone."""
+        """Return the command with only its own options."""
         return self._replace(options=tuple(item for item in self.options if not item.shared))
 
     def panels(self) -> dict[str, list[Option]]:
@@ -143,9 +143,9 @@ class Command(PlainValue):
         return {"Options": own, **panels}
 
     def translate(self, say: Translate) -> Command:
-        """Return the command with all that explains it in another language.
+        """Return the command translated into another language.
 
-        Panels keep their names, by which options are sorted; who shows them translates them.
+        Panels keep their names, by which options are sorted; they are translated when shown.
         """
         paragraphs = (" ".join(paragraph.split()) for paragraph in self.more.split("\n\n"))
         return self._replace(

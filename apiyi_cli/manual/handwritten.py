@@ -1,4 +1,4 @@
-"""The sections that are written by hand: where they lie, and the lists that they have inserted.
+"""The hand-written sections: where they are, and the lists inserted into them.
 
 `sections/COMMAND.md` belongs to a command's page, `sections/topics/TOPIC.md` to `apiyi help`
 and to the page of the command of that name, or else to apiyi(1). A paragraph `{exit-codes}`
@@ -41,17 +41,17 @@ TOPICS = (
 """The topics of `apiyi help`, in the order in which apiyi(1) has them."""
 
 RECIPES = Text("recipes.md")
-"""The cookbook, which each language has in a file: its prompts and names are part of it."""
+"""The cookbook has a file for each language: its prompts and names differ."""
 
 
 def command_sections(name: str, say: Translate = as_is) -> list[Block]:
-    """Return what is written about a command beyond its options; nothing is needed."""
+    """Return the hand-written section of a command, "" if there is none."""
     path = SECTIONS / f"{name}.md"
     return list(_read(path, say)) if path.exists() else []
 
 
 def sections_of(name: str, say: Translate = as_is) -> list[Block]:
-    """Return all that is written about a command: its sections, then the topic of its name."""
+    """Return all hand-written text of a command: its sections, then its topic."""
     return [*command_sections(name, say), *(topic(name, say) if name in TOPICS else [])]
 
 
@@ -65,7 +65,7 @@ def divide(written: list[Block], say: Translate = as_is) -> tuple[list[Block], l
 
 
 def list_examples(path: tuple[str, ...], say: Translate = as_is) -> list[Block]:
-    """Return two examples of a command: lines of code, with what is said about them.
+    """Return two examples of a command: lines of code with their explanation.
 
     `path` is what is typed, `("apiyi", "chat")`; a subcommand has the lines that name it.
     """
@@ -106,7 +106,7 @@ def _read(path: Path, say: Translate) -> Iterator[Block]:
 
 
 def exit_codes(say: Translate = as_is) -> Definitions:
-    """Return the table of exit codes as a list: number and name, when, whether to run again."""
+    """Return the table of exit codes as a list: number and name, meaning, retry."""
     return Definitions(
         tuple(
             (

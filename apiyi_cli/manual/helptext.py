@@ -1,4 +1,4 @@
-"""`--help`: a command's description as text for a terminal or a pipe, the same in both."""
+"""`--help`: a command's description as text, the same for terminal and pipe."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def helptext(
 
 
 def manual_page(command: Command, width: int, *, bold: bool = False, say: Translate = as_is) -> str:
-    """Return the manual of a command: what it does, all its options, its written sections.
+    """Return the manual of a command: description, all options, hand-written sections.
 
     It is what the man page has, for where `man` does not find that.
     """
@@ -61,7 +61,7 @@ def manual_page(command: Command, width: int, *, bold: bool = False, say: Transl
 
 
 def _paragraphs(command: Command, width: int) -> list[str]:
-    """Return what the command's own help says, each paragraph after an empty line."""
+    """Return the paragraphs of the command's own help, each after an empty line."""
     texts = (command.help, *command.more.split("\n\n"))
     return [line for text in texts if text for line in ("", *fill_lines(text, width))]
 
@@ -89,7 +89,7 @@ def _heading(title: Text, bold: bool, say: Translate) -> str:
 
 
 def _example_lines(examples: Sequence[Block], width: int) -> list[str]:
-    """Return each example as what it does, then what is typed, which is never broken."""
+    """Return each example: its purpose, then the line, which is never wrapped."""
     lines: list[str] = []
     for block in examples:
         match block:
@@ -117,13 +117,13 @@ def _closing_notes(command: Command) -> Iterator[Text]:
 
 
 def format_spellings(option: Option) -> str:
-    """Return the option as help shows it: `-m, --model NAME`, `--stream, --no-stream`."""
+    """Return the option's spellings: `-m, --model NAME`, `--stream, --no-stream`."""
     text = ", ".join(option.spellings)
     return text if option.metavar is None else f"{text} {option.metavar}"
 
 
 def remarks(option: Option) -> list[str]:
-    """Return what the option's help leaves out: choices, default, variable, as short words."""
+    """Return short facts that the option's help leaves out: choices, default, variable."""
     choices = option.rule.choices
     words: list[str] = []
     if not all(choice in option.help for choice in choices):
@@ -179,7 +179,7 @@ def _option_help(option: Option, say: Translate) -> str:
 
 
 def _text_at(lefts: list[str], width: int) -> int:
-    """Return where the right column begins; on a narrow terminal it goes below the left one."""
+    """Return where the right column begins; on a narrow terminal it goes below the left."""
     widest = max(map(columns, lefts), default=0) + 4
     return 8 if width < _NARROW else min(widest, _TEXT_AT)
 

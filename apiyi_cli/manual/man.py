@@ -21,14 +21,14 @@ from apiyi_cli.manual.roff import escape, inline, line, roff
 from apiyi_cli.text import Text
 
 OWN = "Options"
-"""The heading of the options that only child command has."""
+"""The heading of options that only the child command has."""
 
 RELEASED = {"0.1.0": "2026-11-24", "0.2.0": "2026-11-28"}
-"""The date that the pages of each version carry, so that building them twice gives the same."""
+"""The date of each version's pages, so that builds are reproducible."""
 
 
 _ANY_NUMBER = 2**53
-"""A bound beyond this says no more than that the value is a number."""
+"""A larger bound only says that the value is a number."""
 
 
 def pages(program: Command, version: str, say: Translate = as_is) -> dict[str, str]:
@@ -148,7 +148,7 @@ def _options(command: Command, say: Translate) -> Iterator[str]:
 
 
 def _name_takers(below: tuple[Command, ...], panel: str, say: Translate) -> Iterator[str]:
-    """Say which commands of a group take the options of a panel, unless all do."""
+    """Say which commands of a group accept the options of a panel, unless all do."""
     takers = [child.name for child in below if panel in child.panels()]
     if takers and len(takers) < len(below):
         yield escape(say(Text("Taken by {commands}.", commands=", ".join(takers))))
@@ -169,7 +169,7 @@ def _option(option: Option, say: Translate) -> Iterator[str]:
 
 
 def facts(option: Option) -> list[str]:
-    """Return what the table knows about an option beyond its help, as short sentences."""
+    """Return the table's facts about an option beyond its help, as short sentences."""
     sentences: list[str] = []
     choices = option.rule.choices
     if choices and not all(choice in option.help for choice in choices):

@@ -1,9 +1,9 @@
-"""The Markdown that the hand-written sections use, as blocks.
+"""Parses the Markdown of the hand-written sections into blocks.
 
 A small subset on purpose, what a man page can show: headings, paragraphs, `- ` and `1. `
 lists, definition lists (a term on its own line, then a line that begins with `: `), tables
 of two or three columns, code that is fenced, and within text **bold**, *italic* and `code`.
-An item goes on over following lines that are indented. Anything else is a paragraph.
+An item continues over following lines that are indented. Anything else is a paragraph.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Heading(PlainValue):
 
 
 class Paragraph(PlainValue):
-    """Running text."""
+    """A paragraph of text."""
 
     text: Spans
 
@@ -54,13 +54,13 @@ class Definitions(PlainValue):
 
 
 class Table(PlainValue):
-    """Rows of cells; the first one is the heading."""
+    """Rows of cells; the first row is the heading."""
 
     rows: tuple[tuple[Spans, ...], ...]
 
 
 class Code(PlainValue):
-    """Lines that are shown as they are."""
+    """Lines shown unchanged."""
 
     lines: tuple[str, ...]
 
@@ -99,7 +99,7 @@ def blocks(source: str, say: Translate = as_is) -> Iterator[Block]:
 
 
 def text(source: str) -> Spans:
-    """Return the spans of one running text."""
+    """Return the spans of a text."""
     spans: list[Span] = []
     at = 0
     for match in re.finditer(_SPAN, source):
@@ -127,7 +127,7 @@ def plain(spans: Spans, *, quoted: bool = False) -> str:
 def _end(lines: list[str], at: int) -> int:
     """Return where the block that begins at a line ends.
 
-    Lists and definitions go on after an empty line when another item follows.
+    Lists and definitions continue after an empty line when another item follows.
     """
     listed = re.match(_ITEM, lines[at]) is not None
     defined = _defines(lines, at)

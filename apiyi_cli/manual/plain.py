@@ -1,4 +1,4 @@
-"""Blocks of a hand-written section as text for a terminal or a pipe."""
+"""Formats blocks of a hand-written section as plain text."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _items(items: list[str], numbered: bool, width: int) -> list[str]:
 
 
 def _table(rows: list[list[str]], width: int) -> list[str]:
-    """Return a table whose last column takes what room is left, and wraps in it."""
+    """Return a table whose last column wraps in the remaining width."""
     before = [max(columns(row[at]) for row in rows) for at in range(len(rows[0]) - 1)]
     lines = []
     for row in rows:

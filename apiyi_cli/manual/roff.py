@@ -1,4 +1,4 @@
-"""Blocks as roff with the man(7) macros, which groff and mandoc both set.
+"""Formats blocks as roff with the man(7) macros, for groff and mandoc.
 
 The source is ASCII: what is not becomes `\\[uXXXX]`. Hyphens are written `\\-` in code,
 options and names, where a reader copies them, and stay hyphens in prose.
@@ -22,7 +22,7 @@ from apiyi_cli.manual.markdown import (
 )
 
 _SPELLING = re.compile(r"(?<![\w-])--?[A-Za-z][\w-]*|\b\w+-\w+\[", re.ASCII)
-"""An option's name in prose, which has to stay one that can be searched for and copied."""
+"""An option's name in prose, which readers search for and copy."""
 
 BREAK = r"\:"
 """Where a line may end without a space or a hyphen."""
@@ -61,7 +61,7 @@ def escape(text: str, *, literal: bool = False) -> str:
 
 
 def line(text: str) -> str:
-    """Return escaped text as a line; a dot at its start is made harmless."""
+    """Return escaped text as a line; a leading dot is escaped."""
     return rf"\&{text}" if text.startswith((".", "'")) else text
 
 
@@ -102,7 +102,7 @@ def _lines(block: Block, after_heading: bool) -> Iterator[str]:
 
 
 def _table(rows: tuple[tuple[Spans, ...], ...]) -> Iterator[str]:
-    """Yield a tbl(1) table: bold heading, the last column wrapped to the room that is left."""
+    """Yield a tbl(1) table: bold heading, the last column wrapped to the remaining width."""
     count = len(rows[0])
     yield from (".TS", "tab(\t);")
     yield " ".join(["lB"] * count)

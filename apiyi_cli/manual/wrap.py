@@ -1,4 +1,4 @@
-"""Lines no wider than a terminal, without loading what renders answers.
+"""Wraps text to a terminal's width without loading the renderer of answers.
 
 Latin text breaks at spaces, Chinese between any two characters; `render.wrap` knows the
 finer rules and needs rich, for which `--help` cannot wait.
@@ -10,7 +10,7 @@ import re
 from unicodedata import east_asian_width
 
 WIDEST = 100
-"""Prose is not set wider than this, whatever the terminal's width."""
+"""Prose is not wider than this, whatever the terminal's width."""
 
 _WIDE = r"\u2e80-\u9fff\uf900-\ufaff\uff00-\uff60"
 _CLOSING = r"，。、；：！？）」』】》”’…"
@@ -19,7 +19,7 @@ _PIECE = re.compile(
     rf"[{_OPENING}]*(?:[^\s{_CLOSING}{_OPENING}{_WIDE}]+|(?![{_CLOSING}{_OPENING}])[{_WIDE}])"
     rf"[{_CLOSING}]*|[{_OPENING}{_CLOSING}]+"
 )
-"""What a line may not divide: a word or a wide character with its punctuation."""
+"""Units that a line break must not divide: a word, or a wide character with punctuation."""
 
 
 def columns(text: str) -> int:

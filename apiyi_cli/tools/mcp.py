@@ -1,4 +1,4 @@
-"""Tools of MCP servers: connected, listed, called; no server outlives the run.
+"""Tools of MCP servers: connects, lists, calls; no server outlives the run.
 
 The official `mcp` package speaks the protocol, in an event loop that runs in a thread. It is an
 extra and is imported here alone, when a server is named.
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mcp import Client
 
 START_TIMEOUT_S: Final = 30.0
-"""Seconds for each question of the handshake: a server may be fetched from a registry first."""
+"""Seconds for each step of the handshake: a server may be downloaded first."""
 MOST_PAGES: Final = 100
 MOST_PICTURE_BYTES: Final = 8 << 20
 _NAME_MAX: Final = 64
@@ -33,7 +33,7 @@ _EXAMPLE: Final = "--mcp 'npx -y @modelcontextprotocol/server-everything'"
 
 
 class McpTool(NamedTuple):
-    """A tool as its server describes it; `parameters` is what it calls its input schema."""
+    """A tool as its server describes it; `parameters` is its input schema."""
 
     name: str
     description: str
@@ -41,7 +41,7 @@ class McpTool(NamedTuple):
 
 
 class McpServer:
-    """One connected server; `title` names it in messages, without what may be secret of a URL."""
+    """One connected server; `title` names it in messages, without secrets of its URL."""
 
     def __init__(self, portal: BlockingPortal, client: Client, title: str, stderr: StderrTail):
         self._portal = portal
@@ -59,7 +59,7 @@ class McpServer:
             raise _cannot_use(self.title, _explain(failure, self._stderr)) from None
 
     def call(self, name: str, arguments: str, timeout_s: float, most_bytes: int) -> ToolResult:
-        """Call a tool and return its result, an error text where that fails."""
+        """Call a tool and return its result; a failure becomes an error text."""
         try:
             value = read_typed(arguments or "{}")
         except InvalidJSON as failure:
@@ -153,7 +153,7 @@ class McpServers:
         return self._portal
 
     def _split(self, value: str) -> list[str]:
-        """Return the words of a command, the first one as the path of a program."""
+        """Split a command into words; the first becomes the path of a program."""
         try:
             argv = shlex.split(value)
         except ValueError as failure:
@@ -201,7 +201,7 @@ def offer_tools(
 
 
 class _Remote:
-    """What calls one tool of a server; its text says where the call goes."""
+    """A function that calls a server's tool; as text it says where the call goes."""
 
     def __init__(self, server: McpServer, name: str) -> None:
         self._server = server
@@ -215,7 +215,7 @@ class _Remote:
 
 
 def _free_name(server: str, name: str, taken: set[str]) -> str:
-    """Return a name that models take and no other function has."""
+    """Return a valid function name that is not in use."""
     base = _spell(name)
     if base not in taken:
         return base
@@ -227,7 +227,7 @@ def _free_name(server: str, name: str, taken: set[str]) -> str:
 
 
 def _spell(name: str) -> str:
-    """Return a name with `_` for what a function's name may not have."""
+    """Return a name with `_` in place of invalid characters."""
     spelled = "".join(
         character if character.isascii() and (character.isalnum() or character in "_-") else "_"
         for character in name
@@ -237,7 +237,7 @@ def _spell(name: str) -> str:
 
 @asynccontextmanager
 async def _connect_http(url: str) -> Any:
-    """Yield the streams of messages of a server that is reached by streamable HTTP."""
+    """Yield the message streams of a server with streamable HTTP."""
     from httpx2 import AsyncClient, Timeout
     from mcp.client.streamable_http import streamable_http_client
 
@@ -251,7 +251,7 @@ async def _connect_http(url: str) -> Any:
 
 
 def _require_private_way(url: str) -> None:
-    """Refuse plain http over a network, as a base URL does: the tools' data is read on the way."""
+    """Refuse plain http over a network, like a base URL: it exposes the tools' data."""
     if is_private_way(url):
         return
     title = _without_query(url)
@@ -267,7 +267,7 @@ def _require_private_way(url: str) -> None:
 
 
 def _without_query(url: str) -> str:
-    """Return a URL without what may be a secret."""
+    """Return a URL without its query, which may be a secret."""
     return url.partition("?")[0].partition("#")[0]
 
 
@@ -289,7 +289,7 @@ def _read_result(result: Any, most_bytes: int) -> ToolResult:
 
 
 def _read_part(item: Any, pictures: list[Attachment]) -> Iterator[str]:
-    """Yield the text of one part of a result; a picture is added to `pictures` and named."""
+    """Yield the text of one part of a result; a picture is added to `pictures`."""
     match item.type:
         case "text":
             yield item.text
@@ -320,7 +320,7 @@ def _read_picture(item: Any, pictures: list[Attachment]) -> str:
 
 
 def _explain(failure: BaseException, stderr: StderrTail) -> str:
-    """Return why a server could not be used, with the last words on its stderr."""
+    """Return why a server cannot be used, with the end of its stderr."""
     while isinstance(failure, BaseExceptionGroup):
         failure = failure.exceptions[0]
     if isinstance(failure, OSError) and failure.strerror:

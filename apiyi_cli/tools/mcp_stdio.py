@@ -1,4 +1,4 @@
-"""A MCP server as a child process: JSON-RPC messages, one a line, over its stdin and stdout.
+"""A MCP server as a child process: JSON-RPC messages, one per line, over its pipes.
 
 The official package's own transport starts a server with a part of the environment, prints its
 stderr on ours, reads lines of any length, and needs up to six seconds to end it. This one has
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MOST_LINE_BYTES: Final = 64 << 20
 MOST_STDERR_KEPT: Final = 2000
 EXIT_PATIENCE_S: Final = 1.0
-"""Seconds that a server has to end once its input is closed, as the protocol wants it."""
+"""Seconds for a server to end after its input is closed, as the protocol asks."""
 
 
 class StderrTail:
@@ -31,7 +31,7 @@ class StderrTail:
         self._kept = b""
 
     def add(self, piece: bytes) -> None:
-        """Take what was written."""
+        """Add output."""
         self._kept = (self._kept + piece)[-MOST_STDERR_KEPT:]
 
     @property
@@ -45,7 +45,7 @@ class StderrTail:
 async def connect_stdio(
     argv: Sequence[str], environ: Mapping[str, str], stderr: StderrTail
 ) -> AsyncIterator[tuple[Any, Any]]:
-    """Start a server and yield its streams of messages; at the end nothing of it runs.
+    """Start a server and yield its message streams; end it and its children.
 
     A line that is not a message comes as an exception, which the session skips. Raises OSError
     if the program cannot be started.
@@ -73,7 +73,7 @@ async def connect_stdio(
 
 
 async def _read(process: Process, messages: Any) -> None:
-    """Pass on what the server writes."""
+    """Forward the server's messages."""
     assert process.stdout is not None
     async with messages:
         with suppress(*_gone()):
@@ -82,7 +82,7 @@ async def _read(process: Process, messages: Any) -> None:
 
 
 async def _write(process: Process, messages: Any, received: Any) -> None:
-    """Write messages to the server; when it takes no more, end what is `received`."""
+    """Write messages to the server; if it accepts no more, close `received`."""
     assert process.stdin is not None
     async with messages:
         with suppress(*_gone()):
@@ -102,14 +102,14 @@ async def _keep_stderr(process: Process, stderr: StderrTail) -> None:
 
 
 def _gone() -> tuple[type[Exception], ...]:
-    """Return what is raised where the other end of a pipe or stream is closed."""
+    """Return the exceptions for a closed pipe or stream."""
     import anyio
 
     return anyio.ClosedResourceError, anyio.BrokenResourceError, OSError
 
 
 async def _lines(stdout: ByteReceiveStream) -> AsyncIterator[bytes]:
-    """Yield the lines of a server. Raises OSError for one that is too long."""
+    """Yield the lines of a server. Raises OSError for a line that is too long."""
     pieces: list[bytes] = []
     size = 0
     async for piece in stdout:
@@ -124,7 +124,7 @@ async def _lines(stdout: ByteReceiveStream) -> AsyncIterator[bytes]:
 
 
 def _parse(line: bytes) -> Any:
-    """Return the message of a line, the exception for a line that is none."""
+    """Return the message of a line, the exception if it is not a message."""
     from mcp.shared.message import SessionMessage
     from mcp.types import jsonrpc_message_adapter
 
@@ -135,7 +135,7 @@ def _parse(line: bytes) -> Any:
 
 
 async def _end(process: Process) -> None:
-    """Close the server's input, give it a moment, then kill it and what it started."""
+    """Close the server's input, wait a moment, then kill it and its children."""
     import anyio
 
     if process.stdin is not None:
@@ -160,7 +160,7 @@ async def _end(process: Process) -> None:
 
 
 def _kill(process: Process) -> None:
-    """Kill the process, if it runs, and what is left of its group."""
+    """Kill the process, if it runs, and the rest of its group."""
     with suppress(OSError):
         if hasattr(os, "killpg"):
             os.killpg(process.pid, signal.SIGKILL)

@@ -37,14 +37,14 @@ Refuse = Callable[[dict[str, Any], str], str | None]
 
 
 class ToolResult(NamedTuple):
-    """What a function gives back: text, and pictures that the model is to see."""
+    """A function's result: text, and pictures for the model."""
 
     text: str
     pictures: tuple[Attachment, ...] = ()
 
 
 class Tool(NamedTuple):
-    """A function of the model and what answers it: a command, or a `remote` tool of a server.
+    """A function and its implementation: a command, or a `remote` tool of a server.
 
     `remote` is called with the arguments, the seconds and the bytes that it may take.
     """
@@ -56,7 +56,7 @@ class Tool(NamedTuple):
 
     @property
     def target(self) -> str:
-        """Return what the user is asked about: the command, or the server."""
+        """Return what the permission question names: the command, or the server."""
         return shlex.join(self.argv) if self.remote is None else str(self.remote)
 
 
@@ -169,7 +169,7 @@ def _run_tool(
 
 
 def cut_result(text: str, most_bytes: int) -> str:
-    """Return a result, cut with a word about it where it has more than `most_bytes`."""
+    """Return a result, cut with a note if it has more than `most_bytes`."""
     content = text.encode("utf-8", "replace")
     if len(content) <= most_bytes:
         return text
@@ -201,7 +201,7 @@ def _run_command(
 
 
 class _ToolProcesses:
-    """The running commands; after `close` none is started."""
+    """The running commands; after `close` none can start."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = dict(environ)
@@ -219,7 +219,7 @@ class _ToolProcesses:
             return process
 
     def close(self) -> None:
-        """Kill what runs."""
+        """Kill all running commands."""
         with self._lock:
             self._closed = True
         for process in self._processes:
@@ -270,7 +270,7 @@ class _ToolProcess:
         return True
 
     def kill(self) -> None:
-        """Kill the process and what is left of its group."""
+        """Kill the process and the rest of its group."""
         with suppress(OSError):
             if hasattr(os, "killpg"):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -304,7 +304,7 @@ class _PipeReader:
 
     @property
     def text(self) -> str:
-        """Return what is kept, as text."""
+        """Return the kept output as text."""
         content = b"".join(self._pieces)
         most = self._most_bytes
         kept = content[-most:] if self._on_full is None else content[:most]

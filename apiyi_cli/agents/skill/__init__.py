@@ -1,4 +1,4 @@
-"""The skill file: what a coding agent has to know to use the program, as Markdown.
+"""The skill file: instructions for coding agents that use the program, as Markdown.
 
 The text is data beside this module, one file a language; the list of commands and the exit
 codes are filled in from their tables.

@@ -1,4 +1,4 @@
-"""What every shell's tables are made of: the words to type and the rules for values."""
+"""The common parts of every shell's tables: command words and value rules."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def argument_rules(program: Command) -> Iterator[tuple[str, str, ValueRule]]:
 
 
 def spellings_with_value(command: Command) -> list[str]:
-    """Return the spellings that are followed by a value."""
+    """Return the spellings that take a value."""
     return [name for option in command.options if option.metavar for name in option.spellings]
 
 
 def negation_help(option: Option) -> str:
-    """Return the description of an option's spelling that says no."""
+    """Return the description of an option's negative spelling."""
     return f"The opposite of {option.names[-1]}."
 
 
