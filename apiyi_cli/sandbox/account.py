@@ -1,4 +1,4 @@
-"""The free questions about a key and its account: what is left, what was charged.
+"""Free endpoints about a key and its account: balance and charges.
 
 `/v1/dashboard/…` and the log of a key answer the key alone, the account its system token. A
 gateway whose fault refuses the key, or refuses for money, without an end says the same when it
@@ -126,19 +126,19 @@ def _require_system_token(request: ReceivedRequest) -> None:
 
 
 class LastRefusal:
-    """Remembers the fault that refused a key, until it is asked about."""
+    """Remembers the fault that refused a key until its account is asked for."""
 
     def __init__(self) -> None:
         self._name = ""
         self._lock = threading.Lock()
 
     def note(self, name: str) -> None:
-        """Remember a fault without an end; "" forgets, because a request was answered."""
+        """Remember a permanent fault; "" forgets it, because a request was answered."""
         with self._lock:
             self._name = name if name in _KEY | _MONEY else ""
 
     def answer(self, request: ReceivedRequest) -> ScriptedReply | None:
-        """Return the answer to a free question that fits the refusal, None without one."""
+        """Return the answer to a free request that fits the refusal, None without one."""
         if request.method != "GET":
             return None
         with self._lock:

@@ -1,4 +1,4 @@
-"""Faults inside a paid answer: empty, begun anew, unfit, endless, or with absurd token counts.
+"""Faults inside a paid answer: empty, restarted, unfit, endless, absurd token counts.
 
 Each change takes a whole, well-formed answer and makes the like of it that the gateway family
 has been seen to send. What an endpoint cannot suffer (a picture has no reasoning) it suffers
@@ -32,7 +32,7 @@ from apiyi_cli.sandbox.request_summary import MARK, deltas
 from apiyi_cli.sandbox.scripted_reply import DONE, ScriptedReply, error_body, frame
 
 Change = Callable[[ScriptedReply, ReceivedRequest, float | None], ScriptedReply]
-"""(the good answer, its request, the number after `@`) -> the faulty answer"""
+"""(good answer, its request, the number after `@`) -> faulty answer"""
 
 Fields = dict[str, Any]
 
@@ -187,7 +187,7 @@ def _blanks(reply: ScriptedReply, request: ReceivedRequest, at: float | None) ->
 
 
 def _misfit(reply: ScriptedReply, request: ReceivedRequest, at: float | None) -> ScriptedReply:
-    """Answer wholly and well-formed, but not what was asked for."""
+    """Answer well-formed and whole, but with the wrong content."""
     endpoint = request.endpoint
     if endpoint in _MISFITS:
         change = _MISFITS[endpoint]
@@ -204,12 +204,12 @@ def _misfit(reply: ScriptedReply, request: ReceivedRequest, at: float | None) ->
 
 
 def _unfit_text(kind: str) -> str:
-    """Return other JSON where a schema was asked for, and no JSON where JSON was."""
+    """Return other JSON if a schema was requested, and no JSON if JSON was."""
     return write_text([_UNFIT_TEXT]) if kind == "json_schema" else _UNFIT_TEXT
 
 
 def _unfit_chat(reply: ScriptedReply, kind: str) -> ScriptedReply:
-    """Answer with unfit JSON, or without any wish for JSON in the Responses dialect."""
+    """Answer a response with unfit text; see `_unfit_text`."""
     streamed, text = isinstance(reply.body, tuple), _unfit_text(kind)
     if kind == "text":
         return _response_reply(text, streamed=streamed)
@@ -219,7 +219,7 @@ def _unfit_chat(reply: ScriptedReply, kind: str) -> ScriptedReply:
 
 
 def _unfit_response(reply: ScriptedReply, kind: str) -> ScriptedReply:
-    """Answer with unfit JSON, or without any wish for JSON in the dialect of chat."""
+    """Answer a chat completion with unfit text; see `_unfit_text`."""
     streamed, text = isinstance(reply.body, tuple), _unfit_text(kind)
     if kind == "text":
         return (
@@ -281,7 +281,7 @@ def _other_places(whole: Fields) -> Fields:
 def _missing_rows(
     reply: ScriptedReply, request: ReceivedRequest, at: float | None
 ) -> ScriptedReply:
-    """Leave out the last row of a list, as relays do that drop what they cannot read."""
+    """Leave out the last row of a list, as some relays do."""
     if request.endpoint not in _MISFITS:
         return _misfit(reply, request, at)
 
@@ -356,7 +356,7 @@ REFUSAL_FAULTS: dict[str, Callable[[], ScriptedReply]] = {
     "saturated": saturated,
     "upstream-401": upstream_401,
 }
-"""Faults that come in place of an answer, even where the request has mistakes."""
+"""Faults that replace an answer, even of an invalid request."""
 
 CHANGES: dict[str, Change] = {
     "error-after-role": _error_after_role,

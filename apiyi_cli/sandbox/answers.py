@@ -1,4 +1,4 @@
-"""Which endpoint answers a request, who may ask, and what an unknown path gets.
+"""Dispatches requests to endpoints, checks the key, answers unknown paths.
 
 The endpoints live in one module each, imported at their first use.
 """
@@ -51,7 +51,7 @@ _GUARDED = ("/v1/", "/v1beta/", "/seedance/", "/wan/")
 _NOT_IMPLEMENTED = ("/v1/files", "/v1/fine_tuning", "/v1/assistants", "/v1/threads")
 
 _KEY_HEADERS = {"anthropic": "x-api-key", "google": "x-goog-api-key"}
-"""The header in which each protocol's own clients send the key; Bearer is taken as well."""
+"""The header in which each protocol's clients send the key; Bearer is accepted too."""
 
 _loaded: dict[str, Handler] = {}
 
@@ -65,7 +65,7 @@ def answer(request: ReceivedRequest, finish: str = "stop") -> ScriptedReply:
 
 
 def check_key(request: ReceivedRequest, key: str | None) -> None:
-    """Raise Refused when the API is asked with another key than this one; None fits all."""
+    """Raise Refused if the API is called with another key; a key of None accepts all."""
     if key is None or not request.path.startswith(_GUARDED):
         return
     given = request.headers.get("authorization", "")

@@ -1,4 +1,4 @@
-"""What the sandbox says of its models: their list, their prices, who serves which endpoint."""
+"""The sandbox's model lists: models, prices, endpoints."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _REGISTRY_NAMES = {
     "embed": "embeddings",
     "rank": "rerank",
 }
-"""What the registry calls the endpoints whose name is not ours."""
+"""The registry's names of endpoints that differ from ours."""
 _OFFERS = {
     "messages": "anthropic",
     "generate": "gemini",
@@ -47,7 +47,7 @@ _OFFERS = {
     "embed": "embeddings",
     "rank": "jina-rerank",
 }
-"""The same of the price list; all others are "openai"."""
+"""The same for the price list; all others are "openai"."""
 _NOT_CHAT = (
     "This is not a chat model and thus not supported in the v1/chat/completions endpoint. "
     "Did you mean to use v1/completions?"
@@ -114,7 +114,7 @@ def has_fixed_sampling(model: str) -> bool:
 
 
 def list_ignored(model: str) -> tuple[str, ...]:
-    """Return the parameters that a model takes and does not heed."""
+    """Return the parameters that a model accepts and ignores."""
     return next((names for start, names in IGNORES.items() if model.startswith(start)), ())
 
 

@@ -1,4 +1,4 @@
-"""POST /v1/chat/completions: repeat the request, call its tools, fit its schema."""
+"""POST /v1/chat/completions: repeats the request, calls its tools, fits its schema."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def _format_answer(fields: dict[str, Any], summary: RequestSummary) -> str | Non
 
 
 def _choose_calls(fields: dict[str, Any], summary: RequestSummary) -> tuple[ChosenCall, ...]:
-    """Return the calls of the request's functions, none where their results are there."""
+    """Return the calls of the request's functions, none if their results are given."""
     from apiyi_cli.sandbox.toolcalls import ToolSpec, choose_calls
 
     if summary.results:
@@ -213,7 +213,7 @@ def stream_choices(
     choices: Sequence[list[dict[str, Any]]],
     usage: dict[str, Any],
 ) -> ScriptedReply:
-    """Return the stream of the same choices; those of several choices come in turn."""
+    """Return the stream of the chunks of these choices; several choices are interleaved."""
     events: list[Any] = []
     for step in range(max(len(chunks) for chunks in choices)):
         events += [{**frame, "choices": [chunks[step]]} for chunks in choices if step < len(chunks)]

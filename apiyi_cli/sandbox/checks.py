@@ -1,4 +1,4 @@
-"""Checks of request bodies: what the API reference rules out gets 400 with the parameter named."""
+"""Checks of request bodies: violations of the API reference get 400 with the parameter."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SAMPLING: Bounds = {
 
 
 def json_fields(request: ReceivedRequest) -> dict[str, Any]:
-    """Return the body of a request that must be a JSON object; raises Refused."""
+    """Return the JSON object of a request's body; raises Refused."""
     kind = request.headers.get("content-type", "")
     if not kind.startswith("application/json"):
         # Without a JSON type the family reads no model at all, and has no channel for "".
@@ -39,7 +39,7 @@ def json_fields(request: ReceivedRequest) -> dict[str, Any]:
 
 
 def check_bounds(fields: dict[str, Any], bounds: Bounds) -> None:
-    """Raise Refused when a field is not a number of its kind, or is out of its bounds."""
+    """Raise Refused if a field is not a number of its kind, or out of bounds."""
     for name, (kind, low, high) in bounds.items():
         value = fields.get(name)
         if value is None:
@@ -53,14 +53,14 @@ def check_bounds(fields: dict[str, Any], bounds: Bounds) -> None:
 
 
 def check_flags(fields: dict[str, Any], *names: str) -> None:
-    """Raise Refused when one of these fields is given and is neither true nor false."""
+    """Raise Refused if one of these fields is neither true nor false."""
     for name in names:
         if not isinstance(fields.get(name), bool | None):
             raise invalid(f"Invalid type for '{name}': expected a boolean", name, "invalid_type")
 
 
 def check_choice(fields: dict[str, Any], name: str, *choices: str) -> str | None:
-    """Return a field that must be one of these words, None where not given; raises Refused."""
+    """Return a field that must be one of these words, None if not given; raises Refused."""
     value = fields.get(name)
     if value is not None and value not in choices:
         listed = ", ".join(choices)
@@ -69,7 +69,7 @@ def check_choice(fields: dict[str, Any], name: str, *choices: str) -> str | None
 
 
 def require_field(fields: dict[str, Any], name: str) -> Any:
-    """Return a field that must be given and not empty; raises Refused."""
+    """Return a required, non-empty field; raises Refused."""
     value = fields.get(name)
     if value is None or value == "" or value == []:
         message = f"Missing required parameter: '{name}'"
@@ -78,7 +78,7 @@ def require_field(fields: dict[str, Any], name: str) -> Any:
 
 
 def check_stop(fields: dict[str, Any]) -> None:
-    """Raise Refused when `stop` is neither a text nor one to four texts."""
+    """Raise Refused if `stop` is neither a text nor one to four texts."""
     stop = fields.get("stop")
     texts = stop if isinstance(stop, list) else [] if stop is None else [stop]
     if len(texts) > 4 or not all(isinstance(text, str) for text in texts):

@@ -1,4 +1,4 @@
-"""Values that fit a JSON Schema, made without chance: the shortest that says `[sandbox]`."""
+"""Deterministic values that fit a JSON Schema: the shortest that contain `[sandbox]`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _TYPE_OF_KEYWORD = {
 
 
 def example_json(schema: Any, text: str = "") -> str:
-    """Return a value that fits as JSON text; see `fitting`."""
+    """Return a value that fits, as JSON text; see `example_value`."""
     return write_text(example_value(schema, text))
 
 
@@ -87,7 +87,7 @@ class _ExampleWriter:
         return schema if isinstance(schema, dict) else {}
 
     def choose(self, alternatives: list[Any], depth: int) -> Any:
-        """Return the first alternative, deep down the simplest: recursion has to end."""
+        """Return the first alternative, deep down the simplest, so that recursion ends."""
         if depth < DEPTH_MAX // 2:
             return alternatives[0]
         simple = [a for a in alternatives if _type_of(self.flatten(a, depth)) in _SIMPLE]
@@ -165,7 +165,7 @@ def _type_of(schema: dict[str, Any]) -> str:
 
 
 def _merge_schemas(first: Any, second: Any) -> Any:
-    """Return two schemas merged, so that both hold, as far as bounds and properties go."""
+    """Return two schemas merged, so that bounds and properties of both apply."""
     if not isinstance(first, dict) or not isinstance(second, dict):
         return second if isinstance(second, dict) else first
     both = {**first, **second}
@@ -204,14 +204,14 @@ def _highest(schema: dict[str, Any], step: float) -> float:
 
 
 def _nudge(schema: dict[str, Any]) -> float:
-    """Return a distance from an excluded bound that stays within the other one."""
+    """Return a distance from an excluded bound that stays within the other bound."""
     low = schema.get("exclusiveMinimum", schema.get("minimum"))
     high = schema.get("exclusiveMaximum", schema.get("maximum"))
     return 0.5 if low is None or high is None else (high - low) / 4
 
 
 def _unlike(result: list[Any]) -> list[Any]:
-    """Return the same values with equal strings and numbers made different."""
+    """Return the values with equal strings and numbers made different."""
     seen: list[Any] = []
     for k, value in enumerate(result):
         if value in seen and isinstance(value, str):

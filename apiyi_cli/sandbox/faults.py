@@ -1,4 +1,4 @@
-"""What can go wrong on purpose: the words of `--fault SPEC` and of `fault:` model names.
+"""The faults of the sandbox: the words of `--fault SPEC` and of `fault:` model names.
 
 A spec is terms joined by `+`; a term is `NAME[@K][*TIMES][%PERCENT]`. NAME is a status, or:
 
@@ -48,7 +48,7 @@ HOME_PAGE = (
 )
 
 Answer = Callable[[ReceivedRequest, str], ScriptedReply]
-"""Makes the answer to a request, with this finish_reason; raises Refused."""
+"""Makes the answer to a request with this finish_reason; raises Refused."""
 
 
 class Fault(NamedTuple):
@@ -66,7 +66,7 @@ _TERM = re.compile(
 
 
 def parse_faults(spec: str) -> tuple[Fault, ...]:
-    """Return the terms of a spec. Raises ValueError naming the term that is not one."""
+    """Return the terms of a spec. Raises ValueError naming an invalid term."""
     faults = []
     for term in spec.split("+"):
         match = _TERM.fullmatch(term.strip())
@@ -85,7 +85,7 @@ def parse_faults(spec: str) -> tuple[Fault, ...]:
 
 
 class Faults:
-    """The faults of one gateway: those of its spec, and those that model names ask for."""
+    """The faults of one gateway: those of its spec, and those in model names."""
 
     def __init__(self, spec: str | None = None, seed: int = 0) -> None:
         try:
@@ -100,7 +100,7 @@ class Faults:
         self._refusal = LastRefusal()
 
     def reply(self, request: ReceivedRequest, answer: Answer) -> ScriptedReply:
-        """Return the answer to a request with its faults worked in."""
+        """Return the answer to a request with its faults applied."""
         faults = [*self._always, *_of_model(request)]
         if faults:
             faults = [fault for fault in faults if self._strikes(fault, request)]
@@ -133,7 +133,7 @@ class Faults:
 
 
 def _draws(seed: int) -> Iterator[float]:
-    """Yield numbers from 0 to 1, the same for the same seed."""
+    """Yield pseudorandom numbers from 0 to 1, the same for the same seed."""
     import random
 
     draw = random.Random(seed)
@@ -157,7 +157,7 @@ def _of_model(request: ReceivedRequest) -> tuple[Fault, ...]:
 
 
 def _identity(request: ReceivedRequest) -> str:
-    """Name a request by what it asks and who asks; a form's boundary does not count."""
+    """Return what identifies a request: its content and sender, without form boundaries."""
     import hashlib
 
     digest = hashlib.sha256(f"{request.method} {request.path}?{request.query}\0".encode())
@@ -170,7 +170,7 @@ def _identity(request: ReceivedRequest) -> str:
 
 
 def _last(reply: ScriptedReply, request: ReceivedRequest, faults: list[Fault]) -> ScriptedReply:
-    """Return the reply with every fault worked in, those of its content before those of its end."""
+    """Return the reply with every fault applied, those of content before those of the end."""
     native = _native_changes(request) if faults else {}
     for fault in faults:
         from apiyi_cli.sandbox import answer_faults
@@ -185,7 +185,7 @@ def _last(reply: ScriptedReply, request: ReceivedRequest, faults: list[Fault]) -
 
 
 def _native_changes(request: ReceivedRequest) -> Mapping[str, Callable[..., ScriptedReply]]:
-    """Return the faults that look different in the request's protocol."""
+    """Return the faults that differ in the request's protocol."""
     from apiyi_cli.sandbox import native_faults
 
     return (
@@ -198,7 +198,7 @@ def _status(name: str) -> int:
 
 
 def status_reply(status: int) -> ScriptedReply:
-    """Return what the family, or the proxy before it, sends with a status."""
+    """Return the family's, or its proxy's, reply with a status."""
     if status < 300:
         return ScriptedReply(status=status)
     if status < 400:
@@ -236,7 +236,7 @@ def _pieces(reply: ScriptedReply) -> tuple[bytes, ...]:
 def _make_ending(
     how: Callable[..., ScriptedReply],
 ) -> Callable[[ScriptedReply, Fault], ScriptedReply]:
-    """Make the change that ends a reply early: after event K, or a whole one in its middle."""
+    """Return the change that ends a reply early: after event K, or a whole one in its middle."""
 
     def change(reply: ScriptedReply, fault: Fault) -> ScriptedReply:
         if fault.at is None and fault.name != "cut":

@@ -1,4 +1,4 @@
-"""POST /v1/images/…: real PNGs, drawn from the hash of what was asked for.
+"""POST /v1/images/…: real PNGs, drawn from the hash of the request.
 
 A picture that is handed out by URL is drawn anew when it is fetched: its name says all.
 """
@@ -142,13 +142,13 @@ def _item(
 def picture_url(
     request: ReceivedRequest, seed: bytes, width: int, height: int, life_s: float | None = None
 ) -> str:
-    """Return the URL of a picture, which dies after `life_s` seconds; None is never."""
+    """Return a picture's URL, which expires after `life_s` seconds (None: never)."""
     until = "" if life_s is None else f"-{int(request.at + life_s)}"
     return f"{request.origin}/files/{seed.hex()}-{width}x{height}{until}.png"
 
 
 def draw_in_chat(request: ReceivedRequest, model: str, fields: dict[str, Any]) -> ScriptedReply:
-    """Answer a chat with a model that draws: no chat object, never streamed."""
+    """Answer a chat with a drawing model: never a chat object, never streamed."""
     seed = sha256(request.body).digest()
     url = picture_url(request, seed, _ORDINARY, _ORDINARY)
     usage = {"prompt_tokens": 10, "completion_tokens": 1056, "total_tokens": 1066}
@@ -158,7 +158,7 @@ def draw_in_chat(request: ReceivedRequest, model: str, fields: dict[str, Any]) -
 
 
 def _count(fields: dict[str, Any], model: str) -> int:
-    """Return how many pictures a model makes, which is not always what `n` says."""
+    """Return how many pictures a model makes, which may differ from `n`."""
     if model.startswith("seedream"):
         if fields.get("sequential_image_generation") != "auto":
             return 1
@@ -182,7 +182,7 @@ def _by_url(model: str, response_format: str | None) -> bool:
 
 
 def _choose_quality(fields: dict[str, Any]) -> str:
-    """Return the quality that was chosen: an answer never says `auto`."""
+    """Return the resolved quality: an answer never says `auto`."""
     asked = fields.get("quality") or "auto"
     return "high" if asked == "auto" else str(asked)
 
@@ -190,7 +190,7 @@ def _choose_quality(fields: dict[str, Any]) -> str:
 def _stream_pictures(
     fields: dict[str, Any], kind: str, seed: bytes, size: tuple[int, int], usage: dict[str, Any]
 ) -> ScriptedReply:
-    """Return the events of one picture: coarse ones first, as many as asked for."""
+    """Return the events of one picture: the requested number of coarse ones first."""
     about = {
         "created_at": CREATED,
         "size": f"{size[0]}x{size[1]}",

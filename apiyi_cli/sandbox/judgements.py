@@ -1,4 +1,4 @@
-"""POST /v1/moderations and POST /v1/rerank: texts judged by the words in them."""
+"""POST /v1/moderations and POST /v1/rerank: judge texts by their words."""
 
 from __future__ import annotations
 

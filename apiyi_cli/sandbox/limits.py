@@ -13,7 +13,7 @@ from apiyi_cli.core.endpoints import RERANK, Endpoint
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 
 MOST_IN_FLIGHT: Mapping[Endpoint, int] = {RERANK: 5}
-"""How many requests an endpoint takes at once, whatever the limits of the key."""
+"""How many requests an endpoint accepts at once, whatever the limits of the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Windows:
 
 
 def refuse_crowd(endpoint: Endpoint | None, in_flight: int) -> ScriptedReply | None:
-    """Return the 429 of an endpoint that has more in flight than it takes, else None."""
+    """Return the 429 of an endpoint with too many requests in flight, else None."""
     most = MOST_IN_FLIGHT.get(endpoint) if endpoint is not None else None
     if most is None or in_flight <= most:
         return None

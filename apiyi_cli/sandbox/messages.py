@@ -1,4 +1,4 @@
-"""POST /v1/messages: the sandbox as Claude, with thinking, signatures and a prompt cache."""
+"""POST /v1/messages: acts as Claude, with thinking, signatures and a prompt cache."""
 
 from __future__ import annotations
 
@@ -252,7 +252,7 @@ def _count_marks(fields: dict[str, Any]) -> int:
 
 
 def _cache_counts(fields: dict[str, Any], model: str) -> dict[str, int]:
-    """Return what the cache wrote and read: a prompt that says "again" was kept before."""
+    """Return the cache's written and read tokens: a prompt with "again" was cached before."""
     marked = 0
     system = fields.get("system")
     groups = [system if isinstance(system, list) else []]

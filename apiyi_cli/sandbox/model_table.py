@@ -1,4 +1,4 @@
-"""The sandbox's models: who makes them, which endpoints serve them, what they cost.
+"""The sandbox's models: makers, endpoints, prices.
 
 It is the sandbox's own truth, not that of the program (`core.families`): a gateway that
 takes its client's word hides the client's mistakes.
@@ -182,14 +182,14 @@ NEWEST_CLAUDE = ("claude-opus-5", "claude-sonnet-5", "claude-fable-5")
 """Models of /v1/messages that refuse sampling and fixed budgets of thought."""
 REFUSES_FORCED_TOOLS = ("claude-fable-5",)
 CACHES_FROM = {"claude-opus-5": 512, "claude-fable-5": 512, "claude-sonnet-5": 1024}
-"""The fewest tokens that the prompt cache keeps, by the beginning of the model's name."""
+"""The least tokens of a cached prompt, by the beginning of the model's name."""
 REFUSES_STOP = ("grok-4",)
 IGNORES = {
     "deepseek-v4": ("n", "response_format"),
     "claude-opus-5": ("temperature", "top_p", "top_k"),
     "claude-sonnet-5": ("temperature", "top_p", "top_k"),
 }
-"""Parameters that are taken and have no effect, by the beginning of the model's name."""
+"""Parameters accepted without effect, by the beginning of the model's name."""
 
 TEXT_ONLY = ("deepseek-v4",)
 TOOLS_WITHOUT_REASONING = ("gpt-5.6",)

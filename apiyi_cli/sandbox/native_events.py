@@ -1,4 +1,4 @@
-"""Whole answers of /messages and of generateContent → the events of their streams."""
+"""Splits whole answers of /messages and generateContent into their stream's events."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from apiyi_cli.sandbox.request_summary import MARK, deltas
 
 
 def message_events(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the events that build the message up."""
+    """Yield the events from which the message is built."""
     counts = {**whole["usage"], "output_tokens": 1}
     opened = {**whole, "content": [], "stop_reason": None, "usage": counts}
     opened.pop("stop_details", None)
@@ -48,7 +48,7 @@ def _deltas(block: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def stream_events(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield whole responses with the next part each; the last has the finish reason."""
+    """Yield whole responses, each with the next part; the last has the finish reason."""
     frame = {name: value for name, value in whole.items() if name != "candidates"}
     early = {**frame, "usageMetadata": {"promptTokenCount": 1, "totalTokenCount": 1}}
     for candidate in whole["candidates"]:

@@ -1,4 +1,4 @@
-"""The faults inside a paid answer, in the forms of Anthropic's and Google's own APIs.
+"""Faults inside paid answers of Anthropic's and Google's own APIs.
 
 The words are those of `faults`; here they change the objects of /messages and of generateContent,
 whole or streamed.
@@ -34,7 +34,7 @@ def _objects(reply: ScriptedReply) -> list[Fields]:
 
 
 def _outline(events: list[Fields]) -> Fields:
-    """Return the whole answer of a stream without its content, which every change replaces."""
+    """Return a stream's whole answer without its content, which every change replaces."""
     if events[0].get("type") == "message_start":
         message, last = events[0]["message"], events[-2]
         return {**message, **last["delta"], "usage": {**message["usage"], **last["usage"]}}
@@ -93,7 +93,7 @@ def _reasoning_only(whole: Fields, request: ReceivedRequest, at: float | None) -
 
 
 def _misfit(reply: ScriptedReply, request: ReceivedRequest, at: float | None) -> ScriptedReply:
-    """Answer with other JSON where a schema was asked for, else in the form of chat."""
+    """Answer with other JSON if a schema was requested, else in the form of chat."""
     config = request.fields.get("generationConfig") or {}
     wants = config.get("responseSchema") or config.get("responseJsonSchema")
     if wants or (request.fields.get("tool_choice") or {}).get("name"):
@@ -133,7 +133,7 @@ def _with_objects(reply: ScriptedReply, objects: list[Fields]) -> ScriptedReply:
 
 
 def _restart(reply: ScriptedReply, request: ReceivedRequest, at: float | None) -> ScriptedReply:
-    """Begin anew with another answer's id, as another channel gives one."""
+    """Restart with another answer's id, as another channel does."""
     if not isinstance(reply.body, tuple):
         return reply
     objects = _objects(reply)
@@ -207,4 +207,4 @@ NATIVE_CHANGES: dict[str, Change] = {
     "nofinish": _drop_finish,
     "nodone": _undone,
 }
-"""Faults whose look is the protocol's; the others are the same in every form."""
+"""Faults with a form of their protocol; the others are the same everywhere."""

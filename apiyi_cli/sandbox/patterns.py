@@ -1,6 +1,6 @@
 """A text that matches a regular expression, for `pattern` in schemas.
 
-Walks the tree that the standard library's own parser makes of the expression. What has no
+Walks the tree that the standard library's own parser makes of the expression. Constructs without
 tree to walk (look-around, back-references to nothing) contributes nothing.
 """
 

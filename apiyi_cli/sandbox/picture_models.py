@@ -1,4 +1,4 @@
-"""Models that draw outside the images endpoints: Gemini's on generateContent, one in chat."""
+"""Drawing models outside the images endpoints: Gemini's, and one in chat."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MULTIPLE = 16
 
 
 def draw_content(request: ReceivedRequest, model: str, fields: dict[str, Any]) -> ScriptedReply:
-    """Return the picture that contents ask for, with a signature and, if wanted, a text."""
+    """Return the requested picture, with a signature and, if wanted, a text."""
     prompt = _read_prompt(fields)
     config = fields.get("generationConfig") or {}
     if model.startswith("gemini-3-pro") and "thinkingConfig" in config:
@@ -56,7 +56,7 @@ def draw_content(request: ReceivedRequest, model: str, fields: dict[str, Any]) -
 
 
 def draw_in_words(request: ReceivedRequest, model: str) -> ScriptedReply:
-    """Answer a chat with a completion whose text shows the picture, and links it again."""
+    """Answer a chat with a completion whose text shows the picture and links it again."""
     url = picture_url(request, sha256(request.body).digest(), 1024, 1024)
     text = f"{MARK} Here it is:\n\n![picture]({url})\n\n[Download]({url})\n"
     usage = {"prompt_tokens": 10, "completion_tokens": 1056, "total_tokens": 1066}

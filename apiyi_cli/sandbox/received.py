@@ -1,7 +1,7 @@
-"""`ReceivedRequest`: one request as it came in, and reading it from a socket.
+"""`ReceivedRequest`: one request as it arrived, and its reader.
 
 HTTP/1.1 as far as clients use it: Content-Length and chunked bodies, `Expect: 100-continue`,
-multipart forms. What is answered is not decided here.
+multipart forms. The answer is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ReceivedRequest:
     """One line of the ledger.
 
     `at` and `closed_by_client_at` are monotonic seconds; `path` is decoded, with its `/v1`;
-    header names are lower-case. `complete` tells that the whole body came. `status`,
+    header names are lower-case. `complete` is True if the whole body came. `status`,
     `billed` and `bytes_answered` (head and body, as sent) are filled in while answering;
     `closed_by_client_at` only when the client left before the answer had ended.
     """
@@ -59,7 +59,7 @@ class ReceivedRequest:
     closed_by_client_at: float | None = None
     done: bool = False
     earlier: list[ReceivedRequest] = field(default_factory=list, repr=False)
-    """All requests that the gateway has received, for its log."""
+    """The number of requests that the gateway has received, for its log."""
     _parsed: Any = field(default=None, repr=False)
 
     @property
@@ -76,7 +76,7 @@ class ReceivedRequest:
 
     @property
     def endpoint(self) -> Endpoint | None:
-        """Return the endpoint that is asked, None for a path that has none."""
+        """Return the requested endpoint, None for an unknown path."""
         return find_at_host(self.method, self.path)
 
     @property
@@ -93,7 +93,7 @@ class ReceivedRequest:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """Return the body's fields by name, of a JSON object or a form alike; else empty.
+        """Return the fields of a JSON object or form by name; else {}.
 
         A form's fields are texts, and files are left out.
         """
@@ -107,7 +107,7 @@ class ReceivedRequest:
 
     @property
     def model(self) -> str:
-        """Return the model asked for, or an empty text."""
+        """Return the requested model, or ""."""
         if self.path.startswith("/v1beta/models/"):
             return unquote(self.path.removeprefix("/v1beta/models/").rpartition(":")[0])
         model = self.fields.get("model")
@@ -115,14 +115,14 @@ class ReceivedRequest:
 
 
 class HttpReader:
-    """The reading side of one connection: bytes with a buffer in front."""
+    """The reading side of one connection: bytes with a buffer."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.buffer = b""
 
     def read_head(self) -> bytes | None:
-        """Return the bytes up to the blank line, None when the client has left."""
+        """Return the bytes up to the blank line, None if the client has left."""
         while (end := self.buffer.find(b"\r\n\r\n")) < 0:
             if len(self.buffer) > HEAD_MAX_BYTES or not self._more():
                 return None
@@ -130,7 +130,7 @@ class HttpReader:
         return head
 
     def read_exactly(self, size: int) -> bytes:
-        """Return `size` bytes, fewer when the client leaves before."""
+        """Return `size` bytes, fewer if the client leaves before."""
         if len(self.buffer) < size:
             pieces, have = [self.buffer], len(self.buffer)
             while have < size and (piece := self.sock.recv(min(1 << 20, max(size - have, 4096)))):
@@ -197,7 +197,7 @@ def parse_head(head: bytes, at: float) -> ReceivedRequest:
 
 
 def read_body(request: ReceivedRequest, reader: HttpReader, go_on: Callable[[], None]) -> None:
-    """Read the body that a request's head announced into it; `go_on` sends 100 Continue."""
+    """Read the announced body into a request; `go_on` sends 100 Continue."""
     headers = request.headers
     if headers.get("expect", "").lower() == "100-continue":
         go_on()
@@ -243,5 +243,5 @@ def _part(head: str, content: bytes) -> FormPart:
 
 
 def _unescape(text: str) -> str:
-    """Undo both ways in which clients write a quote in a name: a backslash, or `%22`."""
+    """Undo both ways in which clients escape a quote in a name: a backslash, or `%22`."""
     return text.replace('\\"', '"').replace("%22", '"')

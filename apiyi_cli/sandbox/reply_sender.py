@@ -1,4 +1,4 @@
-"""Performing a `ScriptedReply` on a socket, exactly as it is written.
+"""Sends a `ScriptedReply` over a socket, exactly as it is written.
 
 A reply without waits or cuts leaves in one `sendall`; everything else goes piece by piece.
 """
@@ -22,11 +22,11 @@ _BODILESS = frozenset({204, 304})
 
 
 class ClientLeft(Exception):
-    """The client closed its side while it was being answered."""
+    """The client closed its side before the answer's end."""
 
 
 class ReplySender:
-    """One reply on its way: counts what was sent, and looks whether the client is there."""
+    """Sends one reply: counts its pieces, and notices if the client leaves."""
 
     def __init__(self, sock: socket.socket, clock: Clock = CLOCK) -> None:
         self.sock = sock

@@ -1,4 +1,4 @@
-"""A conversation in short, and the text in which the sandbox repeats it."""
+"""A short form of a conversation, and the answer that repeats it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class RequestSummary:
 
 
 def describe(summary: RequestSummary) -> str:
-    """Return the sandbox's answer: the prompt, and one line for each thing that came with it."""
+    """Return the sandbox's answer: the prompt, and one line for each attachment."""
     if summary.results:
         return "\n".join(
             f"{MARK} The tool {name} answered: {text}" for name, text in summary.results
@@ -63,7 +63,7 @@ def reasoning_text(summary: RequestSummary) -> str:
 
 
 def cut_short(text: str, finish: str) -> str:
-    """Return what is left of an answer that ends with this finish_reason."""
+    """Return the part of an answer that this finish_reason leaves."""
     if finish == "length":
         return text[: max(1, len(text) // 2)]
     return "" if finish == "content_filter" else text

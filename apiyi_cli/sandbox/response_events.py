@@ -1,4 +1,4 @@
-"""The typed events that build a response up, from the finished response."""
+"""Splits a finished response into the typed events of its stream."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from apiyi_cli.sandbox.request_summary import deltas
 
 
 def events(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the typed events that build the whole response up, numbered in their order."""
+    """Yield the typed, numbered events from which the response is built."""
     opened = {**whole, "status": "in_progress", "output": [], "usage": None}
     opened["incomplete_details"] = None
     events: list[dict[str, Any]] = [
@@ -28,7 +28,7 @@ def events(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _announce_item(item: dict[str, Any]) -> dict[str, Any]:
-    """Return an item as it is announced: with nothing in it yet."""
+    """Return an item as it is announced: without content."""
     empty: dict[str, Any] = {"content": [], "arguments": "", "summary": []}
     started = {name: empty.get(name, value) for name, value in item.items()}
     return {**started, "status": "in_progress"} if "status" in item else started

@@ -1,4 +1,4 @@
-"""The files that the examples of the documentation name, for trying them out."""
+"""The files that the documentation's examples name."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def sample_files() -> Iterator[tuple[str, bytes]]:
 
 
 def write_samples(folder: Path) -> Iterator[Path]:
-    """Write the files that are not there yet, and yield the path of each."""
+    """Write the missing files, and yield the path of each."""
     for name, content in sample_files():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

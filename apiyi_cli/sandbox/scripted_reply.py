@@ -1,4 +1,4 @@
-"""`ScriptedReply`: a reply of the sandbox as a value, down to how its bytes are cut.
+"""`ScriptedReply`: a reply of the sandbox as a value, including where its bytes are cut.
 
 Answers and faults are functions that make and change replies; `reply_sender` sends them on a
 socket. The shapes of errors are those of the gateway's family.
@@ -87,7 +87,7 @@ class ScriptedReply:
         """Return an event stream with one piece per payload.
 
         A str or bytes payload is the data as it is (`DONE`), anything else is dumped as
-        JSON. With `named` an object's `type` is told in an `event:` line, too.
+        JSON. With `named` an object's `type` is also sent in an `event:` line.
         """
         rest.setdefault("content_type", "text/event-stream")
         return cls(body=tuple(frame(payload, named=named) for payload in payloads), **rest)
@@ -135,7 +135,7 @@ class ScriptedReply:
         return cls.json(error_body(message, code=code, param=param, type=type), status, **rest)
 
     def replace(self, **changes: Any) -> ScriptedReply:
-        """Return the same reply with other values for some fields."""
+        """Return the reply with other values for some fields."""
         return replace(self, **changes)
 
     def cut(self, after: int | None = None, *, at: int | None = None) -> ScriptedReply:

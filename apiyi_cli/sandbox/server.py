@@ -1,7 +1,7 @@
 """`Gateway`: an OpenAI-compatible gateway on loopback, for offline use and for the tests.
 
 One thread per connection on raw sockets, so that every fault of a network can be played.
-What is answered comes from `answers`, what goes wrong from `faults` and from scripts of
+Answers come from `answers`, errors from `faults` and from scripts of
 `ScriptedReply`s; all that was received is in the ledger.
 """
 
@@ -31,7 +31,7 @@ Validate = Callable[[ReceivedRequest], str | None]
 
 
 class Gateway:
-    """The sandbox, as a context manager; it listens from `start` to `close`.
+    """The sandbox as a context manager; it listens from `start` to `close`.
 
     `key` is the one that is accepted, None accepts all. `fault` is a spec that holds for
     every request (see `faults`); a bad one raises UsageError. A complaint of `validate` is
@@ -70,7 +70,7 @@ class Gateway:
         self._closing = False
 
     def start(self) -> Self:
-        """Bind and listen; return self. Raises OSError when the port is taken."""
+        """Bind and listen; return self. Raises OSError if the port is taken."""
         family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
         self._listener = socket.create_server(self._address, family=family, backlog=BACKLOG)
         self._address = self._listener.getsockname()[:2]
@@ -104,7 +104,7 @@ class Gateway:
 
     @property
     def port(self) -> int:
-        """The port that is listened on."""
+        """The listening port."""
         return self._address[1]
 
     @property
@@ -124,7 +124,7 @@ class Gateway:
         return [request for request in self.ledger if request.billed]
 
     def script(self, *replies: ScriptedReply, path: str | None = None) -> None:
-        """Answer the next requests with these replies, in order, then normally again.
+        """Answer the next requests with these replies, in order.
 
         With `path` only requests whose path ends so are meant. Scripted requests are
         neither checked for their key nor counted in the limits.
@@ -229,7 +229,7 @@ class Gateway:
         return None
 
     def _reply_to(self, request: ReceivedRequest) -> ScriptedReply:
-        """Return the answer to a request that no script is for."""
+        """Return the answer to a request without a scripted reply."""
         from apiyi_cli.sandbox.answers import answer, check_key
 
         try:

@@ -1,4 +1,4 @@
-"""POST /v1/audio/transcriptions and /translations: the file named, with its duration."""
+"""POST /v1/audio/transcriptions and /translations: the file's name, with its duration."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from apiyi_cli.sandbox.scripted_reply import ScriptedReply, invalid
 UPLOAD_MAX_BYTES = 25 << 20
 SEGMENT_S = 5.0
 SPEAKERS = ("A", "B")
-# Compressed audio does not tell its duration without decoding: 128 kbit/s are assumed.
+# The duration of compressed audio is unknown without decoding: 128 kbit/s are assumed.
 _COMPRESSED_BYTES_PER_S = 16000
 _FORMATS = ("json", "text", "srt", "vtt", "verbose_json", "diarized_json")
 _SUFFIXES = ("flac", "mp3", "mp4", "mpeg", "mpga", "m4a", "ogg", "wav", "webm", "opus", "aac")
 
 
 class Segment(NamedTuple):
-    """A stretch of the recording, in seconds from its start."""
+    """A part of the recording, in seconds from its start."""
 
     start_s: float
     end_s: float

@@ -37,7 +37,7 @@ _RESOLUTIONS = ("480p", "720p", "1080p")
 
 @dataclass
 class _Task:
-    """One task: what was asked for, how often it was looked at, when it was done."""
+    """One task: its request, how often its state was requested, when it was done."""
 
     form: Form
     model: str
@@ -47,13 +47,13 @@ class _Task:
 
     @property
     def fate(self) -> str:
-        """Return the word of a fault that the model's name holds, "" without one."""
+        """Return the fault's word in the model's name, "" without one."""
         word, slash, _ = self.model.removeprefix(MODEL_PREFIX).partition("/")
         return word if slash and self.model.startswith(MODEL_PREFIX) else ""
 
 
 class _Tasks:
-    """The newest tasks, by their ids."""
+    """The newest tasks by id."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -181,7 +181,7 @@ def content(request: ReceivedRequest, finish: str) -> ScriptedReply:
 
 
 def file(request: ReceivedRequest, finish: str) -> ScriptedReply:
-    """Answer the link of a result; that of Wan is signed, and refuses any other credential."""
+    """Answer the link of a result; Wan's is signed, and refuses any other credential."""
     name = request.path.removeprefix("/videos/").removesuffix(".mp4")
     form: Form = "wan" if name.startswith("wan-") else "seedance"
     task = _TASKS.find(name, form)
@@ -205,7 +205,7 @@ def _box(name: bytes, content: bytes) -> bytes:
 
 
 def _model(fields: dict[str, Any], form: Form) -> str:
-    """Return the model that is asked for. Raises Refused where another path serves it."""
+    """Return the requested model. Raises Refused if another path serves it."""
     model = model_of(fields, "video")
     name = model.removeprefix(MODEL_PREFIX).rpartition("/")[2]
     if model.startswith(MODEL_PREFIX) and "/" not in model:
@@ -223,7 +223,7 @@ def _look(request: ReceivedRequest, form: Form) -> tuple[str, _Task]:
 
 
 def _state(task: _Task, now: float) -> str:
-    """Return how far a task is at this look: running, done, failed or expired."""
+    """Return a task's state at this request: running, done, failed or expired."""
     if task.looks < 2 or task.fate == "running":
         return "running" if task.form != "grok" else "in_progress"
     if task.fate in ("failed", "expired"):
@@ -242,7 +242,7 @@ def _movie(task: _Task, now: float) -> ScriptedReply:
 
 
 def _seedance_reply(request: ReceivedRequest, answer: dict[str, Any]) -> ScriptedReply:
-    """Return the answer, cut where the client lets it be compressed: so it arrives there."""
+    """Return the answer, cut if the client accepts compression, as the real one is."""
     reply = ScriptedReply.json(answer)
     if request.headers.get("accept-encoding") == "identity":
         return reply
