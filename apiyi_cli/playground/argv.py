@@ -1,4 +1,4 @@
-"""The argv of a request of the page, made through the allow-list, and nothing else.
+"""Builds the argv of a page's request, through the allow-list only.
 
 The page names options and values; only what `policy` allows becomes a word of the command
 line. Values go as `--option=value` and prompts after `--`, so that no value can become an
@@ -25,7 +25,7 @@ from apiyi_cli.playground.policy import (
 from apiyi_cli.text import Text
 
 MOST_WORD_BYTES: Final = 100_000
-"""A longer prompt goes through standard input: Linux takes 128 kB in one argument."""
+"""Longer prompts go through standard input: Linux allows 128 kB in one argument."""
 READING_METHODS: Final = ("GET", "HEAD")
 SPEECH_FILE: Final = "speech"
 
@@ -40,11 +40,11 @@ _FIELDS: Final = {
     "files": dict,
 }
 _PATH_LIKE: Final = re.compile(r"^(?:[/\\~.]|[A-Za-z]:)|^\S*[/\\]\S*$|\.json$", re.I)
-"""What could name a file where a text may stand as well."""
+"""Texts that would name a file."""
 
 
 class PageRequest(NamedTuple):
-    """What the page asks for: names and values, nothing of it checked against the table.
+    """A request of the page: names and values, not yet checked against the table.
 
     `files` are ids of uploads by option; those of the command's argument are under `""`.
     `language` is that of a program (`--code`).
@@ -61,7 +61,7 @@ class PageRequest(NamedTuple):
 
 
 class CommandLine(NamedTuple):
-    """A command line to run: what the user would type, and what the server adds.
+    """A command line to run: what a user would type, and the server's own options.
 
     `argv` is what is typed after `apiyi`; `added` the options for a readable output; `stdin`
     the text of standard input, None without one.
@@ -73,7 +73,7 @@ class CommandLine(NamedTuple):
 
     @property
     def executed(self) -> tuple[str, ...]:
-        """Return all arguments of the child, the added ones after the command's word."""
+        """Return all arguments of the child, the server's own after the command's word."""
         return (self.argv[0], *self.added, *self.argv[1:])
 
 
@@ -99,14 +99,14 @@ class FormTable:
         }
 
     def flags(self, command: str) -> Mapping[str, Flag]:
-        """Return the allowed options of a command. Raises UsageError for another command."""
+        """Return the allowed options of a command. Raises UsageError if unknown."""
         if command not in self._flags:
             raise _refuse(Text("the page has no command {name}", name=repr(command)))
         return self._flags[command]
 
 
 def read_page_request(value: Any) -> PageRequest:
-    """Return the request in a JSON value. Raises UsageError for what has another shape."""
+    """Return the request in a JSON value. Raises UsageError for another shape."""
     if not isinstance(value, dict) or not value.keys() <= _FIELDS.keys():
         raise _refuse(Text("the request has fields that are not known"))
     for name, item in value.items():
@@ -193,7 +193,7 @@ def _api_words(request: PageRequest, table: FormTable) -> list[str]:
 
 
 def _option_words(option: Flag, value: Any) -> list[str]:
-    """Return the words of one option; none where the page gives no value."""
+    """Return the words of one option; none if the page gives no value."""
     if value is None:
         return []
     if option.kind is bool:
@@ -213,7 +213,7 @@ def _switch_word(option: Flag, value: Any) -> str:
 
 
 def _value_text(option: Flag, value: Any) -> str:
-    """Return a value as text. Raises UsageError for what could name a file or an option."""
+    """Return a value as text. Raises UsageError if it would name a file or an option."""
     if type(value) not in (str, int, float):
         raise _refuse(Text("{long} has no such value", long=option.long))
     text = str(value)
@@ -249,7 +249,7 @@ def _upload_name(id: str, names: Mapping[str, str]) -> str:
 
 
 def _speech_format(request: PageRequest) -> str:
-    """Return the extension of a spoken text's file."""
+    """Return the file extension of the speech."""
     given = request.options.get("format")
     return given if isinstance(given, str) and given.isalnum() else "mp3"
 

@@ -17,11 +17,11 @@ from apiyi_cli.text import Text, system_reason
 
 MOST_CHILDREN: Final = 4
 SOFT_END_S: Final = 3.0
-"""Seconds that a child has to end after Ctrl-C, and again after SIGTERM."""
+"""Seconds for a child to end after Ctrl-C, and again after SIGTERM."""
 
 
 class TooManyChildren(Exception):
-    """All slots are taken by requests of the user's."""
+    """All slots are taken by the user's requests."""
 
 
 class ChildProcess:
@@ -56,13 +56,13 @@ class ChildProcess:
 
     @property
     def stdout(self) -> IO[bytes]:
-        """Return the pipe of its answer."""
+        """Return the pipe of its stdout."""
         assert self._process.stdout is not None
         return self._process.stdout
 
     @property
     def stderr(self) -> IO[bytes]:
-        """Return the pipe of its messages."""
+        """Return the pipe of its stderr."""
         assert self._process.stderr is not None
         return self._process.stderr
 
@@ -74,11 +74,11 @@ class ChildProcess:
             return None
 
     def read_all(self) -> bytes:
-        """Return its whole answer, once it has ended."""
+        """Return its whole answer; call it after the end."""
         return self._process.communicate()[0]
 
     def stop(self) -> None:
-        """End the child as Ctrl-C would, and harder if it takes long; return when it is over."""
+        """End the child as Ctrl-C would, then by force; return after its end."""
         self.was_stopped = self.was_stopped or self._process.poll() is None
         for name in ("SIGINT", "SIGTERM"):
             self._signal(getattr(signal, name, signal.SIGTERM))
@@ -114,7 +114,7 @@ class ChildProcess:
 
 
 class ChildSlots:
-    """Starts children while there are slots; safe from any thread.
+    """Starts children while there are slots; thread-safe.
 
     Side runs (previews, lists) give their slot to a request of the user's.
     """
@@ -152,7 +152,7 @@ class ChildSlots:
         return child
 
     def finish(self, child: ChildProcess) -> None:
-        """End the child if it runs, and give its slot back."""
+        """End the child if it runs, and release its slot."""
         child.stop()
         child.close()
         with self._lock:
@@ -161,7 +161,7 @@ class ChildSlots:
             self._lock.notify_all()
 
     def close(self) -> None:
-        """End all children; none is started any more."""
+        """End all children; no further one can start."""
         with self._lock:
             self._is_closed = True
             children = [child for child in self._running if child is not None]
@@ -172,7 +172,7 @@ class ChildSlots:
             thread.join()
 
     def _reserve(self, is_side: bool) -> None:
-        """Take a slot, from a side run if need be."""
+        """Take a slot; a side request ends for a user's one."""
         with self._lock:
             if self._is_closed:
                 raise TooManyChildren

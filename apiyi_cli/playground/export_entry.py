@@ -1,4 +1,4 @@
-"""An entry of the history in another form: a shell script, a `.http` file, a row of a batch."""
+"""Exports an entry of the history: a shell script, a `.http` file, a batch row."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from apiyi_cli.playground.argv import PageRequest, read_page_request
 from apiyi_cli.text import Text
 
 Ask = Callable[[PageRequest], dict[str, Any]]
-"""Returns the request of `--dry-run`, {} where there is none."""
+"""Returns the request of `--dry-run`, {} if there is none."""
 
 
 def export_entry(entry: dict[str, Any], form: str, ask: Ask) -> tuple[str, str]:
-    """Return a file name and its text. Raises UsageError for what a form cannot hold."""
+    """Return a file name and its text. Raises UsageError if the form cannot express it."""
     stem = f"{entry.get('command')}-{str(entry.get('id'))[:6]}"
     if form == "sh":
         return f"{stem}.sh", f"#!/usr/bin/env bash\nset -euo pipefail\n\n{entry.get('line')}\n"
@@ -32,7 +32,7 @@ def export_entry(entry: dict[str, Any], form: str, ask: Ask) -> tuple[str, str]:
 
 
 def _as_http(stem: str, shown: dict[str, Any]) -> tuple[str, str]:
-    """Return the request as editors send it; the key is a variable."""
+    """Return the request as `.http` text for editors; the key is a variable."""
     lines = [f"{shown.get('method')} {shown.get('url')}"]
     for name, value in (shown.get("headers") or {}).items():
         lines.append(f"{name}: {str(value).replace('***', '{{apiyi_key}}')}")

@@ -1,4 +1,4 @@
-"""What the page is told of commands, options, profiles, models and money; never of keys."""
+"""The facts for the page: commands, options, profiles, models, costs; never keys."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ UNSHOWN: Final = frozenset(("header",))
 
 
 class PageProgram(NamedTuple):
-    """What the page's server gets from the program around it.
+    """The facts that the server gets from the program.
 
     `groups` are the option groups of each command, `helps` their help lines, `environ` the
     environment of the children. `max_cost_usd` is what a day's requests may cost.
@@ -55,7 +55,7 @@ class PageProgram(NamedTuple):
 
 
 def translator_of(language: str) -> Translate:
-    """Return what puts a text into the page's language, "zh" or "en"."""
+    """Return the translator into the page's language, "zh" or "en"."""
     return to_chinese() if language == "zh" else as_is
 
 
@@ -73,18 +73,18 @@ class PageFacts:
 
     @property
     def usual_profile(self) -> str:
-        """Return the profile of a command line that names none."""
+        """Return the profile of command lines without --profile."""
         return Settings(environ=self._program.environ).profile
 
     def find_usual_model(self, command: str, profile: str) -> str:
-        """Return the model of a request that names none, "" without one."""
+        """Return the model of requests without one, "" if there is none."""
         if "model" not in self._table.flags(command):
             return ""
         option = self._table.flags(command)["model"]
         return _find_value(option, self.settings(profile, command))[0].partition(", ")[0]
 
     def describe(self, profile: str, language: str) -> dict[str, Any]:
-        """Return all that the page is made of: words, commands with their forms, profiles."""
+        """Return the page's data: texts, commands with their forms, profiles."""
         say = translator_of(language)
         settings = self.settings(profile)
         profile = settings.in_profile.name
@@ -126,7 +126,7 @@ class PageFacts:
         return models
 
     def sum_today(self) -> float | None:
-        """Return what today's requests cost by the ledger, None where nobody knows."""
+        """Return the cost of today's requests by the ledger, None if unknown."""
         midnight = time.mktime((*time.localtime()[:3], 0, 0, 0, 0, 0, -1))
         try:
             totals = Ledger(state_dir(self._program.environ)).totals(midnight, "profile")
@@ -137,7 +137,7 @@ class PageFacts:
     def estimate(
         self, model: str, profile: str, usage: Mapping[str, Any], count: int
     ) -> float | None:
-        """Return what an answer cost, as far as it is known."""
+        """Return the cost of an answer, as far as it is known."""
         settings = self.settings(profile)
         if settings.sandbox:
             return None
@@ -147,7 +147,7 @@ class PageFacts:
         return self._program.load_prices(settings).estimate(model, units)
 
     def estimate_request(self, shown: Any, profile: str) -> float | None:
-        """Return what the request that `--dry-run` printed may cost, None if unknown."""
+        """Return the estimated cost of a `--dry-run` request, None if unknown."""
         from urllib.parse import urlsplit
 
         settings = self.settings(profile)
@@ -214,7 +214,7 @@ class PageFacts:
 
 
 def _find_value(option: Flag, settings: Settings) -> tuple[str, str]:
-    """Return what holds where the page gives nothing, and where it comes from."""
+    """Return an option's value in force if the page gives none, and its origin."""
     if option.name in UNSHOWN or not option.config:
         return "", ""
     try:

@@ -1,4 +1,4 @@
-"""The page's history: what was sent and what came, in a private file of the state folder."""
+"""The page's history: requests and answers, in a private file of the state folder."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from apiyi_cli.core.jsontext import InvalidJSON, read_event, write
 FILE_NAME: Final = "history.ndjson"
 MOST_ENTRIES: Final = 500
 MOST_TEXT_CHARS: Final = 200_000
-"""How much of an answer is kept; the whole one was shown."""
+"""The kept part of an answer; the page showed all of it."""
 _ID: Final = re.compile(r"[0-9a-f]{16}")
 _SUMMARY: Final = ("id", "at", "command", "model", "prompt", "exit", "stopped", "billed", "cost")
 
 
 class PageHistory:
-    """Entries as NDJSON (0600), oldest first, and a folder of files for each that has some.
+    """Entries as NDJSON (0600), oldest first, and a folder for the files of each.
 
     Several playgrounds may write; each line is one write, and what is deleted is replaced as a
     whole under a lock. Without a folder nothing is kept.
@@ -35,11 +35,11 @@ class PageHistory:
 
     @property
     def is_on(self) -> bool:
-        """Return True if anything is kept."""
+        """Return True if a history is kept."""
         return self._folder is not None
 
     def add(self, entry: dict[str, Any], files: list[Path]) -> None:
-        """Keep one entry and the files that were made; raises OSError."""
+        """Store one entry and the files of its run; raises OSError."""
         if self._folder is None:
             return
         make_private_folder(self._folder)
@@ -59,7 +59,7 @@ class PageHistory:
         self._drop_old()
 
     def search(self, words: str = "") -> list[dict[str, Any]]:
-        """Return the newest entries first, in short; those that have all the words."""
+        """Return short entries that have all the words, the newest first."""
         wanted = words.lower().split()
         shown = []
         for entry in reversed(self._entries()):
@@ -70,11 +70,11 @@ class PageHistory:
         return shown
 
     def find(self, id: str) -> dict[str, Any] | None:
-        """Return a whole entry, None for one that is not there."""
+        """Return a whole entry, None if it does not exist."""
         return next((entry for entry in self._entries() if entry.get("id") == id), None)
 
     def find_file(self, id: str, name: str) -> Path | None:
-        """Return the path of a file that was kept with an entry, None without one."""
+        """Return the path of an entry's file, None if it does not exist."""
         if self._folder is None or not _ID.fullmatch(id):
             return None
         place = self._folder / id
@@ -109,7 +109,7 @@ class PageHistory:
                 shutil.rmtree(self._folder / id, ignore_errors=True)
 
     def _entries(self) -> list[dict[str, Any]]:
-        """Return what can be read; a line that was cut by a crash is left out."""
+        """Return the readable entries; a line cut by a crash is left out."""
         if self._folder is None:
             return []
         try:
@@ -127,7 +127,7 @@ class PageHistory:
 
     @contextmanager
     def _hold_lock(self) -> Iterator[None]:
-        """Hold the lock of this process and, where the system has one, of the folder."""
+        """Hold the lock of this process and, if the system has one, of the folder."""
         assert self._folder is not None
         with self._lock:
             if os.name == "nt":

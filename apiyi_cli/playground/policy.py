@@ -1,4 +1,4 @@
-"""What the page may use: its commands, and for each option whether a form shows it.
+"""What the page may use: commands, and which options its forms show.
 
 An option that is in neither list is refused, and a test fails until somebody has decided.
 `NAME` is an option of every command, `COMMAND.NAME` of one, which counts before.
@@ -11,9 +11,9 @@ from typing import Final, Literal, NamedTuple
 from apiyi_cli.core.options import Flag
 
 Subject = Literal["prompt", "texts", "query", "recordings", "words", "path"]
-"""What comes after the options: a prompt, texts, a query, files, words to search, a path."""
+"""The kind of argument after the options: prompt, texts, query, files, words, path."""
 Shape = Literal["stream", "vectors", "scores", "files", "text", "json"]
-"""How the answer is shown."""
+"""The form in which the answer is shown."""
 
 
 class PageCommand(NamedTuple):
@@ -64,7 +64,7 @@ FORM: Final = frozenset(
     )
 )
 # fmt: on
-"""The options that a form of the page has."""
+"""The options that the page's forms have."""
 
 DENIED: Final[dict[str, str]] = {
     "run": "runs local commands",
@@ -107,7 +107,7 @@ DENIED: Final[dict[str, str]] = {
     "models.grep": "the field for words does it",
     "api.input": "a body from a file: use -F fields",
 }
-"""The options that no form has and no request may name, each with the reason."""
+"""The options that no request may name, each with the reason."""
 
 EXCLUDED: Final[dict[str, str]] = {
     "batch": "a matter of files and hours",
@@ -131,11 +131,11 @@ EXCLUDED: Final[dict[str, str]] = {
 """The commands that the page does not have, each with the reason."""
 
 TEXT_OR_FILE: Final = frozenset(("schema", "tool"))
-"""Options whose value is a text, or else the name of a file."""
+"""Options whose value is a text or a file's name."""
 
 
 def is_allowed(command: str, name: str) -> bool:
-    """Return True if a request of the page may name this option of this command."""
+    """Return True if a request of the page may use this option of this command."""
     own = f"{command}.{name}"
     if own in DENIED:
         return False
@@ -153,5 +153,5 @@ def takes_upload(option: Flag) -> bool:
 
 
 def takes_url(option: Flag) -> bool:
-    """Return True if a link may be given in place of a file."""
+    """Return True if the option accepts a link instead of a file."""
     return takes_upload(option) and "URL" in (option.metavar or "")

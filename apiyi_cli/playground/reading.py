@@ -1,4 +1,4 @@
-"""A child's output → the events that the page gets, with their milliseconds.
+"""Turns a child's output into the page's events, each with its milliseconds.
 
 The meaning of the server's objects comes from the same decoders that the command line uses.
 """
@@ -30,7 +30,7 @@ from apiyi_cli.errors import ApiyiError
 from apiyi_cli.playground.children import ChildProcess
 
 PageEvent = tuple[str, dict[str, Any]]
-"""The name of an event and its data, as the page gets it."""
+"""The name of an event and its data, as the page gets them."""
 _ENDED: Final = object()
 _STATUS: Final = re.compile(r"< (\d{3}) ?(.*?) \(([\d.]+) s, ")
 _REQUEST: Final = re.compile(r"> ([A-Z]+) (https?://\S+)$")
@@ -38,7 +38,7 @@ _KINDS: Final = {Delta: "text", Reasoning: "reasoning", Refusal: "refusal"}
 
 
 class ChildReader:
-    """Reads one child: its answer by a thread, its messages by another.
+    """Reads one child: a thread for its answer, another for its messages.
 
     `decodes` says that the answer is the objects of a text endpoint, of `choices` answers.
     `now_ms` gives the milliseconds since the start.
@@ -64,7 +64,7 @@ class ChildReader:
             threading.Thread(target=self._run, args=(work,), daemon=True).start()
 
     def next(self, timeout_s: float) -> PageEvent | None:
-        """Return the next event, None if none came so long or all have come: see `is_over`."""
+        """Return the next event; None after `timeout_s` or after the last: see `is_over`."""
         try:
             event = self._events.get(timeout=timeout_s)
         except queue.Empty:
@@ -76,7 +76,7 @@ class ChildReader:
 
     @property
     def is_over(self) -> bool:
-        """Return True if both pipes are at their end and all events were taken."""
+        """Return True after both pipes have ended and all events were read."""
         return self._open == 0
 
     def _run(self, work: Callable[[], None]) -> None:
@@ -106,7 +106,7 @@ class ChildReader:
             for batch in _find_decoder(first)(reply, choices=self._choices):
                 self._put_meaning(batch)
         except ApiyiError:
-            # What is wrong with the answer is the child's to say, by its exit code.
+            # The child reports a wrong answer by its exit code.
             for _ in lines:
                 continue
 
@@ -159,7 +159,7 @@ class ChildReader:
 
 
 def _read_error(text: str) -> dict[str, Any] | None:
-    """Return the error in a line for programs, None in any other."""
+    """Return the error in a JSON line, None in any other."""
     if not text.startswith('{"error":'):
         return None
     try:
@@ -173,7 +173,7 @@ def _read_error(text: str) -> dict[str, Any] | None:
 
 
 def _find_decoder(first: bytes) -> Callable[..., Iterator[EventBatch]]:
-    """Return the decoder for an answer by its first object."""
+    """Return the decoder of an answer by its first object."""
     try:
         value = read_event(first)
     except InvalidJSON:
@@ -199,7 +199,7 @@ def _find_decoder(first: bytes) -> Callable[..., Iterator[EventBatch]]:
 
 
 def save_inline_file(folder: Path, type: str, base64: str) -> str | None:
-    """Write a file of an answer into the folder and return its name, None for none."""
+    """Write an answer's file into the folder; return its name, None on failure."""
     import binascii
     from base64 import b64decode
 

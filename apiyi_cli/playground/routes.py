@@ -1,4 +1,4 @@
-"""What the page's server answers at each path, once `security` has let the request through."""
+"""The page's paths: the answers of its server after `security` has admitted a request."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _TYPES: Final = {
 
 
 class HttpAnswer(NamedTuple):
-    """An answer: `body` is bytes, or pieces to be sent as they come."""
+    """An answer: `body` is bytes, or pieces that are sent as they come."""
 
     body: bytes | Generator[bytes]
     type: str = "application/json"
@@ -46,11 +46,11 @@ class HttpAnswer(NamedTuple):
 
 
 IsGone = Callable[[], bool]
-"""Returns True if nobody reads the answer any more."""
+"""Returns True if the client is gone."""
 
 
 class PageRoutes:
-    """The paths of one playground; methods may be called from any thread."""
+    """The paths of one playground; thread-safe."""
 
     def __init__(self, program: PageProgram, table: FormTable) -> None:
         self._program = program
@@ -77,7 +77,7 @@ class PageRoutes:
         }
 
     def read(self, path: str, query: Mapping[str, str]) -> HttpAnswer:
-        """Answer a GET. Raises HttpRefusal for a path that is not there."""
+        """Answer a GET. Raises HttpRefusal for an unknown path."""
         if path in self._assets:
             return self._assets[path]
         if path in self._reads:
@@ -103,7 +103,7 @@ class PageRoutes:
         return self._translate_errors(value.get("lang"), lambda: self._writes[path](value, is_gone))
 
     def upload(self, name: str, size: int, read: Callable[[int], bytes], lang: str) -> HttpAnswer:
-        """Keep a file that is uploaded."""
+        """Store an uploaded file."""
         uploads = self._starter.uploads
         return self._translate_errors(lang, lambda: _as_json(uploads.take(name, size, read)))
 
@@ -113,7 +113,7 @@ class PageRoutes:
         return len(self._starter.slots) > 0
 
     def close(self) -> None:
-        """End the children and delete what was uploaded and made."""
+        """End the children and delete uploads and made files."""
         self._starter.close()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
@@ -180,7 +180,7 @@ class PageRoutes:
         return _as_json({"entry": self._history.find(query.get("id", ""))})
 
     def _delete_entry(self, value: Any, is_gone: IsGone) -> HttpAnswer:
-        """Delete the entry that is named, or all of them: `*`."""
+        """Delete the named entry, or all of them: `*`."""
         id = value.get("id")
         if type(id) is not str or not id:
             raise HttpRefusal(400, "no entry is named")
@@ -202,7 +202,7 @@ class PageRoutes:
 
 
 def _as_file(path: Path | None) -> HttpAnswer:
-    """Return a file that a request made, as a picture, sound or film, else to be saved."""
+    """Return a file of a run, to be shown as picture, sound or video, or else saved."""
     if path is None:
         raise HttpRefusal(404, "the file is gone")
     content = path.read_bytes()

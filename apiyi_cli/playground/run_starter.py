@@ -1,4 +1,4 @@
-"""Starts the runs of the page, streams them, and keeps what they made while it is needed."""
+"""Starts the page's runs, streams them, and keeps their files while needed."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from apiyi_cli.playground.uploads import UploadStore
 from apiyi_cli.text import Text
 
 EXIT_S: Final = 5.0
-"""Seconds that a child has to exit after its output has ended."""
+"""Seconds for a child to exit after its output has ended."""
 KEPT_RUNS: Final = 64
-"""How many runs keep their files for the page; the history has its copies."""
+"""The number of runs whose files stay for the page; the history has copies."""
 
 
 class RunStarter:
-    """The runs of one playground; methods may be called from any thread.
+    """The runs of one playground; thread-safe.
 
     `scratch` is a private folder for the uploads and for the folder of each run.
     """
@@ -52,7 +52,7 @@ class RunStarter:
         self._changed = threading.Condition()
 
     def build(self, request: PageRequest, mode: str) -> CommandLine:
-        """Return the line of a request, with a profile that exists. Raises ApiyiError.
+        """Return the command line of a request, with an existing profile. Raises ApiyiError.
 
         The profile that a line without one has is left out.
         """
@@ -64,9 +64,9 @@ class RunStarter:
     def start(
         self, request: PageRequest, mode: str, language: str, is_gone: Callable[[], bool]
     ) -> Generator[bytes]:
-        """Start a child and return its events as server-sent ones, which end with the child.
+        """Start a child and return its events as server-sent events, which end with it.
 
-        `mode` is "run", "dry-run" or "code"; `is_gone` says that nobody reads any more. Raises
+        `mode` is "run", "dry-run" or "code"; `is_gone` returns True if the client is gone. Raises
         TooManyChildren and ApiyiError.
         """
         line = self._with_budget(self.build(request, mode), request, mode)
@@ -88,7 +88,7 @@ class RunStarter:
         return stream
 
     def ask(self, line: tuple[str, ...], profile: str, language: str) -> dict[str, Any]:
-        """Return the object that a command prints, {} where it prints none."""
+        """Return the object that a command prints, {} if it prints none."""
         name = self._facts.settings(profile).in_profile.name
         # Before the command's word, for it takes subcommands of a group as well.
         child = self.slots.start(
@@ -108,17 +108,17 @@ class RunStarter:
         return value if isinstance(value, dict) else {}
 
     def show(self, request: PageRequest, language: str) -> dict[str, Any]:
-        """Return the request that `--dry-run` prints, {} where there is none."""
+        """Return the request that `--dry-run` prints, {} if there is none."""
         return self.ask(self.build(request, "dry-run").executed, request.profile, language)
 
     def find_file(self, id: str, name: str) -> Path | None:
-        """Return the path of a file that a run made, None where it is gone."""
+        """Return the path of a run's file, None if it is gone."""
         run = self._runs.get(id)
         files = run.list_files() if run is not None else ()
         return next((path for path in files if path.name == name), None)
 
     def close(self) -> None:
-        """End the children; return when the history has what they were asked."""
+        """End the children; return after the history has their entries."""
         self.slots.close()
         with self._changed:
             self._changed.wait_for(lambda: not self._streams, EXIT_S)
@@ -154,7 +154,7 @@ class RunStarter:
             self._changed.notify_all()
 
     def _keep(self, run: PageRun, end: dict[str, Any]) -> None:
-        """Put a run into the history, once; previews leave nothing."""
+        """Add a run to the history, once; previews are not added."""
         if run.is_kept:
             return
         run.is_kept = True
@@ -198,9 +198,9 @@ class RunStarter:
         return self.uploads.assign_names(id for ids in request.files.values() for id in ids)
 
     def _with_budget(self, line: CommandLine, request: PageRequest, mode: str) -> CommandLine:
-        """Return the line with what is left of `--max-cost`. Raises LimitError at its end.
+        """Return the line with the rest of `--max-cost`. Raises LimitError if nothing is left.
 
-        What the page gives itself is bounded by it as well: the last `--max-cost` counts.
+        It bounds the page's own limit as well: the last `--max-cost` counts.
         """
         limit, settings = self._program.max_cost_usd, self._facts.settings(request.profile)
         flags = self._table.flags(request.command)

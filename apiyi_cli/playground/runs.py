@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from apiyi_cli.playground.children import ChildProcess
 
 LEAVING_S: Final = 0.2
-"""How long after the page went away its child is ended, at most."""
+"""The longest time until a child ends after the page went away."""
 MOST_LOG_LINES: Final = 400
 
 
 class PageRun:
-    """What is known of one run while it goes on; `summarize` tells the end.
+    """The state of one run while it goes on; `summarize` describes its end.
 
     `folder` is the child's working folder, with the uploads; what is new in it at the end is
     what was made.
@@ -74,7 +74,7 @@ class PageRun:
         return round((time.monotonic() - self._started_s) * 1000)
 
     def events(self, child: ChildProcess, is_gone: Callable[[], bool]) -> Iterator[PageEvent]:
-        """Yield what the page is told, until the child has ended or the page `is_gone`."""
+        """Yield the events for the page, until the child ends or the page `is_gone`."""
         shape = PAGE_COMMANDS[self.request.command].shape
         reader = ChildReader(
             child,
@@ -94,7 +94,7 @@ class PageRun:
                 return
 
     def summarize(self, code: int | None, *, was_stopped: bool) -> dict[str, Any]:
-        """Return how the run ended, as the page shows it and the history keeps it."""
+        """Return how the run ended, for the page and the history."""
         ms = self.now_ms()
         if code is not None and code < 0:
             # Ended by a signal: what a shell says then.
@@ -144,7 +144,7 @@ class PageRun:
         }
 
     def list_files(self) -> list[Path]:
-        """Return the files that the run made, by name."""
+        """Return the files of the run, by name."""
         with suppress(OSError):
             return sorted(
                 path
@@ -154,19 +154,19 @@ class PageRun:
         return []
 
     def close(self) -> None:
-        """Remove the folder with all that is in it."""
+        """Remove the folder with everything in it."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
     def model(self) -> str:
-        """Return the model that was asked for, by the page or by the profile."""
+        """Return the model, chosen by the page or the profile."""
         model = self.request.options.get("model")
         if isinstance(model, list):
             model = model[0] if model else ""
         return model if isinstance(model, str) and model else self._usual_model
 
     def _title(self) -> str:
-        """Return what the entry is known by: the prompt, else the input or the files."""
+        """Return the entry's title: the prompt, else the input or the files."""
         named = ", ".join(sorted(self._given))
         return self.request.prompt or self.request.stdin[:200] or named
 
@@ -175,7 +175,7 @@ class PageRun:
         return int(number) if number.isdecimal() and 0 < int(number) <= 128 else 1
 
     def _note(self, name: str, data: dict[str, Any]) -> None:
-        """Keep of an event what the end or the history needs."""
+        """Keep the parts of an event for the summary and the history."""
         match name:
             case "piece":
                 self._first_ms = data["ms"] if self._first_ms is None else self._first_ms
@@ -202,12 +202,12 @@ class PageRun:
                     self._lines.append(data["text"][:MOST_TEXT_CHARS])
 
     def _judge_billing(self, code: int | None, was_stopped: bool) -> str:
-        """Return "maybe" where the gateway may charge for an answer that nobody got."""
+        """Return "maybe" if the gateway may charge for an answer that was not received."""
         is_uncertain = code == 8 or (was_stopped and self._was_sent)
         return "maybe" if is_uncertain and self.mode == "run" else ""
 
     def _read_complaint(self) -> dict[str, Any]:
-        """Return the error that the child wrote as lines."""
+        """Return the error in the lines that the child wrote."""
         start = "apiyi: "
         at = max((i for i, text in enumerate(self._log) if text.startswith(start)), default=None)
         if at is None:

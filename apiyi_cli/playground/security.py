@@ -1,4 +1,4 @@
-"""Who may talk to the page's server, and what a browser may do with its answers.
+"""Decides which requests the page's server accepts, and how browsers may use answers.
 
 Everything here is about one request's head: its lines decide, nothing else. The reasons are in
 the page's own manual (`apiyi playground --help`): a page from another origin, another user of
@@ -51,11 +51,11 @@ class RequestHead(Protocol):
     """The header lines of a request, as `http.client` parses them."""
 
     def get_all(self, name: str) -> list[str] | None:
-        """Return every line of that name, None without any."""
+        """Return every line of that name, None if there is none."""
 
 
 class HttpRefusal(Exception):
-    """A request that is answered with a status and nothing else."""
+    """A request that is answered with a status only."""
 
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
@@ -64,14 +64,14 @@ class HttpRefusal(Exception):
 
 
 class CheckedHead(NamedTuple):
-    """What is known of a request that may go on: its own host, and whether the cookie fits."""
+    """The facts about an accepted request: its host, and whether the cookie is valid."""
 
     host: str
     is_known: bool
 
 
 class Guard:
-    """The rules of one server; safe from any thread.
+    """The rules of one server; thread-safe.
 
     The token in the printed address is worth one cookie. The cookie's name carries the port,
     because cookies do not: two playgrounds on one host would take each other's away.
@@ -86,11 +86,11 @@ class Guard:
         self._cookie_name = f"apiyi_playground_{port}"
 
     def check(self, method: str, head: RequestHead) -> CheckedHead:
-        """Return what a request may rely on. Raises HttpRefusal.
+        """Return the checked facts about a request. Raises HttpRefusal.
 
         Host must be one exact line, or DNS rebinding makes another site's pages ours. Origin,
-        where there is one, is that of the same host. What changes or runs something is a POST
-        with the exact Origin, from the same origin by the browser's word, with our header.
+        where there is one, is that of the same host. Requests that change or run something are
+        a POST with the exact Origin, from the same origin by the browser's word, with our header.
         """
         host = _read_single(head, "Host", 421)
         if host not in self._hosts:
@@ -107,7 +107,7 @@ class Guard:
         return CheckedHead(host, self._has_cookie(head))
 
     def require_own_page(self, head: RequestHead) -> None:
-        """Raise HttpRefusal for a read that a page of another site caused."""
+        """Raise HttpRefusal for a read caused by another site's page."""
         if head.get_all("Sec-Fetch-Site") not in (None, ["same-origin"], ["none"]):
             raise HttpRefusal(403, "the request comes from another site")
 
@@ -139,7 +139,7 @@ class Guard:
 def _read_single(
     head: RequestHead, name: str, status: int, *, required: bool | None = None
 ) -> str | None:
-    """Return the value of a line that may come once. Raises HttpRefusal."""
+    """Return the value of a header that may come once. Raises HttpRefusal."""
     lines: Sequence[str] = head.get_all(name) or ()
     if len(lines) > 1 or (not lines and (required or (required is None))):
         raise HttpRefusal(status, f"{name} must be one line")

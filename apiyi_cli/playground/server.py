@@ -1,4 +1,4 @@
-"""The page's HTTP server: one thread a connection, one request a connection, loopback alone."""
+"""The page's HTTP server: a thread for each connection, one request each, loopback only."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ HEAD_TIMEOUT_S: Final = 20.0
 UPLOAD_PATH: Final = "/api/upload"
 NAME_HEADER: Final = "X-Apiyi-Name"
 PUBLIC: Final = ("/favicon.svg", "/favicon.ico", "/assets/locked.css")
-"""Paths that need no cookie: the page that says how to get one uses them."""
+"""Paths without a cookie: the page that explains how to get one uses them."""
 
 
 class PlaygroundServer:
-    """The playground while it runs: `start`, then `wait`, then `close`.
+    """The running playground: `start`, then `wait`, then `close`.
 
     Raises SetupError where the port cannot be listened on, OutputError without a temporary
     folder.
@@ -49,16 +49,16 @@ class PlaygroundServer:
 
     @property
     def url(self) -> str:
-        """Return the address to open, with the token that works once."""
+        """Return the address to open, with the one-time token."""
         return f"http://127.0.0.1:{self.port}/?t={self.guard.token}"
 
     def start(self) -> None:
-        """Answer requests from now on."""
+        """Start to answer requests."""
         for own in self._sockets:
             threading.Thread(target=self._accept, args=(own,), daemon=True).start()
 
     def wait(self, idle_s: float) -> None:
-        """Return when nobody has asked for anything so long and nothing runs."""
+        """Return after the idle time without any request or run."""
         while True:
             left_s = self._last_s + idle_s - time.monotonic()
             if self.routes.is_busy:
@@ -69,7 +69,7 @@ class PlaygroundServer:
             self._is_closed.wait(min(max(left_s, 0.05), 1.0))
 
     def mark_used(self) -> None:
-        """Count the time without use anew: the page asked, not a stranger who tries the port."""
+        """Restart the idle time: the page asked, not a stranger who tries the port."""
         self._last_s = time.monotonic()
 
     def close(self) -> None:
@@ -96,7 +96,7 @@ class PlaygroundServer:
 
     def _serve(self, connection: socket.socket, address: Any) -> None:
         try:
-            # What a client breaks off, or sends as nonsense, is its own affair.
+            # Broken connections and invalid requests of clients are not reported.
             with suppress(OSError, ValueError):
                 PageHandler(connection, address, self)  # type: ignore[arg-type]
         finally:
@@ -122,11 +122,11 @@ class PageHandler(BaseHTTPRequestHandler):
         self.handle_one_request()
 
     def do_GET(self) -> None:
-        """Answer a read."""
+        """Answer a GET."""
         self._answer(self._read)
 
     def do_POST(self) -> None:
-        """Answer what runs or changes something."""
+        """Answer a POST, which runs or changes something."""
         self._answer(self._write)
 
     def do_HEAD(self) -> None:
@@ -140,7 +140,7 @@ class PageHandler(BaseHTTPRequestHandler):
         self._send(_make_refusal(int(code)))
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: the address of a request may hold the token."""
+        """Print nothing: the path of a request may contain the token."""
 
     def _answer(self, find: Callable[[str, dict[str, str]], HttpAnswer]) -> None:
         try:
@@ -162,7 +162,7 @@ class PageHandler(BaseHTTPRequestHandler):
         self._send(answer)
 
     def _exchange_token(self, token: str, is_known: bool) -> HttpAnswer:
-        """Answer the printed address: a cookie for the token, and the way to the page."""
+        """Answer the printed address: exchange the token for a cookie, and redirect."""
         cookie = self.server.guard.exchange_token(token)
         if cookie is None and not is_known:
             raise HttpRefusal(401, "")
@@ -197,7 +197,7 @@ class PageHandler(BaseHTTPRequestHandler):
         raise HttpRefusal(405, "the method is not allowed")
 
     def _body_size(self) -> int:
-        """Return the length that the head gives. Raises HttpRefusal for any doubt about it."""
+        """Return the length from the head. Raises HttpRefusal if it is doubtful."""
         lines = self.headers.get_all("Content-Length") or []
         if self.headers.get_all("Transfer-Encoding") or len(lines) != 1:
             raise HttpRefusal(411, "the length of the body is needed")
@@ -233,7 +233,7 @@ class PageHandler(BaseHTTPRequestHandler):
             self.wfile.write(answer.body)
 
     def _send_pieces(self, pieces: Generator[bytes]) -> None:
-        """Send a stream; where the client is gone, the generator is closed and ends its child."""
+        """Send a stream; if the client is gone, close the generator, which ends its child."""
         try:
             self.end_headers()
             for piece in pieces:
@@ -250,6 +250,6 @@ def _make_refusal(status: int) -> HttpAnswer:
 
 
 def _split_target(target: str) -> tuple[str, dict[str, str]]:
-    """Return the decoded path and the query of a request; the last of two names counts."""
+    """Return a request's decoded path and query; of equal names the last counts."""
     parts = urlsplit(target)
     return unquote(parts.path), dict(parse_qsl(parts.query, keep_blank_values=True))

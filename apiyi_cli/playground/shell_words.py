@@ -1,4 +1,4 @@
-"""A command line as each shell writes it."""
+"""Writes a command line in each shell's syntax."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 
 
 def format_line(line: CommandLine, shell: str = "bash") -> str:
-    """Return a line that the user can paste into bash, fish or powershell.
+    """Return a line for pasting into bash, fish or powershell.
 
     Standard input goes through a here-document or a pipe.
     """

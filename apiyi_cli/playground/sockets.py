@@ -1,4 +1,4 @@
-"""The sockets that the page's server listens on: loopback alone, one port on both families."""
+"""Listening sockets for the page's server: loopback only, one port for both families."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TRIES: Final = 20
 
 
 def open_sockets(port: int) -> list[socket.socket]:
-    """Return listening sockets of 127.0.0.1 and, where there is IPv6, ::1, on the same port.
+    """Return listening sockets of 127.0.0.1 and, with IPv6, ::1, on the same port.
 
     With port 0 it is any free one. Both are taken, so that no other user of the machine can
     listen on the second. Raises SetupError.
@@ -40,7 +40,7 @@ def open_sockets(port: int) -> list[socket.socket]:
 
 
 def _has_inner_ipv6() -> bool:
-    """Return True if ::1 can be listened on at all."""
+    """Return True if the system can listen on ::1."""
     try:
         _listen(socket.AF_INET6, "::1", 0).close()
     except OSError:

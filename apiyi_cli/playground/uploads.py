@@ -1,4 +1,4 @@
-"""Files that the page uploads: in a private folder, copied into the folder of each run."""
+"""The page's uploads: stored in a private folder, linked into the folder of each run."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from apiyi_cli.text import Text
 
 MOST_UPLOAD_BYTES: Final = 100 << 20
 MOST_ALL_BYTES: Final = 1 << 30
-"""How much all uploads of a playground may hold together."""
+"""The limit for all uploads of a playground together."""
 _PIECE_BYTES: Final = 1 << 18
 _MOST_NAME_CHARS: Final = 80
 
 
 class UploadedFile(NamedTuple):
-    """One upload: where it is, the name that the user knows it by, its size and media type."""
+    """One upload: its path, the user's name for it, its size and media type."""
 
     path: Path
     name: str
@@ -32,7 +32,7 @@ class UploadedFile(NamedTuple):
 
 
 class UploadStore:
-    """The uploads of one playground by id; safe from any thread. The folder is the caller's."""
+    """The uploads of one playground by id; thread-safe. The caller owns the folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -40,7 +40,7 @@ class UploadStore:
         self._lock = threading.Lock()
 
     def take(self, name: str, size: int, read: Callable[[int], bytes]) -> dict[str, Any]:
-        """Keep `size` bytes as a file and return what the page is told of it.
+        """Store `size` bytes as a file and return its facts for the page.
 
         Raises UsageError for a file that is too large or ends too early.
         """
@@ -81,7 +81,7 @@ class UploadStore:
         return names
 
     def link_into(self, folder: Path, names: Mapping[str, str]) -> None:
-        """Have the uploads in a folder under their names; raises OSError."""
+        """Link the uploads into a folder under their names; raises OSError."""
         import shutil
 
         for id, name in names.items():
@@ -106,7 +106,7 @@ def safe_name(name: str) -> str:
 
 
 def _unlike(name: str, others: Iterable[str]) -> str:
-    """Return the name, with a number in it where another has it already."""
+    """Return the name, with a number if another upload has it already."""
     taken = {other.lower() for other in others}
     path, number, result = Path(name), 1, name
     while result.lower() in taken:

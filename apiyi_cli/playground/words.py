@@ -1,4 +1,4 @@
-"""Every text of the page that is not from the option table, and the pages that refuse.
+"""The page's texts that are not from the option table, and its error pages.
 
 The scripts of the page name them in English; `make messages` collects them from here.
 """
@@ -146,7 +146,7 @@ PAGE_WORDS: Final = (
     Text("{n} tokens"),
     Text("{usd} each"),
 )
-"""In the order of the alphabet; a test compares them with the scripts."""
+"""In alphabetical order; a test compares them with the scripts."""
 
 _PAGE: Final = """<!doctype html>
 <html lang="en">
@@ -169,11 +169,11 @@ works once: if it was used already, end the program with Ctrl-C and start it aga
 <p>请重新打开终端里 <code>apiyi playground</code> 打印的地址。该地址只能使用一次：如果已经用过，
 请按 Ctrl-C 结束程序后重新启动。</p></div>"""
 ).encode()
-"""Shown to a browser without the cookie."""
+"""The page for a browser without the cookie."""
 
 REFUSED_PAGE: Final = _PAGE.format(
     main="""<h1>Refused (%STATUS%)</h1>
 <p>This server answers only the page that it served itself.</p>
 <div lang="zh-CN"><p>此服务器只响应它自己提供的页面。</p></div>"""
 ).encode()
-"""Shown for every request that is not the page's."""
+"""The page for every request that is not the page's own."""
