@@ -16,14 +16,14 @@ class DeferredModule(ModuleType):
     """Loads the module of its name when it is used, and passes every access on to it."""
 
     def __getattr__(self, name: str) -> Any:
-        """Return the attribute of the real module, loaded now if nobody did before."""
+        """Return the attribute of the real module, which is loaded if needed."""
         if name.startswith("__"):
             # Only the import system and introspection ask for these.
             raise AttributeError(f"module {self.__name__!r} has not been loaded")
         return getattr(_load(self.__name__), name)
 
     def __setattr__(self, name: str, value: object) -> None:
-        """Set the attribute of the real module; a submodule that was imported stays here."""
+        """Set the attribute of the real module; imported submodules are set here."""
         if isinstance(value, ModuleType) or name.startswith("__"):
             super().__setattr__(name, value)
         else:
@@ -31,15 +31,15 @@ class DeferredModule(ModuleType):
 
 
 def defer_modules(*names: str) -> None:
-    """Have modules loaded when they are first used; those that are loaded stay so."""
+    """Load modules on first use; loaded ones stay."""
     for name in names:
         sys.modules.setdefault(name, DeferredModule(name))
 
 
 def defer_package(name: str) -> None:
-    """Have a package's `__init__` run when it is first used; its submodules can be imported.
+    """Run a package's `__init__` on first use; its submodules can be imported.
 
-    What is not a package, or not in one, is left to an ordinary import and its error.
+    Other names are left to an ordinary import and its error.
     """
     parent, _, _ = name.rpartition(".")
     if name in sys.modules or (parent and parent not in sys.modules):

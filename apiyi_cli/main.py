@@ -39,7 +39,7 @@ _RARELY_USED = (
     "textwrap",  # traceback
     "certifi",  # httpcore: for a trust store that is not ours
 )
-"""What libraries import for something that a run does not do: 12 ms of 120 together."""
+"""Modules that libraries import and few runs use: 12 of 120 ms together."""
 
 
 def run() -> NoReturn:
@@ -48,7 +48,7 @@ def run() -> NoReturn:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run one command line and return its exit code; on a signal, die by it instead."""
+    """Run one command line and return its exit code; after a signal, die by it."""
     if list(argv) in (["--version"], ["-V"]) and _print_version():
         return 0
     # A run is short and makes few cycles; commands that run long switch it on again.
@@ -81,7 +81,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _begin_connecting(argv: Sequence[str]) -> Preconnection | None:
-    """Start to connect to the gateway while the command is imported, where that is certain."""
+    """Begin to connect to the gateway during the import, if the address is certain."""
     if len(argv) < 2 or not {"-h", "--help"}.isdisjoint(argv):
         return None
     if os.environ.get("APIYI_BASE_URL", "").startswith("http:"):
@@ -96,7 +96,7 @@ def _begin_connecting(argv: Sequence[str]) -> Preconnection | None:
 
 
 def _run_command(argv: Sequence[str], process: Process) -> int:
-    """Run the command and report what went wrong; a signal may come even during the report."""
+    """Run the command and report its failure; a signal may come even during the report."""
     try:
         return _run_typer(argv, process)
     except ApiyiError as failure:
@@ -149,7 +149,7 @@ def _run_typer(argv: Sequence[str], process: Process) -> int:
 
 
 def _print_version() -> bool:
-    """Print the version without loading anything; return True if that went well."""
+    """Print the version without loading anything; return True if that succeeded."""
     from apiyi_cli import __version__
 
     try:
@@ -177,7 +177,7 @@ def _report_crash(bug: Exception, process: Process) -> int:
 
 
 def _report_broken_start(bug: Exception) -> int:
-    """Print one line about a library that cannot be imported; nothing else works yet."""
+    """Print one line about a library that cannot be imported."""
     line = f"apiyi: internal error: {type(bug).__name__}: {bug}"
     if key := os.environ.get("APIYI_API_KEY"):
         line = line.replace(key, "[key]")
@@ -187,14 +187,14 @@ def _report_broken_start(bug: Exception) -> int:
 
 
 def _restore_signals() -> None:
-    """Have the next signal end the process at once: nothing is left that it could spoil."""
+    """Restore the default signals: nothing is left that an abrupt end could spoil."""
     _catch_signals(_STOPPING, signal.SIG_DFL)
 
 
 def _catch_signals(
     names: Sequence[str], handle: Callable[[int, FrameType | None], None] | signal.Handlers
 ) -> None:
-    """Have signals handled; one that is ignored stays ignored."""
+    """Install the signal handlers; an ignored signal stays ignored."""
     for name in names:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
@@ -220,16 +220,16 @@ def _make_signal_handler(process: Process) -> Callable[[int, FrameType | None], 
 
 
 def _interrupt_after(left_s: float, signum: int) -> None:
-    """Interrupt the run after so long, where the system can: it may hang in a full pipe."""
+    """Interrupt the run after `left_s`, if the system can: it may block on a full pipe."""
     if hasattr(signal, "setitimer"):
         signal.signal(signal.SIGALRM, lambda *_: _interrupt(signum, None))
         signal.setitimer(signal.ITIMER_REAL, left_s)
 
 
 def _die(signum: int, process: Process, note: str = "") -> int:
-    """End the process by the signal, so that a shell loop around it stops as well.
+    """End the process by the signal, so that a shell loop around it stops too.
 
-    An exit code of 128 + n would not do: bash goes on with a loop whose child merely says
+    An exit code of 128 + n would not do: bash continues a loop whose child merely says
     so. Returns only where the system cannot send the signal.
     """
     _restore_signals()
@@ -253,7 +253,7 @@ def _die(signum: int, process: Process, note: str = "") -> int:
 
 
 def _end(code: int) -> NoReturn:
-    """Leave without tearing the interpreter down, once everything is written.
+    """Exit without the interpreter's teardown, after everything is written.
 
     Nothing waits for the teardown: stdout is written unbuffered, files are closed by their
     owners.

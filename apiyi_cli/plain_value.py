@@ -1,4 +1,4 @@
-"""`PlainValue`: classes of named values that cost a start nothing.
+"""`PlainValue`: value classes that cost no start-up time.
 
 A NamedTuple or a dataclass is made by running generated code, 0.1 to 0.5 ms for each class of
 each start. On the path of `apiyi chat` values have this base instead; to a type checker it is a
@@ -21,7 +21,7 @@ class PlainValue:
     _defaults: ClassVar[dict[str, Any]] = {}
 
     def __init_subclass__(cls) -> None:
-        """Note the fields and defaults of a subclass, after those that it inherits."""
+        """Collect the fields and defaults of a subclass, after inherited ones."""
         own = cls.__annotations__
         cls._fields = (*cls._fields, *own)
         type.__setattr__(cls, "__match_args__", cls._fields)
@@ -31,7 +31,7 @@ class PlainValue:
         }
 
     def __init__(self, *values: Any, **named: Any) -> None:
-        """Set the fields by place or by name; raises TypeError as any function would."""
+        """Set the fields by position or name; raises TypeError as a function would."""
         fields = self._fields
         given = {**dict(zip(fields, values, strict=False)), **named}
         state = {**self._defaults, **given}

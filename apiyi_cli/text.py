@@ -43,7 +43,7 @@ class Text(str):
 
 
 def restore(template: str, values: dict[str, Any]) -> Text:
-    """Return the Text that was pickled or copied."""
+    """Return a Text that was pickled or copied."""
     return Text(template, **values)
 
 
@@ -64,7 +64,7 @@ def join_texts(items: Iterable[str], separator: str = ", ") -> str:
 
 
 def system_reason(failure: OSError, otherwise: str = "") -> str:
-    """Return the operating system's words for a failure as a message, "" becomes `otherwise`."""
+    """Return the operating system's error message, `otherwise` if it is empty."""
     return Text(failure.strerror) if failure.strerror else otherwise or str(failure)
 
 

@@ -268,7 +268,7 @@ def test_the_quota_ends_retries_in_an_outage_and_comes_back_with_successes() -> 
 
 
 class ScriptedAttempts:
-    """A scripted gateway: each play is a list of items, an error last makes the attempt fail."""
+    """A scripted gateway: each attempt is a list of items, an error last makes the attempt fail."""
 
     def __init__(self, *plays: list[str | ApiyiError]) -> None:
         self.plays = plays
