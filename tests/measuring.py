@@ -3,19 +3,34 @@
 With Python 3.11 coverage is called for every line that a thread runs, of whatever file. Of 1,300
 tests of decode, render and core 14 s of a processor become 36 s with pytest-cov alone, 18 s with
 this: the difference would take the whole suite beyond its six minutes. A test that repeats what
-others do asks for `pytest.mark.no_cover`. Where nothing is measured no tracer is touched:
+others do asks for `pytest.mark.no_cover`; of one with many parameters the first few are measured,
+because the others take the same branches. Where nothing is measured no tracer is touched:
 debuggers have one. With Python 3.12 and later coverage is not called so; this can go with 3.11.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Iterator
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any
 
 import pytest
 
 Around = Generator[None, object, object]
+
+MEASURED_PARAMETERS = 8
+"""How many of a test's parameter sets are measured; a measured run takes twice the time."""
+
+
+def leave_out_repetitions(items: Iterable[pytest.Item]) -> None:
+    """Mark the parameter sets of a test that are not measured."""
+    seen: Counter[str] = Counter()
+    for item in items:
+        name = item.nodeid.partition("[")[0]
+        seen[name] += 1
+        if seen[name] > MEASURED_PARAMETERS:
+            item.add_marker(pytest.mark.no_cover)
 
 
 class Measuring:
@@ -48,6 +63,9 @@ class Measuring:
             stopped[0].start()
             self._measures = True
             self._pause()
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        leave_out_repetitions(items)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self) -> Around:

@@ -223,7 +223,7 @@ def test_one_object_for_all_lines_is_refused_as_a_file_before_anything_is_sent(
 def test_a_refused_request_that_waits_when_the_run_ends_is_not_told_as_in_flight(
     apiyi: Program, gateway: Gateway
 ) -> None:
-    busy = ScriptedReply.error(429, "busy", headers=(("Retry-After", "20"),))
+    busy = ScriptedReply.error(429, "busy", headers=(("Retry-After", "2"),))
     gateway.script(busy, ScriptedReply.error(404, "no such thing"))
     line = "embed --lines --dimensions 2 --batch-size 1 -o v -j 1"
     ran = apiyi(line, stdin=lines(3))

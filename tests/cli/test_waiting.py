@@ -11,15 +11,13 @@ from apiyi_cli.sandbox.server import Gateway
 if TYPE_CHECKING:
     from tests.conftest import Program
 
-SLOW = "fault:slow"
-
 
 @pytest.mark.parametrize(
     ("line", "what"),
     [
-        ("chat -m fault:slow@1.3 hi", b"waiting for the answer of fault:slow@1.3, 1 s; Ctrl-C"),
-        ("chat -m fault:slow@1.3 hi --json", b"waiting for the answer of"),
-        ("image -m fault:slow@1.3 cat -o a.png", b"waiting for the picture, 1 s"),
+        ("chat -m fault:slow@1.1 hi", b"waiting for the answer of fault:slow@1.1, 1 s; Ctrl-C"),
+        ("chat -m fault:slow@1.1 hi --json", b"waiting for the answer of"),
+        ("image -m fault:slow@1.1 cat -o a.png", b"waiting for the picture, 1 s"),
     ],
 )
 def test_a_wait_is_shown_and_erased(
@@ -29,4 +27,8 @@ def test_a_wait_is_shown_and_erased(
     assert screen.code == 0
     assert what in screen.raw and b"gives up (may be billed)" in screen.raw
     assert not any("waiting" in text for text in screen.lines)
-    assert apiyi.terminal(f"{line} --force -q").raw.count(b"waiting") == 0
+
+
+def test_quiet_shows_no_wait(apiyi: Program, gateway: Gateway) -> None:
+    screen = apiyi.terminal("image -m fault:slow@1.1 cat -o a.png -q")
+    assert screen.code == 0 and b"waiting" not in screen.raw

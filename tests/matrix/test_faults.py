@@ -17,6 +17,7 @@ from tests.matrix import bodies, connecting, machine, refusals, streams
 from tests.matrix.commands import COMMANDS, Command
 from tests.matrix.refusals import echoing
 from tests.matrix.scenes import Fault, Scene
+from tests.sampled import sampled
 
 if TYPE_CHECKING:
     from tests.conftest import Program
@@ -28,11 +29,10 @@ FAULTS = (*connecting.FAULTS, *streams.FAULTS, *bodies.FAULTS, *refusals.FAULTS,
 CELLS = [(fault, COMMANDS[name]) for fault in FAULTS for name in fault.on.split()]
 
 
-@pytest.mark.parametrize(
-    ("fault", "command"),
-    CELLS,
-    ids=[f"{fault.number:02} {fault.name}-{command.name}" for fault, command in CELLS],
-)
+NAMES = [f"{fault.number:02} {fault.name}-{command.name}" for fault, command in CELLS]
+
+
+@pytest.mark.parametrize(("fault", "command"), sampled(CELLS, every=2, ids=NAMES))
 def test_a_fault_has_one_right_outcome(
     apiyi: Program, gateway: Gateway, fault: Fault, command: Command
 ) -> None:
@@ -41,7 +41,8 @@ def test_a_fault_has_one_right_outcome(
 
 def test_every_fault_of_the_plan_is_played() -> None:
     assert {fault.number for fault in FAULTS} == set(range(1, 45))
-    assert len(CELLS) >= 220
+    assert {fault.number for fault, _ in CELLS[::2]} == set(range(1, 45))
+    assert len(CELLS[::2]) >= 220
 
 
 @pytest.mark.parametrize(
