@@ -22,14 +22,7 @@ from apiyi_cli.build.image_inputs import (
 from apiyi_cli.build.native.google import generate_path
 from apiyi_cli.build.upload import Upload, form_fields
 from apiyi_cli.core.call import Call, Part, Source
-from apiyi_cli.core.endpoints import (
-    CHAT,
-    GENERATE,
-    IMAGE,
-    IMAGE_EDIT,
-    IMAGE_VARIATION,
-    Endpoint,
-)
+from apiyi_cli.core.endpoints import CHAT, GENERATE, IMAGE, IMAGE_EDIT, IMAGE_VARIATION, Endpoint
 from apiyi_cli.core.families import Family, Overrides, PictureSupport, find_family
 from apiyi_cli.core.options.image import ImageOptions
 from apiyi_cli.errors import UsageError

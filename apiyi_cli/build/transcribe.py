@@ -33,11 +33,7 @@ TYPES = {
 # Other extensions for the same content.
 _SAME = {"oga": "ogg", "opus": "ogg", "wave": "wav", "m4b": "m4a", "mkv": "webm", "mov": "mp4"}
 # The extensions that are right for each content.
-_FITTING = {
-    "mp3": ("mp3", "mpga", "mpeg"),
-    "mp4": ("mp4", "m4a"),
-    "m4a": ("m4a", "mp4"),
-}
+_FITTING = {"mp3": ("mp3", "mpga", "mpeg"), "mp4": ("mp4", "m4a"), "m4a": ("m4a", "mp4")}
 
 PLAIN_FORMATS = ("text", "srt", "vtt")
 

@@ -67,16 +67,16 @@ class EmbedAnswer(NamedTuple):
 
 
 def read_items(
-    ctx: Context, words: list[str], files: list[str], embed_options: EmbedOptions
+    ctx: Context, words: list[str], files: list[str], options: EmbedOptions
 ) -> Iterator[EmbedItem | None]:
     """Yield the inputs in order; None when stdin has been silent for a moment.
 
     Raises UsageError where there is nothing to embed, and for arguments and files that cannot
     be used, before anything is yielded.
     """
-    if embed_options.lines or embed_options.jsonl is not None:
-        option = "--lines" if embed_options.lines else "--jsonl"
-        if embed_options.lines and embed_options.jsonl is not None:
+    if options.lines or options.jsonl is not None:
+        option = "--lines" if options.lines else "--jsonl"
+        if options.lines and options.jsonl is not None:
             raise UsageError(
                 Text("cannot use --lines with --jsonl"), Text("a line is a text or an object")
             )
@@ -85,9 +85,9 @@ def read_items(
                 Text("cannot use {option}", option=option),
                 Text("the inputs are the lines of stdin alone"),
             )
-        if embed_options.jsonl == "embedding":
+        if options.jsonl == "embedding":
             raise UsageError(Text("cannot use --jsonl embedding"), Text("the vector is put there"))
-        return _of_lines(ctx, option, embed_options.jsonl)
+        return _of_lines(ctx, option, options.jsonl)
     return _of_arguments(ctx, words, files)
 
 
@@ -164,7 +164,7 @@ def _without_result(item: EmbedItem) -> EmbedResult:
 
 def group_items(
     items: Iterator[EmbedItem | None],
-    embed_options: EmbedOptions,
+    options: EmbedOptions,
     find_result: Callable[[EmbedItem], EmbedResult | None] = _without_result,
 ) -> Iterator[list[EmbedResult]]:
     """Yield the inputs in lists for one request each, invalid inputs included.
@@ -172,7 +172,7 @@ def group_items(
     A list is handed on early when no further line comes for a moment, so that a slow pipe is
     answered as it speaks. `find_result` returns what an input has, None to leave it out.
     """
-    size = embed_options.batch_size or min(BATCH_SIZE, MOST_INPUTS)
+    size = options.batch_size or min(BATCH_SIZE, MOST_INPUTS)
     group: list[EmbedResult] = []
     count = weight = 0
     for item in items:

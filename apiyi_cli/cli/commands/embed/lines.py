@@ -7,12 +7,7 @@ from typing import TYPE_CHECKING, Any
 from apiyi_cli.cli.commands.embed.items import EmbedResult
 from apiyi_cli.cli.output.failures import ItemFailures
 from apiyi_cli.core.options.embed import EmbedOptions
-from apiyi_cli.errors import (
-    ApiyiError,
-    IncompleteError,
-    PartialError,
-    RejectedError,
-)
+from apiyi_cli.errors import ApiyiError, IncompleteError, PartialError, RejectedError
 from apiyi_cli.text import Text, map_text
 
 if TYPE_CHECKING:
@@ -22,29 +17,29 @@ if TYPE_CHECKING:
 class LineFormatter:
     """Makes the output lines of inputs. Its methods may be called from any thread."""
 
-    def __init__(self, ctx: Context, embed_options: EmbedOptions) -> None:
+    def __init__(self, ctx: Context, options: EmbedOptions) -> None:
         self._ctx = ctx
-        self._options = embed_options
+        self._options = options
 
     def format(self, result: EmbedResult) -> bytes:
         """Return the output line of an input."""
         from apiyi_cli.core.jsontext import write
         from apiyi_cli.decode.embed import with_error, with_vector
 
-        item, embed_options = result.item, self._options
+        item, options = result.item, self._options
         if result.line is not None:
             return result.line
         if result.error is not None:
             error = write(self.describe_error(result.error))
             if item.line:
                 return with_error(item.line, error)
-            text = b"" if embed_options.text is False or not item.text else write(item.text)
+            text = b"" if options.text is False or not item.text else write(item.text)
             shown = b'"text":%s,' % text if text else b""
             return b'{"index":%d,%s"error":%s}\n' % (item.number, shown, error)
         assert result.vector is not None
-        if embed_options.jsonl is not None:
+        if options.jsonl is not None:
             return with_vector(item.line, result.vector)
-        if embed_options.text is False:
+        if options.text is False:
             return b'{"index":%d,"embedding":%s}\n' % (item.number, result.vector)
         text = write(item.text)
         return b'{"index":%d,"text":%s,"embedding":%s}\n' % (item.number, text, result.vector)

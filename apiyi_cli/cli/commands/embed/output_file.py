@@ -36,7 +36,7 @@ REFUSED: Final = frozenset((429, 503))
 class EmbedFile:
     """The output file of one run, with the state of earlier runs."""
 
-    def __init__(self, ctx: Context, embed_options: EmbedOptions, build: Build) -> None:
+    def __init__(self, ctx: Context, options: EmbedOptions, build: Build) -> None:
         from apiyi_cli.output.files import refuse_existing
 
         self._ctx = ctx
@@ -51,12 +51,12 @@ class EmbedFile:
         if not journal_path(path).exists() and path.exists() and path.stat().st_size:
             refuse_existing(path, force=force)
         program = ctx.settings.output.jq
-        self._form = f"{embed_options.jsonl}\0{embed_options.lines}\0{embed_options.text}"
+        self._form = f"{options.jsonl}\0{options.lines}\0{options.text}"
         header = {
             "model": ctx.settings.models[0],
-            "dimensions": embed_options.dimensions,
-            "field": embed_options.jsonl,
-            "text": embed_options.text,
+            "dimensions": options.dimensions,
+            "field": options.jsonl,
+            "text": options.text,
             **({} if program is None else {"jq": program}),
             **({} if matrix is None else {"matrix": matrix.name}),
         }

@@ -25,11 +25,7 @@ from apiyi_cli.core.disk import is_same_file
 from apiyi_cli.core.encodings import show_name
 from apiyi_cli.core.options.embed import EmbedOptions
 from apiyi_cli.core.shells import quote_word
-from apiyi_cli.errors import (
-    ApiyiError,
-    OutputError,
-    UsageError,
-)
+from apiyi_cli.errors import ApiyiError, OutputError, UsageError
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
@@ -54,12 +50,12 @@ class EmbedRun:
     """Embeds the inputs of one command line."""
 
     def __init__(
-        self, ctx: Context, embed_options: EmbedOptions, build: Build, files: Sequence[str] = ()
+        self, ctx: Context, options: EmbedOptions, build: Build, files: Sequence[str] = ()
     ) -> None:
         self._ctx = ctx
         self._files = files
-        self._options = embed_options
-        self._formatter = LineFormatter(ctx, embed_options)
+        self._options = options
+        self._formatter = LineFormatter(ctx, options)
         self._build = build
         self._failures = EmbedFailures(ctx.messages)
         self._usage = UsageTotals()
@@ -139,12 +135,12 @@ class EmbedRun:
         file: EmbedFile | None = None,
     ) -> Iterator[EmbedAnswer]:
         """Yield the answers in the order of the inputs."""
-        embed_options, ctx = self._options, self._ctx
+        options, ctx = self._options, self._ctx
         listed = None if self._reads_lines else list(items)
         embedder = Embedder(
             ctx,
             self._build,
-            embed_options.dimensions,
+            options.dimensions,
             keep_body=bool(ctx.settings.output.json),
             is_alone=listed is not None and len(listed) == 1,
             file=file,
@@ -159,10 +155,8 @@ class EmbedRun:
             return answer
 
         find = (file.find_result,) if file else ()
-        groups = enumerate(
-            group_items(items if listed is None else iter(listed), embed_options, *find)
-        )
-        bulk = listed is None or len(listed) > (embed_options.batch_size or BATCH_SIZE)
+        groups = enumerate(group_items(items if listed is None else iter(listed), options, *find))
+        bulk = listed is None or len(listed) > (options.batch_size or BATCH_SIZE)
         lengths = VectorLengths(file.vector_length if file else 0)
         jobs, observer = ctx.settings.jobs, file.observer if file else None
         for answer in send_in_order(

@@ -32,7 +32,7 @@ class Document(NamedTuple):
 
 
 def read_documents(
-    ctx: Context, files: Sequence[str], rank_options: RankOptions, *, as_json: bool
+    ctx: Context, files: Sequence[str], options: RankOptions, *, as_json: bool
 ) -> Iterator[Document]:
     """Yield the documents in order; `as_json` prepares them as members of an object.
 
@@ -40,21 +40,21 @@ def read_documents(
     anything is yielded, and without any document.
     """
     if files:
-        if rank_options.lines or rank_options.jsonl is not None:
-            option = "--lines" if rank_options.lines else "--jsonl"
+        if options.lines or options.jsonl is not None:
+            option = "--lines" if options.lines else "--jsonl"
             raise UsageError(
                 Text("cannot use {option} with -f", option=option),
                 Text("the documents are the files or the lines of stdin"),
             )
         return _read_files(ctx, files, as_json)
-    if rank_options.lines and rank_options.jsonl is not None:
+    if options.lines and options.jsonl is not None:
         raise UsageError(
             Text("cannot use --lines with --jsonl"), Text("a line is a text or an object")
         )
-    is_named = rank_options.lines or rank_options.jsonl is not None
+    is_named = options.lines or options.jsonl is not None
     if not is_named and find_stdin_kind() in ("terminal", "nothing"):
         raise UsageError(Text("nothing to rank"), Text("no documents were given"), hint=EXAMPLE)
-    return _read_lines(ctx, rank_options, as_json)
+    return _read_lines(ctx, options, as_json)
 
 
 def _read_files(ctx: Context, files: Sequence[str], as_json: bool) -> Iterator[Document]:
@@ -74,11 +74,11 @@ def _read_files(ctx: Context, files: Sequence[str], as_json: bool) -> Iterator[D
     return documents()
 
 
-def _read_lines(ctx: Context, rank_options: RankOptions, as_json: bool) -> Iterator[Document]:
+def _read_lines(ctx: Context, options: RankOptions, as_json: bool) -> Iterator[Document]:
     """Yield the lines of stdin that are not blank."""
     count = 0
     number = -1
-    field = rank_options.jsonl
+    field = options.jsonl
     for line in read_lines(ctx.inputs, "--lines" if field is None else "--jsonl"):
         if line is None:
             continue

@@ -149,9 +149,9 @@ class Ranker:
 class RankRun:
     """Ranks the documents of one command line and prints them, best first."""
 
-    def __init__(self, ctx: Context, rank_options: RankOptions, build: Build) -> None:
+    def __init__(self, ctx: Context, options: RankOptions, build: Build) -> None:
         self._ctx = ctx
-        self._ranking = rank_options
+        self._ranking = options
         self._is_object = ctx.output.form == "json"
         self._ranker = Ranker(ctx, build, keep_body=self._is_object)
         self._ranked = RankedDocuments()
@@ -230,15 +230,15 @@ class RankRun:
             )
 
     def _print(self) -> None:
-        ctx, rank_options = self._ctx, self._ranking
+        ctx, options = self._ctx, self._ranking
         if self._is_object:
             replies = [(reply.numbers, reply.scores.raw) for reply in self._replies]
-            chosen = self._ranked.choose(rank_options.top, rank_options.threshold)
+            chosen = self._ranked.choose(options.top, options.threshold)
             lines: Iterator[bytes] = iter((merge_scores(replies, chosen, self._errors) + b"\n",))
         else:
-            best = self._ranked.best(rank_options.top, rank_options.threshold)
+            best = self._ranked.best(options.top, options.threshold)
             lines = format_lines(best, as_json=ctx.output.form == "ndjson")
-        kind: Final = "text" if ctx.output.form == "text" and rank_options.jsonl is None else "json"
+        kind: Final = "text" if ctx.output.form == "text" and options.jsonl is None else "json"
         ctx.output.write(ctx.output.filter_lines(lines), content=kind)
         print_usage(self._usage, ctx.settings, ctx.messages)
 

@@ -102,11 +102,7 @@ def search(
 
 
 def make_call(
-    ctx: Context,
-    source: VectorLines | VectorMatrix,
-    query: str,
-    name: str,
-    options: Sequence[str],
+    ctx: Context, source: VectorLines | VectorMatrix, query: str, name: str, options: Sequence[str]
 ) -> Call:
     """Return the request for the query's vector, with the length of the file's vectors.
 

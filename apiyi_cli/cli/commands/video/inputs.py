@@ -33,34 +33,32 @@ class PlannedVideo(NamedTuple):
 
 
 def plan_videos(
-    ctx: Context, video_options: VideoOptions, words: list[str], files: list[str]
+    ctx: Context, options: VideoOptions, words: list[str], files: list[str]
 ) -> Iterator[PlannedVideo]:
     """Yield the videos of a run. Raises UsageError if there is nothing to make one of."""
-    name = find_source(video_options)
+    name = find_source(options)
     source = {} if name is None else input_fields(name, default="video")
-    for place, prompt in enumerate(_read_prompts(ctx, video_options, words, files)):
+    for place, prompt in enumerate(_read_prompts(ctx, options, words, files)):
         yield PlannedVideo(place, prompt, source)
 
 
-def find_source(video_options: VideoOptions) -> str | None:
+def find_source(options: VideoOptions) -> str | None:
     """Return the input after which files are named, None without one."""
-    inputs = (video_options.first, *(video_options.input or ()))
+    inputs = (options.first, *(options.input or ()))
     return next((name for name in inputs if name is not None), None)
 
 
 def _read_prompts(
-    ctx: Context, video_options: VideoOptions, words: list[str], files: list[str]
+    ctx: Context, options: VideoOptions, words: list[str], files: list[str]
 ) -> Iterator[str | None]:
-    if video_options.lines:
+    if options.lines:
         from apiyi_cli.cli.inputs.lines import read_line_batches
 
         # All lines at once: names that clash are to be known before the first is paid for.
         for batch in read_line_batches(ctx.inputs, "--lines", 1):
             yield from (text for _, text in batch)
         return
-    has_media = bool(
-        video_options.input or video_options.first or video_options.last or video_options.reference
-    )
+    has_media = bool(options.input or options.first or options.last or options.reference)
     text = ctx.inputs.prompt(words, files, joins_stdin=False, needed=not has_media)
     if text is None and not has_media:
         raise UsageError(

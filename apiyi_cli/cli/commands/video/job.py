@@ -9,12 +9,7 @@ from typing import TYPE_CHECKING
 from apiyi_cli.build.video import VideoRequest, submit_call, video_form
 from apiyi_cli.cli.commands.video.inputs import PlannedVideo, find_source, plan_videos
 from apiyi_cli.cli.commands.video.media import read_media
-from apiyi_cli.cli.commands.video.output import (
-    VideoOutcome,
-    VideoOutput,
-    refuse_stdout,
-    write_out,
-)
+from apiyi_cli.cli.commands.video.output import VideoOutcome, VideoOutput, refuse_stdout, write_out
 from apiyi_cli.cli.commands.video.task_list import open_tasks
 from apiyi_cli.cli.commands.video.worker import VideoWorker
 from apiyi_cli.cli.gateway.parallel import send_in_order
@@ -51,17 +46,17 @@ class VideoJob:
     """Reads and checks everything that is requested; `run` submits it."""
 
     def __init__(
-        self, ctx: Context, words: list[str], files: list[str], video_options: VideoOptions
+        self, ctx: Context, words: list[str], files: list[str], options: VideoOptions
     ) -> None:
         self._ctx = ctx
-        self._filming = video_options
-        _check_together(ctx, video_options, words, files)
+        self._video = options
+        _check_together(ctx, options, words, files)
         self._model = ctx.settings.models[0]
         family = find_family(self._model, ctx.settings.families)
         self._form = video_form(self._model, family.video)
         self._options = ctx.inputs.read_options(ctx.settings.request)
-        self._media = read_media(ctx, video_options, self._model)
-        self._planned = list(plan_videos(ctx, video_options, words, files))
+        self._media = read_media(ctx, options, self._model)
+        self._planned = list(plan_videos(ctx, options, words, files))
         self._to_stdout = ctx.settings.output.output == "-"
         self._output = VideoOutput(ctx, alone=len(self._planned) == 1)
 
@@ -191,12 +186,10 @@ class VideoJob:
             output.output,
             VIDEO_NAME,
             apart=DISTINCT_VIDEO_NAME,
-            known=(*_FIELDS, *_SOURCE_FIELDS)
-            if find_source(self._filming) is not None
-            else _FIELDS,
+            known=(*_FIELDS, *_SOURCE_FIELDS) if find_source(self._video) is not None else _FIELDS,
             extensions=("mp4", "mov", "webm"),
             force=bool(output.force),
-            skip_existing=bool(self._filming.skip_existing),
+            skip_existing=bool(self._video.skip_existing),
         )
 
     def _list_wanted(self) -> list[tuple[str, dict[str, object]]]:
@@ -220,38 +213,38 @@ class VideoJob:
         return VideoWorker(
             self._ctx,
             self._tasks,
-            poll_s=self._filming.poll,
-            private=bool(self._filming.allow_private),
+            poll_s=self._video.poll,
+            private=bool(self._video.allow_private),
             show=self._output.show,
         )
 
     def _call(self, video: PlannedVideo) -> Call:
-        video_options = self._filming
+        options = self._video
         request = VideoRequest(
             self._model,
             video.prompt,
             self._media,
-            duration=video_options.duration,
-            resolution=video_options.resolution,
-            ratio=video_options.ratio,
-            seed=video_options.seed,
-            audio=video_options.audio,
+            duration=options.duration,
+            resolution=options.resolution,
+            ratio=options.ratio,
+            seed=options.seed,
+            audio=options.audio,
             options=self._options,
         )
         return submit_call(request, self._form)
 
 
 def _check_together(
-    ctx: Context, video_options: VideoOptions, words: list[str], files: list[str]
+    ctx: Context, options: VideoOptions, words: list[str], files: list[str]
 ) -> None:
     """Raise UsageError for options that do not go together."""
-    check_skipping(ctx.settings.output, video_options.skip_existing, needs_output=False)
+    check_skipping(ctx.settings.output, options.skip_existing, needs_output=False)
     why = None
-    if video_options.lines and (words or files):
+    if options.lines and (words or files):
         why = Text("with --lines the prompts are the lines of stdin alone")
     elif ctx.settings.output.output == "-":
-        why = refuse_stdout(ctx, several=bool(video_options.lines))
-    elif video_options.duration == 0:
+        why = refuse_stdout(ctx, several=bool(options.lines))
+    elif options.duration == 0:
         why = Text("--duration 0 is no length")
     if why is not None:
         raise UsageError(Text("cannot do that"), why)

@@ -29,20 +29,17 @@ _SUFFIXES: dict[str, Kind] = {
 _URLS = ("https://", "http://", "data:")
 
 
-def read_media(ctx: Context, video_options: VideoOptions, model: str) -> tuple[MediaInput, ...]:
+def read_media(ctx: Context, options: VideoOptions, model: str) -> tuple[MediaInput, ...]:
     """Return the inputs of a video, in the order first, last, -i, references.
 
     One picture of `-i` is where the video begins; several, and clips and sounds, guide it, as all
     do for a model that takes references. Raises UsageError for a file that is none of them.
     """
-    frames: tuple[tuple[Role, str | None], ...] = (
-        ("first", video_options.first),
-        ("last", video_options.last),
-    )
+    frames: tuple[tuple[Role, str | None], ...] = (("first", options.first), ("last", options.last))
     named = [(role, name) for role, name in frames if name is not None]
     media = [_read_frame(ctx, name, role) for role, name in named]
-    media += _place_inputs([_read(ctx, name, "first") for name in video_options.input or ()], model)
-    media += [_read(ctx, name, "reference") for name in video_options.reference or ()]
+    media += _place_inputs([_read(ctx, name, "first") for name in options.input or ()], model)
+    media += [_read(ctx, name, "reference") for name in options.reference or ()]
     if sum(item.role == "first" for item in media) > 1:
         raise UsageError(
             Text("cannot use these inputs"),

@@ -120,8 +120,7 @@ class VideoOutput:
         if len(records) == 1:
             return describe_going_on(records[0])
         return Text(
-            "{count} tasks go on without us, and are billed: apiyi video resume",
-            count=len(records),
+            "{count} tasks go on without us, and are billed: apiyi video resume", count=len(records)
         )
 
     def _line(self, outcome: VideoOutcome) -> bytes | None:

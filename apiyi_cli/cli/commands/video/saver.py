@@ -8,11 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apiyi_cli.build.video import content_call
-from apiyi_cli.cli.commands.video.messages import (
-    describe_unfinished,
-    explain_expiry,
-    resume_hint,
-)
+from apiyi_cli.cli.commands.video.messages import describe_unfinished, explain_expiry, resume_hint
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.filetypes import HEAD_BYTES, detect_type
 from apiyi_cli.core.shells import quote_word
@@ -164,11 +160,7 @@ def note_task(ctx: Context, tasks: VideoTasks, record: VideoRecord) -> None:
         tasks.write(record)
     except OSError as failure:
         ctx.messages.note(
-            Text(
-                "cannot note the task {name}: {why}",
-                name=record.name,
-                why=system_reason(failure),
-            )
+            Text("cannot note the task {name}: {why}", name=record.name, why=system_reason(failure))
         )
 
 

@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.build.video import CANCELS
 from apiyi_cli.cli.commands.video.messages import describe_going_on, format_time
-from apiyi_cli.cli.commands.video.output import (
-    VideoOutcome,
-    VideoOutput,
-    refuse_stdout,
-    write_out,
-)
+from apiyi_cli.cli.commands.video.output import VideoOutcome, VideoOutput, refuse_stdout, write_out
 from apiyi_cli.cli.commands.video.worker import VideoWorker
 from apiyi_cli.cli.gateway.parallel import send_in_order
 from apiyi_cli.core.hosts import origin
@@ -53,7 +48,7 @@ def open_tasks(ctx: Context) -> VideoTasks:
     return VideoTasks(state_dir(ctx.process.environ) / "video")
 
 
-def run_word(ctx: Context, words: Sequence[str], video_options: VideoOptions) -> None:
+def run_word(ctx: Context, words: Sequence[str], options: VideoOptions) -> None:
     """Run the command of the first word on the tasks whose ids follow it."""
     word, *names = words
     tasks = open_tasks(ctx)
@@ -62,7 +57,7 @@ def run_word(ctx: Context, words: Sequence[str], video_options: VideoOptions) ->
             raise _not_a_prompt(word, words)
         list_tasks(ctx, tasks)
     elif word == "resume":
-        resume(ctx, tasks, _find(tasks, words), video_options)
+        resume(ctx, tasks, _find(tasks, words), options)
     elif not names:
         raise UsageError(
             Text("name the task"),
@@ -110,10 +105,7 @@ def list_tasks(ctx: Context, tasks: VideoTasks) -> None:
 
 
 def resume(
-    ctx: Context,
-    tasks: VideoTasks,
-    records: Sequence[VideoRecord] | None,
-    video_options: VideoOptions,
+    ctx: Context, tasks: VideoTasks, records: Sequence[VideoRecord] | None, options: VideoOptions
 ) -> None:
     """Wait for running tasks, save finished ones; None means all that need it."""
     if records is None:
@@ -128,11 +120,7 @@ def resume(
         records = [record._replace(force=True) for record in records]
     output = VideoOutput(ctx, alone=len(records) == 1)
     worker = VideoWorker(
-        ctx,
-        tasks,
-        poll_s=video_options.poll,
-        private=bool(video_options.allow_private),
-        show=output.show,
+        ctx, tasks, poll_s=options.poll, private=bool(options.allow_private), show=output.show
     )
     to_stdout = ctx.settings.output.output == "-"
 
@@ -162,11 +150,7 @@ def _find_target(ctx: Context, tasks: VideoTasks, records: Sequence[VideoRecord]
 
 
 def _resume_all(
-    ctx: Context,
-    records: list[VideoRecord],
-    worker: VideoWorker,
-    output: VideoOutput,
-    work: Any,
+    ctx: Context, records: list[VideoRecord], worker: VideoWorker, output: VideoOutput, work: Any
 ) -> None:
     try:
         if len(records) == 1:
