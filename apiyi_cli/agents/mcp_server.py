@@ -24,7 +24,6 @@ from apiyi_cli.agents.served_tools import (
 from apiyi_cli.core.exit_codes import EXIT_CODES
 from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.core.language import Translate
-from apiyi_cli.errors import SetupError
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
@@ -65,27 +64,9 @@ def serve(
     options: ServerOptions, commands: Mapping[str, Any], version: str, say: Translate
 ) -> None:
     """Serve until the client closes stdin. `commands` are the described commands by name."""
-    require_package()
     import anyio
 
     anyio.run(_serve, _Session(options, commands, say), version)
-
-
-def require_package() -> None:
-    """Raise SetupError with the command that installs the package if it is missing."""
-    try:
-        import mcp  # noqa: F401
-    except ImportError:
-        raise SetupError(
-            Text("cannot serve MCP"),
-            Text("the mcp package is missing"),
-            hint="pip install 'apiyi-cli[mcp]'",
-        ) from None
-    import logging
-
-    # It reports what it skips with the logging of the standard library, on stderr.
-    logging.getLogger("mcp").addHandler(logging.NullHandler())
-    logging.getLogger("mcp").propagate = False
 
 
 async def _serve(session: _Session, version: str) -> None:

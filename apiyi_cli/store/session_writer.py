@@ -41,11 +41,6 @@ class TurnWriter:
         # Where the answer's line begins and how large the file is, while that line is open.
         self._line_start = self._size = -1
 
-    @property
-    def has_begun(self) -> bool:
-        """Return True if a part of the turn is in the file."""
-        return self._fd is not None
-
     def add(self, text: str) -> None:
         """Append a piece of the answer."""
         text = self._half + text

@@ -146,7 +146,7 @@ class McpServers:
 
     def _open_portal(self) -> BlockingPortal:
         if self._portal is None:
-            _require_package()
+            require_package(Text("cannot use --mcp"))
             from anyio.from_thread import start_blocking_portal
 
             self._portal = self._stack.enter_context(start_blocking_portal())
@@ -336,13 +336,13 @@ def _cannot_use(title: str, why: str, hint: str | None = None) -> SetupError:
     return SetupError(Text("cannot use the MCP server {title}", title=title), why, hint=hint)
 
 
-def _require_package() -> None:
+def require_package(what: Text) -> None:
     """Raise SetupError with the command that installs the package if it is missing."""
     try:
         import mcp  # noqa: F401
     except ImportError:
         raise SetupError(
-            Text("cannot use --mcp"),
+            what,
             Text("the mcp package is missing"),
             hint="pip install 'apiyi-cli[mcp]'",
         ) from None

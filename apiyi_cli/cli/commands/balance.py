@@ -28,10 +28,7 @@ def balance(ctx: Context, *, connection: Connection, output: Output) -> None:
         line = ctx.messages.translate(_line(left)) if ctx.output.is_terminal else f"{left.usd:.2f}"
         ctx.output.write([f"{line}\n".encode("utf-8", "replace")])
         return
-    from apiyi_cli.cli.records import write_record
-
-    record = write_record(left._asdict(), ctx.messages.redact)
-    ctx.output.write(ctx.output.filter_lines([record]), content="json")
+    ctx.output.write_own_records([left._asdict()])
 
 
 def _line(left: AccountBalance) -> str:

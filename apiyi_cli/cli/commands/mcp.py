@@ -12,6 +12,7 @@ from apiyi_cli.core.options import Flag, list_given
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.mcp import McpOptions
 from apiyi_cli.core.options.output import Output
+from apiyi_cli.text import Text
 
 
 def mcp(ctx: Context, *, mcp_options: McpOptions, connection: Connection, output: Output) -> None:
@@ -21,10 +22,11 @@ def mcp(ctx: Context, *, mcp_options: McpOptions, connection: Connection, output
     batch_status. Files go by path. Needs apiyi-cli[mcp].
     """
     from apiyi_cli import __version__
-    from apiyi_cli.agents.mcp_server import ServerOptions, require_package, serve
+    from apiyi_cli.agents.mcp_server import ServerOptions, serve
     from apiyi_cli.cli.gateway.cost_limit import COST_REPORT
+    from apiyi_cli.tools.mcp import require_package
 
-    require_package()
+    require_package(Text("cannot serve MCP"))
     ctx.output.require_ready()
     options = ServerOptions(
         shared=tuple(_write_options(connection)),

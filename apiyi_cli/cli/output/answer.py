@@ -71,6 +71,13 @@ class AnswerOutput:
         lines = (write(record) + b"\n" for record in records)
         self.write(self.filter_lines(lines), content="json")
 
+    def write_own_records(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Write records that are not a server's as `write_records` does, without keys."""
+        from apiyi_cli.cli.records import write_record
+
+        lines = (write_record(record, self._process.messages.redact) for record in records)
+        self.write(self.filter_lines(lines), content="json")
+
     def format_table(
         self,
         rows: Sequence[Sequence[object]],

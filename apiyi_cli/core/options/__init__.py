@@ -82,6 +82,15 @@ def flag(kind: type[T], *names: str, help: str, **facts: Unpack[FlagFacts]) -> T
     return declared  # type: ignore[no-any-return]
 
 
+def place(option: T | None, wire: str) -> T | None:
+    """Declare the same field for another place in the body."""
+    from copy import copy
+
+    declared: Any = copy(option)
+    declared.wire = wire
+    return declared  # type: ignore[no-any-return]
+
+
 class Group:
     """Base of the option groups: immutable values by name, None where not given.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apiyi_cli.core.options import Group, flag
+from apiyi_cli.core.options import Group, flag, place
 from apiyi_cli.core.options.chat import ChatSampling
 
 
@@ -30,15 +30,7 @@ class RespondOptions(Group, panel="Sampling"):
     top_p = ChatSampling.top_p
     top_logprobs = ChatSampling.top_logprobs
     user = ChatSampling.user
-    reasoning_effort = flag(
-        str,
-        "--reasoning-effort",
-        "--effort",
-        help="How long to think: none, minimal, low, medium, high, xhigh, max.",
-        metavar="LEVEL",
-        suggestions=("none", "minimal", "low", "medium", "high", "xhigh", "max"),
-        wire="reasoning.effort",
-    )
+    reasoning_effort = place(ChatSampling.reasoning_effort, "reasoning.effort")
     reasoning_summary = flag(
         str,
         "--reasoning-summary",
@@ -47,11 +39,4 @@ class RespondOptions(Group, panel="Sampling"):
         suggestions=("auto", "concise", "detailed"),
         wire="reasoning.summary",
     )
-    verbosity = flag(
-        str,
-        "--verbosity",
-        help="How much to say: low, medium, high.",
-        metavar="LEVEL",
-        suggestions=("low", "medium", "high"),
-        wire="text.verbosity",
-    )
+    verbosity = place(ChatSampling.verbosity, "text.verbosity")

@@ -41,10 +41,7 @@ def print_brief(ctx: Context) -> int:
         text = ctx.messages.redact(_describe(ctx, report, failure))
         ctx.output.write([f"{text}\n".encode("utf-8", "replace")], content="styled")
     else:
-        from apiyi_cli.cli.records import write_record
-
-        line = write_record(report._asdict(), ctx.messages.redact)
-        ctx.output.write(ctx.output.filter_lines([line]), content="json")
+        ctx.output.write_own_records([report._asdict()])
     return 0 if failure is None else failure.exit_code
 
 

@@ -43,10 +43,7 @@ def print_billing(ctx: Context, since_s: float) -> None:
         charges, covered_s = _fetch_log(ctx, uncertain, now_s)
         statuses = [find_status(item, charges, known_ids, now_s, covered_s) for item in uncertain]
     if ctx.output.form != "text" or not ctx.output.is_terminal:
-        from apiyi_cli.cli.records import write_record
-
-        lines = (write_record(status._asdict(), ctx.messages.redact) for status in statuses)
-        ctx.output.write(ctx.output.filter_lines(lines), content="json")
+        ctx.output.write_own_records(status._asdict() for status in statuses)
     elif statuses:
         ctx.output.write([_table(ctx, statuses)], content="styled")
     else:
@@ -154,8 +151,6 @@ def _command_of(path: str) -> str:
 
 
 def _table(ctx: Context, statuses: Sequence[BillingStatus]) -> bytes:
-    from apiyi_cli.render.table import format_table
-
     words = {True: Text("yes"), False: Text("no"), None: Text("unknown")}
     rows = [
         [
@@ -167,18 +162,5 @@ def _table(ctx: Context, statuses: Sequence[BillingStatus]) -> bytes:
         ]
         for status in statuses
     ]
-    headers = [
-        Text("time"),
-        Text("command"),
-        Text("request id"),
-        Text("billed"),
-        Text("charged"),
-    ]
-    table = format_table(
-        rows,
-        headers,
-        width=ctx.process.console.width,
-        color=ctx.output.color,
-        translate=ctx.messages.translate,
-    )
-    return table.encode("utf-8", "replace")
+    headers = [Text("time"), Text("command"), Text("request id"), Text("billed"), Text("charged")]
+    return ctx.output.format_table(rows, headers)

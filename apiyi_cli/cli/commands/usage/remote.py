@@ -21,10 +21,7 @@ def print_charges(ctx: Context, since_s: float, by: str, heading: str) -> None:
     finally:
         account.close()
     if ctx.output.form != "text" or not ctx.output.is_terminal:
-        from apiyi_cli.cli.records import write_record
-
-        lines = (write_record(row, ctx.messages.redact) for row in rows)
-        ctx.output.write(ctx.output.filter_lines(lines), content="json")
+        ctx.output.write_own_records(rows)
     elif rows:
         ctx.output.write([_table(ctx, rows, by, heading)], content="styled")
     else:
@@ -52,8 +49,6 @@ def sum_charges(charges: Iterable[Charge], by: str) -> list[dict[str, Any]]:
 
 
 def _table(ctx: Context, rows: Sequence[dict[str, Any]], by: str, heading: str) -> bytes:
-    from apiyi_cli.render.table import format_table
-
     headers = [heading, Text("requests"), Text("input"), Text("output"), Text("charged")]
     cells = [
         [
@@ -65,11 +60,4 @@ def _table(ctx: Context, rows: Sequence[dict[str, Any]], by: str, heading: str) 
         ]
         for row in rows
     ]
-    table = format_table(
-        cells,
-        headers,
-        width=ctx.process.console.width,
-        color=ctx.output.color,
-        translate=ctx.messages.translate,
-    )
-    return table.encode("utf-8", "replace")
+    return ctx.output.format_table(cells, headers)

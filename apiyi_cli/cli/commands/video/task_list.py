@@ -72,15 +72,11 @@ def run_word(ctx: Context, words: Sequence[str], options: VideoOptions) -> None:
 
 def list_tasks(ctx: Context, tasks: VideoTasks) -> None:
     """Print the last known state of the tasks: a table on a terminal, else NDJSON."""
-    from apiyi_cli.core.jsontext import write
 
     records = tasks.read()
     if ctx.output.form != "text" or not ctx.process.console.stdout_is_terminal:
-        lines = [write(_describe(record)) + b"\n" for record in records]
-        ctx.output.write(ctx.output.filter_lines(lines), content="json")
+        ctx.output.write_records(map(_describe, records))
         return
-    from apiyi_cli.render.table import format_table
-
     say = ctx.messages.translate
     rows = [
         [
@@ -94,14 +90,8 @@ def list_tasks(ctx: Context, tasks: VideoTasks) -> None:
         for record in records
     ]
     headers = [Text("task"), Text("state"), Text("model"), Text("began"), Text("deleted")]
-    table = format_table(
-        rows,
-        [*headers, Text("file or prompt")],
-        width=ctx.process.console.width,
-        color=ctx.output.color,
-        translate=say,
-    )
-    ctx.output.write([table.encode("utf-8", "replace")], content="styled")
+    headers.append(Text("file or prompt"))
+    ctx.output.write([ctx.output.format_table(rows, headers)], content="styled")
 
 
 def resume(
