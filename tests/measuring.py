@@ -19,7 +19,7 @@ import pytest
 
 Around = Generator[None, object, object]
 
-MEASURED_PARAMETERS = 8
+MEASURED_PARAMETERS = 4
 """How many of a test's parameter sets are measured; a measured run takes twice the time."""
 
 
