@@ -143,7 +143,7 @@ def _run_typer(argv: Sequence[str], process: Process) -> int:
             return UsageError.exit_code
         from apiyi_cli.cli.usage_errors import make_usage_error
 
-        raise make_usage_error(refused) from None
+        raise make_usage_error(refused, words) from None
     process.console.finish()
     return result if isinstance(result, int) else process.exit_code
 

@@ -11,7 +11,7 @@ from apiyi_cli.core.options import Flag, Group, list_given
 from apiyi_cli.core.options.connection import Connection, Jobs
 from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.options.request import Model, Models, Request
-from apiyi_cli.core.secret import Secret
+from apiyi_cli.core.secret import KEY_VARIABLE, Secret
 from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import UsageError
 from apiyi_cli.settings.defaults import Timeouts
@@ -150,7 +150,7 @@ class CommandSettings(Settings):
             group = model_group = self.fill(Model())
             models = () if model_group.model is None else (model_group.model,)
         if not models:
-            raise no_model(self.command)
+            raise no_model(self.command, self)
         if not group.force_model:
             for model in models:
                 require_able(model, self.command)
@@ -189,21 +189,25 @@ class CommandSettings(Settings):
         return group.replace(**missing) if missing else group
 
 
-def no_model(command: str) -> UsageError:
-    """Return the error of a command without a model, with a line that sets one."""
+def no_model(command: str, settings: Settings) -> UsageError:
+    """Return the error of a command that has no model, with a line that gives it one.
+
+    Where nothing is set up yet, that is to log in, which chooses a model for each command.
+    """
     model = PROPOSED.get(command, PROPOSED["chat"])
     key = f"{command}.model" if command in OTHER_COMMANDS else "model"
     ways = Text("-m MODEL") if command in OTHER_COMMANDS else Text("-m MODEL, or APIYI_MODEL")
-    return UsageError(
-        Text("no model"),
-        Text("none was given and none is set"),
-        hint=Text(
-            "apiyi config set {key} {model}, or {ways}; apiyi models lists them",
-            key=key,
-            model=model,
-            ways=ways,
-        ),
+    program = settings.typed_program
+    hint = Text(
+        "{program} config set {key} {model}, or {ways}; {program} models lists them",
+        program=program,
+        key=key,
+        model=model,
+        ways=ways,
     )
+    if not (settings.config.profiles or settings.environ.get(KEY_VARIABLE)):
+        hint = Text("{program} auth login chooses one, or {ways}", program=program, ways=ways)
+    return UsageError(Text("no model"), Text("none was given and none is set"), hint=hint)
 
 
 def require_able(model: str, command: str) -> None:

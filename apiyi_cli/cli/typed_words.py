@@ -37,7 +37,7 @@ def rewrite_words(argv: Sequence[str]) -> list[str]:
     typed = words[at:]
     if typed[0] == "help":
         return [*before, "help", *_replace_words(typed[1:], with_options=False)]
-    typed = _replace_words(typed)
+    typed = _replace_words(_put_subcommand_first(typed))
     options = [words[k] for k in sorted(moved)]
     # Behind the subcommand, whose options they are.
     depth = 2 if _has_subcommands(typed) else 1
@@ -76,6 +76,29 @@ def _find_command(words: Sequence[str]) -> tuple[int, set[int]]:
         moved |= {*range(at, at + size)}
         at += size
     return min(at, len(words)), moved
+
+
+def _put_subcommand_first(words: list[str]) -> list[str]:
+    """Return the words with shared options between a command and its subcommand behind both."""
+    from apiyi_cli.cli.command_table import COMMANDS
+
+    entry = COMMANDS.get(words[0])
+    if entry is None or not entry.commands:
+        return words
+    rest = words[1:]
+    at, moved = _find_command(rest)
+    if not moved or at == len(rest):
+        return words
+    return [words[0], rest[at], *rest[:at], *rest[at + 1 :]]
+
+
+def name_command(words: Sequence[str]) -> str:
+    """Return the program with the command and subcommand of rewritten words, as they are typed."""
+    from apiyi_cli.cli.command_table import COMMANDS
+
+    typed = next((word for word in words if word in COMMANDS), "")
+    rest = words[words.index(typed) :] if typed else ()
+    return " ".join(("apiyi", *rest[: 2 if rest and _has_subcommands(rest) else 1]))
 
 
 def _replace_words(words: list[str], *, with_options: bool = True) -> list[str]:

@@ -7,9 +7,10 @@ version; what is in the place of a name in them is the user's and is never looke
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
-from apiyi_cli.cli.typed_words import TYPED_WORDS
+from apiyi_cli.cli.typed_words import TYPED_WORDS, name_command
 from apiyi_cli.core.nearest import FOREIGN_WORDS, find_nearest
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
@@ -42,11 +43,14 @@ FOREIGN_HINTS = {
 """Replacements of other tools' options that take a secret as their value."""
 
 
-def make_usage_error(complaint: Any) -> UsageError:
-    """Return the usage error for a Typer exception, with the nearest known spelling."""
+def make_usage_error(complaint: Any, words: Sequence[str]) -> UsageError:
+    """Return the usage error for an exception of Typer's, with the nearest spelling it knows.
+
+    `words` are those that Typer got: some of its exceptions do not name the command.
+    """
     message: str = complaint.format_message()
     context = getattr(complaint, "ctx", None)
-    line = context.command_path if context is not None else "apiyi"
+    line = context.command_path if context is not None else name_command(words)
     typed = getattr(complaint, "option_name", None)
     known: list[str] = []
     hint = f"{line} --help"
@@ -68,8 +72,18 @@ def make_usage_error(complaint: Any) -> UsageError:
         why = Text("its two forms are {names}", names=" / ".join(switches))
         hint = Text("{name} alone, or {other}", name=switches[0], other=switches[1])
     elif typed is not None and near == typed:
-        why = Text("it needs a value, and a command behind it")
+        why = _say_what_is_missing(str(typed))
     return UsageError(parse_complaint(plain), why, hint=hint)
+
+
+def _say_what_is_missing(typed: str) -> Text:
+    """Return what a shared option that is the last of the line lacks."""
+    from apiyi_cli.cli.typed_words import shared_options
+
+    option = shared_options().get(typed)
+    if option is not None and option.kind is bool:
+        return Text("it needs a command behind it")
+    return Text("it needs a value, and a command behind it")
 
 
 def _spellings(context: Any) -> list[str]:

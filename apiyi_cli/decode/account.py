@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from apiyi_cli.core.jsontext import whole_characters
 from apiyi_cli.decode.frames.fields import (
+    read_amount,
     read_moment,
     read_number,
     read_object,
@@ -16,6 +17,8 @@ from apiyi_cli.errors import IncompleteError
 from apiyi_cli.text import Text
 
 QUOTA_PER_USD = 500_000
+CONSUMED = 2
+"""The `type` of the log's rows that are charges."""
 UNLIMITED_USD = 1e7
 """The reported limit of a key without one: its balance is unknown."""
 
@@ -32,7 +35,11 @@ class AccountBalance(NamedTuple):
 
 
 class Charge(NamedTuple):
-    """One row of the gateway's log: a request, its time, and its charge."""
+    """One row of the gateway's log: a request, when it was made, and what was taken for it.
+
+    `row_id` tells rows apart that are alike in all else, where the log numbers them. With
+    `was_consumed` False the row is about money paid in or given back, in a log of everything.
+    """
 
     request_id: str | None
     created_at: float
@@ -40,6 +47,8 @@ class Charge(NamedTuple):
     usd: float
     prompt_tokens: int
     completion_tokens: int
+    row_id: str = ""
+    was_consumed: bool = True
 
 
 def read_balance(value: Any) -> AccountBalance:
@@ -49,13 +58,13 @@ def read_balance(value: Any) -> AccountBalance:
     an answer without a quota.
     """
     data = read_object(read_object(value).get("data"))
-    quota = read_number(data.get("quota"))
+    quota = read_amount(data.get("quota"))
     if quota is None:
         raise IncompleteError(
             Text("cannot read the balance"), Text("the gateway's answer names no quota")
         )
-    used = read_number(data.get("used_quota")) or 0.0
-    requests = read_number(data.get("request_count"))
+    used = read_amount(data.get("used_quota")) or 0.0
+    requests = read_amount(data.get("request_count"))
     return AccountBalance(
         _as_integer(quota),
         _as_integer(used),
@@ -82,16 +91,19 @@ def read_charges(value: Any) -> list[Charge]:
 
 
 def _charge(row: dict[str, Any]) -> Charge | None:
-    created_at, quota = read_moment(row.get("created_at")), read_number(row.get("quota"))
-    if created_at is None or quota is None:
+    created_at = read_moment(read_amount(row.get("created_at")))
+    quota = read_amount(row.get("quota"))
+    if not created_at or quota is None:
         return None
     return Charge(
         whole_characters(read_string(row.get("request_id"))) or None,
         created_at,
         whole_characters(read_string(row.get("model_name"))),
         quota / QUOTA_PER_USD,
-        int(read_number(row.get("prompt_tokens")) or 0),
-        int(read_number(row.get("completion_tokens")) or 0),
+        int(read_amount(row.get("prompt_tokens")) or 0),
+        int(read_amount(row.get("completion_tokens")) or 0),
+        str(row.get("id") or ""),
+        read_amount(row.get("type", CONSUMED)) == CONSUMED,
     )
 
 

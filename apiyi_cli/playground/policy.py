@@ -70,6 +70,7 @@ DENIED: Final[dict[str, str]] = {
     "run": "runs local commands",
     "yes": "runs local commands without asking",
     "mcp": "runs local servers",
+    "mcp_header": "belongs to --mcp",
     "max_steps": "only --run makes steps",
     "output": "writes files; the page keeps what is made",
     "save": "writes files; the page shows what is made",

@@ -6,9 +6,10 @@ The rules are strict because the key is sent to this address.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from urllib.parse import SplitResult, urlsplit
 
-from apiyi_cli.core.hosts import DEFAULT_PORTS, host_in_url, is_private_way
+from apiyi_cli.core.hosts import DEFAULT_PORTS, host_in_url, is_loopback, is_private_way
 from apiyi_cli.errors import ApiyiError, SetupError, UsageError
 from apiyi_cli.text import Text
 
@@ -28,7 +29,7 @@ def normalize_base_url(text: str, source: str) -> str:
     """
     parts = _split(text, source)
     if parts.scheme not in ("http", "https"):
-        raise _refusal(source, Text("a base URL starts with https://"), _EXAMPLE)
+        raise _refusal(source, Text("a base URL starts with https://"), _add_scheme(text, source))
     host = (parts.hostname or "").removesuffix(".")
     if not _HOST.fullmatch(host):
         raise _refusal(source, Text("a base URL needs a host name in ASCII"), _EXAMPLE)
@@ -51,6 +52,16 @@ def normalize_base_url(text: str, source: str) -> str:
             hint=Text("use https://{place}{path}", place=place, path=path),
         )
     return f"{parts.scheme}://{place}{path}"
+
+
+def _add_scheme(text: str, source: str) -> str:
+    """Return the base URL that was probably meant by one without http:// or https://."""
+    bare = text.strip()
+    if "://" not in bare:
+        scheme = "http" if is_loopback(bare.partition("/")[0].rpartition(":")[0]) else "https"
+        with suppress(ApiyiError):
+            return normalize_base_url(f"{scheme}://{bare}", source)
+    return _EXAMPLE
 
 
 def _split(text: str, source: str) -> SplitResult:

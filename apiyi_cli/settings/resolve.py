@@ -34,6 +34,13 @@ class Settings(OptionLookup):
     """
 
     @property
+    def typed_program(self) -> str:
+        """Return how a line to paste begins: with the profile, where that was typed."""
+        if not self.origin("profile").startswith("flag"):
+            return "apiyi"
+        return f"apiyi --profile {self.profile}"
+
+    @property
     def base_urls(self) -> tuple[str, ...]:
         """Return the base URLs: the primary one, then the backups in order.
 

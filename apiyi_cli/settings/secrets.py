@@ -166,7 +166,10 @@ def _read_stored(settings: Settings) -> Secret:
     if stored is None:
         raise AuthError(
             Text("no key for profile {profile}", profile=settings.profile),
-            hint=LOGIN_HINT,
+            hint=Text(
+                "{program} auth login, or set APIYI_API_KEY, or use --key-file PATH",
+                program=settings.typed_program,
+            ),
             facts=Facts(cause="no_key"),
         )
     return check_key(stored.value, stored.source)

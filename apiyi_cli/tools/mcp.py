@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from apiyi_cli.build.content import Attachment
 from apiyi_cli.core.hosts import is_loopback, is_private_way, split_url
 from apiyi_cli.core.jsontext import InvalidJSON, read_typed, write_text
+from apiyi_cli.core.secret import mask_url
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.text import Text, system_reason
 from apiyi_cli.tools.mcp_stdio import StderrTail, connect_stdio
@@ -108,22 +109,22 @@ class McpServers:
         self._portal: BlockingPortal | None = None
         self._connected: dict[str, McpServer] = {}
 
-    def connect(self, value: str) -> McpServer:
+    def connect(self, value: str, headers: Mapping[str, str] | None = None) -> McpServer:
         """Return the server that a value of `--mcp` names, connected once.
 
-        A URL is reached by streamable HTTP, anything else is a command, split like a shell
-        command but run without a shell. Raises UsageError or SetupError.
+        A URL is reached by streamable HTTP, with the `headers`; anything else is a command,
+        split like a shell command but run without a shell. Raises UsageError or SetupError.
         """
         if value in self._connected:
             return self._connected[value]
-        is_url = value.startswith(("http://", "https://"))
-        if is_url:
+        if is_url(value):
             _require_private_way(value)
         portal = self._open_portal()
         stderr = StderrTail()
-        if is_url:
-            title = _without_query(value)
-            transport: Any = _connect_http(value)
+        refusals: list[int] = []
+        if is_url(value):
+            title = _hide_secrets(value)
+            transport: Any = _connect_http(value, dict(headers or {}), refusals)
         else:
             argv, title = self._split(value), value
             transport = connect_stdio(argv, self._environ, stderr)
@@ -134,6 +135,8 @@ class McpServers:
         try:
             connected = self._stack.enter_context(connection)
         except Exception as failure:
+            if refusals:
+                raise _describe_refusal(title, refusals[-1]) from None
             raise _cannot_use(title, _explain(failure, stderr)) from None
         server = self._connected[value] = McpServer(portal, connected, title, stderr)
         return server
@@ -236,15 +239,28 @@ def _spell(name: str) -> str:
 
 
 @asynccontextmanager
-async def _connect_http(url: str) -> Any:
-    """Yield the message streams of a server with streamable HTTP."""
+async def _connect_http(url: str, headers: dict[str, str], refusals: list[int]) -> Any:
+    """Yield the streams of messages of a server that is reached by streamable HTTP.
+
+    The package does not tell the status of an answer that is an error: `refusals` gets it.
+    """
     from httpx2 import AsyncClient, Timeout
     from mcp.client.streamable_http import streamable_http_client
 
     # As everywhere in the program: loopback is never reached through a proxy.
     timeout = Timeout(START_TIMEOUT_S, read=None)
+
+    async def note_refusal(response: Any) -> None:
+        if response.status_code >= 400:
+            refusals.append(response.status_code)
+
     async with (
-        AsyncClient(timeout=timeout, trust_env=not _is_loopback_url(url)) as client,
+        AsyncClient(
+            timeout=timeout,
+            headers=headers,
+            event_hooks={"response": [note_refusal]},
+            trust_env=not _is_loopback_url(url),
+        ) as client,
         streamable_http_client(url, http_client=client) as streams,
     ):
         yield streams
@@ -254,21 +270,24 @@ def _require_private_way(url: str) -> None:
     """Refuse plain http over a network, like a base URL: it exposes the tools' data."""
     if is_private_way(url):
         return
-    title = _without_query(url)
-    parts = split_url(title)
+    title = _hide_secrets(url)
+    parts = split_url(url)
     if parts is None or not parts.hostname:
         raise _cannot_use(title, Text("this is not a URL"))
     why = Text(
         "plain http would show what is sent to all on the way to {host}", host=parts.hostname
     )
-    raise _cannot_use(
-        title, why, Text("use https://{place}{path}", place=parts.netloc, path=parts.path)
-    )
+    raise _cannot_use(title, why, Text("use https{rest}", rest=title.removeprefix("http")))
 
 
-def _without_query(url: str) -> str:
-    """Return a URL without its query, which may be a secret."""
-    return url.partition("?")[0].partition("#")[0]
+def is_url(value: str) -> bool:
+    """Return True if a value of `--mcp` is the address of a server, not a command."""
+    return value.startswith(("http://", "https://"))
+
+
+def _hide_secrets(url: str) -> str:
+    """Return a URL without what may be a secret: its query, and a password before the host."""
+    return mask_url(url.partition("?")[0].partition("#")[0])
 
 
 def _is_loopback_url(url: str) -> bool:
@@ -334,6 +353,17 @@ def _explain(failure: BaseException, stderr: StderrTail) -> str:
 
 def _cannot_use(title: str, why: str, hint: str | None = None) -> SetupError:
     return SetupError(Text("cannot use the MCP server {title}", title=title), why, hint=hint)
+
+
+def _describe_refusal(title: str, status: int) -> SetupError:
+    """Return the error for a server that answered with an HTTP status of refusal."""
+    if status not in (401, 403):
+        return _cannot_use(title, f"HTTP {status}")
+    return _cannot_use(
+        title,
+        Text("it wants a token (HTTP {status})", status=status),
+        "--mcp-header 'Authorization: Bearer @FILE'",
+    )
 
 
 def require_package(what: Text) -> None:

@@ -41,6 +41,12 @@ def test_the_object_is_ours_and_holds_no_secret_of_the_account(
     assert TOKEN not in ran.text + ran.err
 
 
+def test_numbers_may_be_texts(apiyi: Program, gateway: Gateway) -> None:
+    data = {"quota": "6172500", "used_quota": "0", "request_count": "42"}
+    gateway.script(ScriptedReply.json({"success": True, "data": data}), path="/api/user/self")
+    assert apiyi("balance", env=WITH_TOKEN).text == "12.35\n"
+
+
 def test_the_object_goes_through_a_filter(apiyi: Program) -> None:
     assert apiyi("balance --jq .quota", env=WITH_TOKEN).text == "6172500\n"
 
@@ -75,7 +81,10 @@ def test_what_cannot_be_a_system_token_is_not_sent(
     ("reply", "code"),
     [
         (ScriptedReply.json({"success": False, "message": "access token 无效"}, 401), 4),
+        (ScriptedReply.json({"success": False, "message": "access token 无效"}), 4),
+        (ScriptedReply.json({"success": False, "message": "try later", "email": "CANARY"}), 6),
         (ScriptedReply.json({"success": True, "data": {"access_token": "CANARY"}}), 8),
+        (ScriptedReply.json({"success": True, "data": {"quota": "much"}}), 8),
         (ScriptedReply.json({"success": True, "data": None}), 8),
         (ScriptedReply.json([1]), 8),
         (ScriptedReply.text("<html>CANARY</html>", "text/html"), 6),
@@ -89,7 +98,7 @@ def test_an_answer_without_a_balance_is_an_error_that_repeats_none_of_it(
     ran = apiyi("balance --json --retries 0", env=WITH_TOKEN)
     assert (ran.code, ran.out) == (code, b"")
     assert TOKEN not in ran.err
-    assert "access_token" not in ran.err
+    assert "access_token" not in ran.err and "CANARY" not in ran.err
 
 
 def test_login_keeps_the_system_token_beside_the_key(apiyi: Program, gateway: Gateway) -> None:

@@ -40,10 +40,32 @@ def test_where_all_is_well_it_says_so_and_exits_0(apiyi: Program, gateway: Gatew
     assert ran.code == 0, ran.text
     assert "FAIL" not in ran.text
     checks = [line.split()[1] for line in ran.text.splitlines() if line[0] != " "]
-    assert checks[:4] == ["config", "model", "key", "keyring"]
+    assert checks[:5] == ["config", "model", "model", "key", "keyring"]
     assert {"proxy", "tls", "host", "terminal", "manual", "completion", "limits"} <= set(checks)
     assert f"{gateway.base_url}: connected in" in ran.text
     assert [one.path for one in gateway.ledger] == ["/v1/models"]
+
+
+def test_the_model_of_each_command_is_named_and_judged(apiyi: Program, gateway: Gateway) -> None:
+    first, others = findings(apiyi("doctor --json"))["model"]
+    assert first["told"] == "gpt-4o (environment APIYI_MODEL)"
+    assert others["told"] == (
+        "embed text-embedding-3-small, image gpt-image-1, transcribe whisper-1, speak tts-1,"
+        " rank bge-reranker-v2-m3, video wan2.7-t2v"
+    )
+    profile(apiyi, gateway.base_url)
+    with (apiyi.home / "config" / "apiyi" / "config.toml").open("a") as config:
+        config.write('[profile.default.image]\nmodel = "drawer"\n[alias]\ndrawer = "gpt-4o"\n')
+        config.write('[profile.default.speak]\nmodel = "no-such-model"\n')
+    env = {"APIYI_MODEL": None, "APIYI_BASE_URL": None}
+    none, others, unable, unlisted = findings(apiyi("doctor --json", env=env))["model"]
+    assert none["state"] == "warning" and none["told"] == "no default model"
+    assert others["told"].endswith("; none for embed, transcribe, video")
+    assert others["advice"] == "apiyi config set embed.model text-embedding-3-small"
+    assert unable["told"].startswith("image: gpt-4o: it is a text model")
+    assert unable["advice"] == "apiyi config set image.model gpt-image-2.5-flare"
+    assert unlisted["told"] == "speak: the gateway does not list no-such-model"
+    assert unlisted["advice"] == "apiyi config set speak.model gpt-4o-mini-tts"
 
 
 def test_the_key_is_shown_by_its_tail_and_its_source_only(apiyi: Program) -> None:

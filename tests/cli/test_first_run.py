@@ -150,3 +150,32 @@ def test_a_key_on_the_command_line_is_refused_with_the_way(
     done = machine.run("auth", word, KEY)
     assert done.returncode == 2 and "--with-token < FILE" in done.stderr
     assert gateway.ledger == [] and not machine.keys.exists()
+
+
+def test_what_cannot_be_the_key_is_told_what_to_do_and_goes_nowhere(
+    machine: Machine, gateway: Gateway
+) -> None:
+    login = ("--profile", "work", "auth", "login", "--with-token")
+    for typed, why in (
+        ("", "it is empty"),
+        (f"{KEY} {KEY}", "white space"),
+        (f"Bearer {KEY}", "leave out `Bearer`"),
+    ):
+        done = machine.run(*login, stdin=typed)
+        assert done.returncode == 4 and why in done.stderr
+        assert "try: give it the key alone: apiyi --profile work auth login" in done.stderr
+    # The key of somebody else is not the gateway's to see.
+    done = machine.run(*login, stdin="sk-ant-0123456789abcdef")
+    assert done.returncode == 4 and "it looks like a key of Anthropic" in done.stderr
+    done = machine.run(*login, "--base-url", gateway.base_url, stdin="sk-ant-0123456789abcdef")
+    assert "the gateway refused the key" in done.stderr
+    assert len(gateway.ledger) == 1
+
+
+def test_the_first_error_of_a_new_user_names_the_first_step(machine: Machine) -> None:
+    done = machine.run("chat", "hi")
+    assert done.returncode == 2 and "try: apiyi auth login chooses one, or -m MODEL" in done.stderr
+    done = machine.run("--profile", "sandbox", "rank", "a", "--vectors", "none")
+    assert done.returncode == 2 and "auth login" not in done.stderr
+    done = machine.run("chat", "-m", "gpt-4o", "hi")
+    assert done.returncode == 4 and "try: apiyi auth login, or set APIYI_API_KEY" in done.stderr

@@ -22,6 +22,8 @@ from tests.tools.zoo import PNG
 if TYPE_CHECKING:
     from tests.conftest import Program
 
+TOKEN = "written-out-0123456789"
+
 
 def line(*more: str, command: str = "chat") -> list[str]:
     return [command, "hi", "--mcp", ZOO, "--yes", *more]
@@ -119,6 +121,31 @@ def test_a_signal_ends_the_servers(
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == -signal.SIGINT
     wait_for_end(int((tmp_path / "pid").read_text()))
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--mcp-header", "X-A: b"], "there is no --mcp URL"),
+        (["--mcp", ZOO, "--mcp-header", "X-A: b"], "there is no --mcp URL"),
+        (["--mcp", "https://a/", "--mcp", "https://b/", "--mcp-header", "A: b"], "goes to one"),
+        (["--mcp", "https://a/", "--mcp-header", TOKEN], "it is not 'Name: value'"),
+        (["--mcp", "https://a/", "--mcp-header", f"Authorization: Bearer {TOKEN}"], "does not bel"),
+        (["--mcp", "https://a/", "--mcp-header", f"X-Api-Key: {TOKEN}"], "does not belong on the"),
+        (["--mcp", "https://a/", "--mcp-header", "Authorization: $NO_SUCH"], "it is empty"),
+        (["--mcp", "https://a/", "--mcp-header", "Authorization: @none"], "No such file"),
+        (["--mcp", "https://a/", "--mcp-header", "Authorization: @open"], "others can read it"),
+    ],
+)
+def test_a_header_that_is_no_servers_or_shows_a_token_is_refused(
+    apiyi: Program, gateway: Gateway, words: list[str], why: str
+) -> None:
+    (apiyi.work / "open").write_text("token-of-a-server")
+    (apiyi.work / "open").chmod(0o644)
+    ran = apiyi(["chat", "hi", "--yes", *words])
+    assert ran.code in (2, 4, 10)
+    assert why in ran.err and TOKEN not in ran.err and "auth login" not in ran.err
+    assert gateway.ledger == []
 
 
 def test_without_the_package_one_line_says_how_to_get_it(apiyi: Program, tmp_path: Path) -> None:

@@ -63,6 +63,17 @@ def test_a_template_gives_text_and_options_and_the_line_has_the_last_word(apiyi:
     assert sent["model"] == "gpt-4o-mini" and "fr, please:\n\nhello" in str(sent["input"])
 
 
+def test_front_matter_that_does_not_end_is_an_error_not_a_prompt(apiyi: Program) -> None:
+    for text in ("---\nmodel: gpt-4o\nSay it.\n", "+++\nmodel = 'gpt-4o'\nSay it.\n"):
+        path = template(apiyi, "open", text)
+        ran = apiyi("chat -t open hi")
+        assert ran.code == 10
+        assert f"{path}: no line of {text[:3]} ends its front matter" in ran.err
+    # A line across the page is none.
+    template(apiyi, "rule", "---\nSay it.\n")
+    assert body(apiyi, "chat -t rule")["messages"][-1]["content"] == "---\nSay it."
+
+
 def test_toml_front_matter_and_a_template_without_places(apiyi: Program, gateway: Gateway) -> None:
     template(apiyi, "two", '+++\nmax-tokens = 5\nmodel = "gpt-4o"\n+++\nSay it.\n')
     assert body(apiyi, "chat -t two")["messages"][-1]["content"] == "Say it."

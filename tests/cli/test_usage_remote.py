@@ -24,11 +24,11 @@ LOG, KEY_LOG = "/api/log/self", "/api/log/token"
 NO_KEY_LOG = ScriptedReply.json({"success": False, "message": "无权进行此操作"}, 401)
 
 
-def log(*rows: dict[str, Any]) -> ScriptedReply:
+def log(*rows: Any) -> ScriptedReply:
     return ScriptedReply.json({"success": True, "message": "", "data": list(rows)})
 
 
-def row(request_id: str | None, at: float, quota: int = 5000, **more: Any) -> dict[str, Any]:
+def row(request_id: str | None, at: float, quota: Any = 5000, **more: Any) -> dict[str, Any]:
     return {
         "request_id": request_id,
         "created_at": int(at),
@@ -88,6 +88,30 @@ def test_a_log_that_ignores_the_page_ends(apiyi: Program, gateway: Gateway) -> N
     gateway.script(page, page, page, path=LOG)
     ran = apiyi("usage --remote --since 1h", env=WITH_TOKEN)
     assert lines(ran.text)[0]["requests"] == 1
+
+
+def test_what_is_not_a_charge_of_the_span_is_not_counted(apiyi: Program, gateway: Gateway) -> None:
+    now_s = time.time()
+    alike = row(None, now_s)
+    gateway.script(
+        # Money paid in fills a page; numbers are texts, and the order is any.
+        log(row(None, now_s, 10**9, type=1), row(None, now_s, 10**9, type="1")),
+        log(
+            row("old", now_s - 86400 * 9),
+            row("b", now_s - 5, "2500", type="2", prompt_tokens="3"),
+            {**row("c", now_s - 9), "created_at": str(int((now_s - 9) * 1000))},
+        ),
+        # Two requests of one second that are alike in all else, then two that have numbers.
+        log(alike, alike, row("d", now_s, id=1), row("d", now_s, id=2), {"quota": None}, "junk"),
+        log(alike),
+        log(row("e", now_s, quota=-5000)),
+        log(),
+        path=LOG,
+    )
+    ran = apiyi("usage --remote --since 1h", env=WITH_TOKEN)
+    (total,) = lines(ran.text)
+    assert (total["requests"], total["usd"]) == (7, 0.045), ran.err
+    assert len(gateway.ledger) == 6
 
 
 @pytest.mark.parametrize(

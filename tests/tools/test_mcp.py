@@ -147,6 +147,7 @@ def test_a_tool_with_an_invalid_schema_is_left_out(servers: McpServers) -> None:
         ("sh -c 'echo out of luck >&2; exit 1'", "out of luck"),
         ("http://127.0.0.1:{port}/mcp", ""),
         ("http://mcp.example/sse?token=t", "plain http"),
+        ("http://me:token@mcp.example/sse", "plain http"),
         ("http://10.0.0.5:{port}/mcp", "plain http"),
         ("https://", "this is not a URL"),
         ("http://[::1/mcp", "this is not a URL"),
@@ -176,7 +177,7 @@ def test_a_server_is_reached_by_http(servers: McpServers) -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     started = subprocess.Popen(
-        [*shlex.split(ZOO), "web", str(port)],
+        [*shlex.split(ZOO), "web", str(port), "open-sesame"],
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         env={**os.environ, "http_proxy": "http://127.0.0.1:9"},
@@ -185,7 +186,12 @@ def test_a_server_is_reached_by_http(servers: McpServers) -> None:
         assert started.stderr is not None
         while b"running on" not in (line := started.stderr.readline()):
             assert line, "the server has ended"
-        server = servers.connect(f"http://127.0.0.1:{port}/mcp?token=secret")
+        url = f"http://127.0.0.1:{port}/mcp?token=secret"
+        with pytest.raises(SetupError) as refused:
+            servers.connect(url)
+        assert "it wants a token (HTTP 401)" in refused.value.why
+        assert "--mcp-header 'Authorization: Bearer @FILE'" in str(refused.value.hint)
+        server = servers.connect(url, {"Authorization": "Bearer open-sesame"})
         assert server.title == f"http://127.0.0.1:{port}/mcp"
         assert call(server, "add", '{"a": 40, "b": 2}') == "42"
         servers.close()

@@ -1,5 +1,6 @@
 """An MCP server of the official package, for tests: over stdio, or HTTP on the port given.
 
+Over HTTP it answers only who sends the token given after the port.
 Its tools are what a server may do to a client. `ZOO_PID`, if set, names a file for its pid.
 """
 
@@ -76,10 +77,27 @@ def die() -> str:
     os._exit(3)
 
 
+def serve_guarded(port: int, token: str) -> None:
+    """Serve over HTTP; a request without the token gets a 401."""
+    import uvicorn
+
+    app: Any = server.streamable_http_app()
+
+    async def guard(scope: Any, receive: Any, send: Any) -> None:
+        sent = dict(scope.get("headers", ())).get(b"authorization", b"")
+        if scope["type"] != "http" or sent == f"Bearer {token}".encode():
+            await app(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": 401, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    uvicorn.run(guard, host="127.0.0.1", port=port)
+
+
 if __name__ == "__main__":
     if place := os.environ.get("ZOO_PID"):
         Path(place).write_text(str(os.getpid()))
     if len(sys.argv) > 2:
-        server.run(transport="streamable-http", port=int(sys.argv[2]), host="127.0.0.1")
+        serve_guarded(int(sys.argv[2]), sys.argv[3])
     else:
         server.run()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 INPUT: Final = "input"
 _NAME: Final = re.compile(r"[\w.-]+")
+_ENTRY: Final = re.compile(r"\s*[\w-]+\s*[:=]")
 _PLACE: Final = re.compile(r"\{(\w+)\}")
 # Options that choose the server or run programs must be typed by the user.
 _REFUSED: Final = frozenset(
@@ -120,7 +121,7 @@ def read_template(settings: CommandSettings, name: str) -> PromptTemplate:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise SetupError(Text("cannot read {path}", path=path), Text("this is not UTF-8")) from None
-    header, body = _split(text)
+    header, body = _split(text, path)
     return PromptTemplate(path, body.strip("\n"), _read_options(settings, path, header))
 
 
@@ -149,16 +150,22 @@ def _read_params(params: Sequence[str]) -> dict[str, str]:
     return values
 
 
-def _split(text: str) -> tuple[list[tuple[int, str, Any]], str]:
-    """Return the lines of the front matter (number, key, value), and the text after it."""
+def _split(text: str, path: Path) -> tuple[list[tuple[int, str, Any]], str]:
+    """Return the front matter as lines of number, key and value, and the text behind it.
+
+    Raises SetupError for one that does not end.
+    """
     lines = text.split("\n")
     mark = lines[0].rstrip()
     ends = [at for at, line in enumerate(lines) if at and line.rstrip() == mark]
+    if mark in ("---", "+++") and not ends and _ENTRY.match("".join(lines[1:2])):
+        why = Text("no line of {mark} ends its front matter", mark=mark)
+        raise SetupError(Text("cannot use the template {path}", path=path), why)
     if mark not in ("---", "+++") or not ends:
         return [], text
     head, body = lines[1 : ends[0]], "\n".join(lines[ends[0] + 1 :])
     if mark == "+++":
-        return [(2, key, value) for key, value in _read_toml("\n".join(head)).items()], body
+        return [(2, key, value) for key, value in _read_toml("\n".join(head), path).items()], body
     entries: list[tuple[int, str, Any]] = []
     for at, line in enumerate(head, 2):
         key, _, value = line.partition(":")
@@ -167,13 +174,14 @@ def _split(text: str) -> tuple[list[tuple[int, str, Any]], str]:
     return entries, body
 
 
-def _read_toml(text: str) -> dict[str, Any]:
+def _read_toml(text: str, path: Path) -> dict[str, Any]:
     import tomllib
 
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise SetupError(Text("the template's front matter"), str(error)) from None
+        what = Text("cannot use the template {path}", path=path)
+        raise SetupError(what, str(error)) from None
 
 
 def _read_value(text: str) -> Any:

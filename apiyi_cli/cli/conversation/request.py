@@ -265,8 +265,8 @@ def _read_tool_choice(
 def _read_commands(
     ctx: Context, tool_run: ToolRunOptions, functions: list[dict[str, Any]]
 ) -> tuple[list[dict[str, Any]], ToolCommands | None]:
-    """Return all functions, MCP servers' included, and the commands that answer them."""
-    if not (tool_run.run or tool_run.mcp):
+    """Return all functions, those of MCP servers added, and what answers them here."""
+    if not (tool_run.run or tool_run.mcp or tool_run.mcp_header):
         return functions, None
     from apiyi_cli.cli.conversation.tools import read_commands
 

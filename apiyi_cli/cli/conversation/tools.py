@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -10,6 +10,7 @@ from apiyi_cli.core.events import ToolCall
 from apiyi_cli.core.options.chat import ToolRunOptions
 from apiyi_cli.core.terminal_text import neutralize
 from apiyi_cli.errors import IncompleteError, UsageError
+from apiyi_cli.output.user_terminal import UserTerminal, has_user_terminal
 from apiyi_cli.text import Text
 from apiyi_cli.tools.run import Tool, ToolResult, parse_run_options, run_tools
 
@@ -60,8 +61,9 @@ def read_commands(
     The servers of `--mcp` are started here and end with the run. Raises UsageError if nobody
     could be asked and `--yes` was not given.
     """
+    headers = _read_headers(ctx, tool_run)
     tools = parse_run_options(tool_run.run or (), functions)
-    if not tool_run.yes and not _has_terminal():
+    if not tool_run.yes and not has_user_terminal():
         raise UsageError(
             Text(
                 "cannot ask whether {option} may run its commands",
@@ -72,7 +74,9 @@ def read_commands(
         )
     offered: list[dict[str, Any]] = []
     if tool_run.mcp:
-        offered, remote = _connect_servers(ctx, tool_run.mcp, [_name(tool) for tool in functions])
+        offered, remote = _connect_servers(
+            ctx, tool_run.mcp, headers, [_name(tool) for tool in functions]
+        )
         tools |= remote
     functions = [*functions, *offered]
     declared = tuple(map(_name, functions))
@@ -81,7 +85,7 @@ def read_commands(
 
 
 def _connect_servers(
-    ctx: Context, values: Sequence[str], taken: Sequence[str]
+    ctx: Context, values: Sequence[str], headers: Mapping[str, str], taken: Sequence[str]
 ) -> tuple[list[dict[str, Any]], dict[str, Tool]]:
     """Start the servers of `--mcp` and return their tools; they end with the run."""
     from apiyi_cli.tools.mcp import McpServers, offer_tools
@@ -92,7 +96,24 @@ def _connect_servers(
         left_s = float("inf") if ctx.settings.prints_request else ctx.gateway.left_s
         servers = _servers[ctx.process] = McpServers(ctx.process.child_environment(), left_s)
         ctx.process.on_exit(servers.close)
-    return offer_tools([servers.connect(value) for value in values], taken, ctx.messages.note)
+    connected = [servers.connect(value, headers) for value in values]
+    return offer_tools(connected, taken, ctx.messages.note)
+
+
+def _read_headers(ctx: Context, tool_run: ToolRunOptions) -> Mapping[str, str]:
+    """Return the headers for the one server behind a URL; what is secret is never shown."""
+    if not tool_run.mcp_header:
+        return {}
+    from apiyi_cli.tools.mcp import is_url
+    from apiyi_cli.tools.mcp_headers import read_mcp_headers
+
+    count = len(set(filter(is_url, tool_run.mcp or ())))
+    if count != 1:
+        why = Text("several --mcp are URLs, and a token goes to one") if count else None
+        raise UsageError(Text("cannot use --mcp-header"), why or Text("there is no --mcp URL"))
+    headers = read_mcp_headers(tool_run.mcp_header, ctx.process.environ)
+    ctx.process.secrets += headers.secrets
+    return headers.values
 
 
 def _name(tool: dict[str, Any]) -> str:
@@ -154,19 +175,5 @@ class ToolRunner:
             messages.note(Text("running {message}", message=message))
             return True
         question = messages.translate(Text("run {message}?", message=message))
-        return _ask_on_terminal(messages.redact(f"apiyi: {question} [y/N] "))
-
-
-def _has_terminal() -> bool:
-    try:
-        with open("/dev/tty", "rb"):
-            return True
-    except OSError:
-        return False
-
-
-def _ask_on_terminal(question: str) -> bool:
-    """Ask on the terminal, because stdin may be the prompt; return True for yes."""
-    with open("/dev/tty", "r+b", buffering=0) as terminal:
-        terminal.write(neutralize(question).encode())
-        return terminal.readline().strip().lower() in (b"y", b"yes")
+        with UserTerminal() as terminal:
+            return terminal.ask(neutralize(messages.redact(f"apiyi: {question} [y/N] ")))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -77,8 +78,8 @@ class AccountClient:
             begin_s = end_s + 1
 
     def _fetch_window(self, begin_s: int, end_s: int) -> Iterator[Charge]:
-        seen: set[Charge] = set()
-        before: list[Charge] = []
+        seen: set[tuple[Charge, int]] = set()
+        was_known = False
         for page in count():
             path = (
                 f"{ACCOUNT_LOG.path}?p={page}&pageSize={PAGE_ROWS}&page_size={PAGE_ROWS}"
@@ -88,19 +89,30 @@ class AccountClient:
             if self._pages > QUICK_PAGES:
                 self._sender.plan.clock.sleep(PAUSE_S)
             charges = self.ask(ACCOUNT_LOG.call()._replace(path=path), read_charges)
+            # A charge that came in meanwhile moves the others to the next page; two that are
+            # alike on one page are two.
+            new = {item: None for item in _number_alike(charges) if item not in seen}
             # Gateways that count pages from 1 answer 0 and 1 alike; others ignore the number.
-            if not charges or (charges == before and page > 1):
+            if not charges or (not new and was_known):
                 return
-            before = charges
-            for charge in charges:
-                # A charge that came in meanwhile moves the others to the next page.
-                if charge not in seen:
-                    seen.add(charge)
+            was_known = not new
+            seen.update(new)
+            # Not all keep to the span and the type of row that they were asked for.
+            for charge, _ in new:
+                if charge.was_consumed and begin_s <= int(charge.created_at) <= end_s:
                     yield charge
 
     def close(self) -> None:
         """Close the connections."""
         self._sender.close()
+
+
+def _number_alike(charges: Iterable[Charge]) -> Iterator[tuple[Charge, int]]:
+    """Yield the charges of a page, each with how many like it came before on the page."""
+    counts: Counter[Charge] = Counter()
+    for charge in charges:
+        yield charge, counts[charge]
+        counts[charge] += 1
 
 
 def open_account(gateway: GatewayClient, settings: CommandSettings) -> AccountClient:
@@ -115,7 +127,7 @@ def fetch_key_charges(gateway: GatewayClient, debug: Callable[[str], None]) -> l
     try:
         sender = make_probe(gateway.plan)
         try:
-            return ask(
+            charges = ask(
                 sender,
                 KEY_LOG.call(),
                 lambda reply: read_charges(read_json(reply, cost="free")[0]),
@@ -125,3 +137,4 @@ def fetch_key_charges(gateway: GatewayClient, debug: Callable[[str], None]) -> l
     except ApiyiError as failure:
         debug(Text("* the key's own log cannot be read: {message}", message=failure.summary()))
         return []
+    return [charge for charge in charges if charge.was_consumed]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from apiyi_cli.core.disk import write_new
 from apiyi_cli.errors import SetupError
+from apiyi_cli.output.user_terminal import UserTerminal
 from apiyi_cli.text import Text, system_reason
 
 if TYPE_CHECKING:
@@ -68,15 +69,17 @@ def _run_editor(process: Process, words: Sequence[str]) -> int:
     """Run the editor and return its exit status; it handles Ctrl-C itself."""
     console = process.console
     with ExitStack() as stack:
-        terminal: Any = None
+        reader: Any = None
+        writer: Any = STDERR
         if not (console.stdin_is_terminal and console.stdout_is_terminal):
             with suppress(OSError):
-                terminal = stack.enter_context(open("/dev/tty", "r+b", buffering=0))
+                terminal = stack.enter_context(UserTerminal())
+                reader, writer = terminal.reader, terminal.writer
         before = signal.getsignal(signal.SIGINT)
         editor = subprocess.Popen(
             words,
-            stdin=None if console.stdin_is_terminal else terminal,
-            stdout=None if console.stdout_is_terminal else terminal or STDERR,
+            stdin=None if console.stdin_is_terminal else reader,
+            stdout=None if console.stdout_is_terminal else writer,
             env=process.child_environment(),
         )
         with editor:

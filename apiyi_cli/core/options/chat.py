@@ -207,6 +207,13 @@ class ToolRunOptions(Group, panel="Tools"):
         metavar="COMMAND|URL",
         config=False,
     )
+    mcp_header = flag(
+        list[str],
+        "--mcp-header",
+        help="Header for the URL of --mcp; its last word may be @FILE or '$NAME' (repeatable).",
+        metavar="HEADER",
+        config=False,
+    )
     yes = flag(bool, "--yes", help="Run them without asking on the terminal.", config=False)
     max_steps = flag(
         int,

@@ -49,6 +49,16 @@ def read_number(value: object) -> float | None:
         return None
 
 
+def read_amount(value: object) -> float | None:
+    """Return a finite number, also where a text is written for it, None for anything else."""
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    return read_number(value)
+
+
 def read_moment(value: object) -> float | None:
     """Return a time in seconds since 1970, also where it counts milliseconds; else None."""
     number = read_number(value)

@@ -98,7 +98,7 @@ def _probe_host(
     given = vars(connection)
     quick = {"retries": given["retries"] or 0, "timeout": given["timeout"] or PROBE_S}
     settings = CommandSettings(
-        connection.replace(base_url=url, **quick),
+        connection.replace(base_url=url, node=None, **quick),
         environ=ctx.process.environ,
         root_options=ctx.process.root_options,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 import typer
@@ -13,10 +13,20 @@ from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.secret import Secret
 from apiyi_cli.errors import ApiyiError, AuthError, IncompleteError, UsageError
+from apiyi_cli.output.user_terminal import is_yes
+from apiyi_cli.settings.vendor_files import is_for_gateway
 from apiyi_cli.text import Text
 
 TOKEN_PAGE = "https://api.apiyi.com/token"
-
+OTHER_KEYS: Final = {
+    "sk-ant-": "Anthropic",
+    "sk-proj-": "OpenAI",
+    "sk-or-": "OpenRouter",
+    "AIza": "Google",
+    "gsk_": "Groq",
+    "xai-": "xAI",
+}
+"""How keys of other vendors begin; those of the gateway are `sk-` and letters and digits."""
 
 WithToken = Annotated[bool, typer.Option("--with-token", help=Text("Read the key from stdin."))]
 NoCheck = Annotated[
@@ -59,7 +69,7 @@ def login(
     from apiyi_cli.settings.key_store import find_storage
 
     if extra:
-        raise _refuse_words(ctx, extra)
+        raise _refuse_words(ctx, extra, "--system-token" if system_token else "")
     if ctx.settings.sandbox:
         raise UsageError(Text("cannot log in"), Text("the sandbox profile needs no key"))
     _begin_profile(ctx)
@@ -82,13 +92,16 @@ def login(
     _choose_models(ctx, [] if no_models else names, ask=not with_token)
 
 
-def _refuse_words(ctx: Context, words: list[str]) -> UsageError:
-    """Return the error for a key on the command line, where other users can read it."""
+def _refuse_words(ctx: Context, words: list[str], option: str) -> UsageError:
+    """Return the error for a key on the command line, where others can read it."""
     ctx.process.secrets += [Secret(word) for word in words]
     return UsageError(
         Text("a key does not belong on the command line"),
         Text("it would be in the shell's history and in the list of processes"),
-        hint=Text("apiyi auth login asks for it; apiyi auth login --with-token < FILE reads it"),
+        hint=Text(
+            "{line} asks for it; {line} --with-token < FILE reads it",
+            line=" ".join(filter(None, ("apiyi auth login", option))),
+        ),
     )
 
 
@@ -125,9 +138,7 @@ def _choose_models(ctx: Context, names: list[str], *, ask: bool) -> None:
     if chosen and not ask:
         listed = ", ".join(f"{command} {model}" for command, model in chosen.items())
         ctx.messages.note(Text("models: {listed}", listed=listed))
-    profile = ctx.settings.profile
-    is_usual = not ctx.settings.origin("profile").startswith("flag")
-    words = "apiyi" if is_usual else f"apiyi --profile {profile}"
+    words = ctx.settings.typed_program
     has_model = "chat" in chosen or ctx.settings.value("model") is not None
     line = f"{words} chat hi" if has_model else f"{words} chat -m {PROPOSED['chat']} hi"
     ctx.messages.note(Text("try: {line}", line=line))
@@ -198,19 +209,39 @@ def _read_key(ctx: Context, *, from_stdin: bool) -> Secret:
     """Return the key from stdin or the terminal. Raises AuthError if it is not a key."""
     from apiyi_cli.settings.secrets import check_key
 
-    if from_stdin:
-        return check_key(ctx.inputs.stdin("--with-token"), "stdin")
-    return check_key(_ask_key(ctx), Text("the prompt"))
+    line = f"{ctx.settings.typed_program} auth login"
+    text = ctx.inputs.stdin("--with-token") if from_stdin else _ask_key(ctx)
+    source = "stdin" if from_stdin else Text("the prompt")
+    try:
+        key = check_key(text, source)
+    except AuthError as failure:
+        # Its own advice may be to log in, which is being done.
+        hint = Text("copy the key again: {line}", line=line)
+        if from_stdin:
+            hint = Text("give it the key alone: {line} --with-token < FILE", line=line)
+        raise failure.with_hint(hint) from None
+    if vendor := _find_other_vendor(key.value) if is_for_gateway(ctx.settings.base_urls) else None:
+        raise AuthError(
+            Text("the key from {source} is not sent", source=source),
+            Text("it looks like a key of {vendor}", vendor=vendor),
+            hint=Text("make a key of this gateway: {page}", page=TOKEN_PAGE),
+        )
+    return key
+
+
+def _find_other_vendor(key: str) -> str | None:
+    """Return whose key it looks like if that is another vendor: theirs is nobody else's to see."""
+    return next((vendor for start, vendor in OTHER_KEYS.items() if key.startswith(start)), None)
 
 
 def _ask_key(ctx: Context) -> str:
     """Ask for the key on the terminal, with hidden input."""
     _require_terminal(ctx)
-    hosts = [host_of(url) for url in ctx.settings.base_urls]
-    if any(host.endswith("apiyi.com") for host in hosts):
+    if is_for_gateway(ctx.settings.base_urls):
         ctx.messages.print(Text("Keys are made at {token_page}", token_page=TOKEN_PAGE))
     else:
-        ctx.messages.print(Text("Keys are made in the console of {host}", host=hosts[0]))
+        host = host_of(ctx.settings.base_urls[0])
+        ctx.messages.print(Text("Keys are made in the console of {host}", host=host))
     question = Text("Key for profile {profile} (not shown):", profile=ctx.settings.profile)
     return _ask_hidden(ctx, question)
 
@@ -233,7 +264,7 @@ def _confirm_file(ctx: Context) -> None:
     path = file_path(ctx.settings.environ)
     ctx.messages.print(Text("this machine has no keyring to keep a key in"))
     question = Text("Keep it in {path}, readable by you alone (0600)? [y/N]", path=path)
-    if (ctx.messages.ask(question) or "").lower() not in ("y", "yes", "是"):
+    if not is_yes(ctx.messages.ask(question) or ""):
         raise AuthError(
             Text("no key was asked for"),
             Text("it cannot be kept"),
@@ -245,7 +276,10 @@ def _require_terminal(ctx: Context) -> None:
     if not ctx.process.console.stdin_is_terminal:
         raise UsageError(
             Text("there is no terminal to ask for the key on"),
-            hint="apiyi auth login --with-token < FILE",
+            hint=Text(
+                "{program} auth login --with-token < FILE reads it",
+                program=ctx.settings.typed_program,
+            ),
         )
 
 
@@ -272,7 +306,9 @@ def _check_key(ctx: Context, key: Secret) -> list[str]:
         ctx.messages.note(Text("the gateway took the key and named no models"))
         return []
     except ApiyiError as failure:
-        hint = Text("--no-check keeps the key without asking the gateway")
+        hint: str = Text("--no-check keeps the key without asking the gateway")
+        if failure.hint:
+            hint = Text("{first}; {rest}", first=failure.hint, rest=hint)
         if isinstance(failure, AuthError):
             hint = Text("copy the key again; nothing was kept")
         raise failure.with_hint(hint) from failure.__cause__

@@ -53,7 +53,7 @@ def make_report(ctx: Context) -> tuple[BriefReport, ApiyiError | None]:
     settings = ctx.settings
     first = name_node(settings.base_urls[0]) if settings.base_urls else None
     try:
-        source = str(settings.secret.source)
+        source = settings.secret.source
     except AuthError as failure:
         return BriefReport("no_key", first), failure
     plan = ctx.gateway.make_plan()

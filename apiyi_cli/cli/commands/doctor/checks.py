@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any
 
-from apiyi_cli.cli.settings import no_model
+from apiyi_cli.cli.commands.doctor.finding import Finding, State, make_failure
+from apiyi_cli.cli.commands.doctor.models import list_unknown
 from apiyi_cli.core.call import Reply
 from apiyi_cli.errors import ApiyiError, AuthError, SetupError, TemporaryError
 from apiyi_cli.text import Text, join_texts
@@ -15,26 +16,9 @@ if TYPE_CHECKING:
     from apiyi_cli.cli.context import Context
     from apiyi_cli.wire.send import Sender
 
-State = Literal["ok", "warning", "failure"]
 SKEW_S = 30.0
 SLOW_S = 3.0
 ADVICE = Text("check the network, the proxy and the address")
-
-
-class Finding(NamedTuple):
-    """One line of the report. `advice` says what to do, "" when nothing is to be done;
-    `exit_code` is what a failure makes of the run."""
-
-    check: str
-    state: State
-    told: str
-    advice: str = ""
-    exit_code: int = 0
-
-
-def make_failure(check: str, failure: ApiyiError) -> Finding:
-    """Return the finding for a check that failed with an error."""
-    return Finding(check, "failure", str(failure), failure.hint or "", failure.exit_code)
 
 
 def config(ctx: Context) -> Iterator[Finding]:
@@ -46,14 +30,6 @@ def config(ctx: Context) -> Iterator[Finding]:
     yield Finding(
         "config", "ok", Text("{where}, profile {profile}", where=where, profile=profile.name)
     )
-    model = settings.value("model")
-    if model:
-        yield Finding(
-            "model", "ok", Text("{model} ({origin})", model=model, origin=settings.origin("model"))
-        )
-    else:
-        advice = no_model("chat").hint or ""
-        yield Finding("model", "warning", Text("no default model"), advice)
 
 
 def key(ctx: Context) -> Iterator[Finding]:
@@ -73,7 +49,8 @@ def keyring(ctx: Context) -> Iterator[Finding]:
         if "keyring" in place.name:
             if place.present is None:
                 # Where the key comes from another place, the machine needs none.
-                state: State = "ok" if ctx.settings.key_source else "warning"
+                needs_none = ctx.settings.sandbox or ctx.settings.key_source
+                state: State = "ok" if needs_none else "warning"
                 yield Finding("keyring", state, place.note or Text("it does not answer"))
             else:
                 message = Text("answers, no key in it")
@@ -98,7 +75,7 @@ def proxy(ctx: Context) -> Iterator[Finding]:
             if server
             else Text("direct")
         )
-        yield Finding("proxy", "ok", f"{parts.hostname}: {via}")
+        yield Finding("proxy", "ok", Text("{host}: {via}", host=parts.hostname, via=via))
 
 
 def tls(ctx: Context) -> Iterator[Finding]:
@@ -111,7 +88,7 @@ def tls(ctx: Context) -> Iterator[Finding]:
     cacert = ctx.settings.fill(Connection()).cacert
     tls_context(cacert, ctx.process.environ)
     named = cacert or ctx.process.environ.get("SSL_CERT_FILE") or Text("the system's certificates")
-    yield Finding("tls", "ok", f"{ssl.OPENSSL_VERSION}, {named}")
+    yield Finding("tls", "ok", join_texts([ssl.OPENSSL_VERSION, named]))
 
 
 def hosts(ctx: Context) -> Iterator[Finding]:
@@ -119,16 +96,20 @@ def hosts(ctx: Context) -> Iterator[Finding]:
     from apiyi_cli.cli.gateway.plan import make_probe
 
     plan = ctx.gateway.make_plan(keyless=not _has_key(ctx))
+    names: set[str] = set()
     for base_url in plan.base_urls:
         sender = make_probe(plan, base_url)
         try:
-            yield from _measure_host(ctx, sender, base_url)
+            listed = yield from _measure_host(ctx, sender, base_url)
+            names = names or listed
         except AuthError as failure:
             yield _make_host_refusal(ctx, sender, base_url, failure)
         except ApiyiError as failure:
             yield _make_host_failure(base_url, failure)
         finally:
             sender.close()
+    if names:
+        yield from list_unknown(ctx, names)
 
 
 def _make_host_failure(base_url: str, failure: ApiyiError) -> Finding:
@@ -156,7 +137,10 @@ def _make_host_refusal(ctx: Context, sender: Sender, base_url: str, failure: Aut
     return Finding("host", "ok", message)
 
 
-def _measure_host(ctx: Context, sender: Sender, base_url: str) -> Iterator[Finding]:
+def _measure_host(
+    ctx: Context, sender: Sender, base_url: str
+) -> Generator[Finding, None, set[str]]:
+    """Yield how fast a host answers and whether the clocks agree; return its models."""
     from apiyi_cli.cli.gateway.plan import ask
     from apiyi_cli.core.endpoints import MODELS
     from apiyi_cli.decode.frames.reply_body import read_json
@@ -169,9 +153,9 @@ def _measure_host(ctx: Context, sender: Sender, base_url: str) -> Iterator[Findi
         return reply, first_byte_s, read_json(reply, cost="free")[0]
 
     reply, first_byte_s, models = ask(sender, MODELS.call(), read)
-    count = len(models.get("data") or ()) if isinstance(models, dict) else 0
+    names = _list_names(models)
     took_s = first_byte_s - began_s
-    state: Any = "warning" if took_s > SLOW_S or not count else "ok"
+    state: Any = "warning" if took_s > SLOW_S or not names else "ok"
     advice = Text("try the other host, or --proxy") if took_s > SLOW_S else ""
     yield Finding(
         "host",
@@ -181,11 +165,22 @@ def _measure_host(ctx: Context, sender: Sender, base_url: str) -> Iterator[Findi
             base_url=base_url,
             connect_s=f"{sender.connected_s * 1000:.0f}",
             took_s=f"{took_s * 1000:.0f}",
-            count=count,
+            count=len(names),
         ),
         advice,
     )
     yield from _compare_clock(ctx, reply)
+    return names
+
+
+def _list_names(models: Any) -> set[str]:
+    """Return the names of a list of models, whatever else a server has put into it."""
+    items = models.get("data") if isinstance(models, dict) else None
+    return {
+        str(item["id"])
+        for item in (items if isinstance(items, list) else ())
+        if isinstance(item, dict) and item.get("id")
+    }
 
 
 def _compare_clock(ctx: Context, reply: Reply) -> Iterator[Finding]:

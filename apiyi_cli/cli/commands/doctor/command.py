@@ -9,7 +9,8 @@ import typer
 
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.commands.doctor import checks as checkup
-from apiyi_cli.cli.commands.doctor.checks import Finding, State, make_failure
+from apiyi_cli.cli.commands.doctor.finding import Finding, State, make_failure
+from apiyi_cli.cli.commands.doctor.models import list_models
 from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.core.options.connection import Connection
@@ -89,6 +90,7 @@ def _list_lines(ctx: Context, findings: Iterator[Finding], seen: list[Finding]) 
 def _run_checks(ctx: Context, typed: Connection) -> Iterator[Finding]:
     checks: tuple[Callable[[Context], Iterator[Finding]], ...] = (
         checkup.config,
+        list_models,
         checkup.key,
         checkup.keyring,
         checkup.proxy,
@@ -109,12 +111,16 @@ def _run_checks(ctx: Context, typed: Connection) -> Iterator[Finding]:
                 ends_at_s = ctx.process.started_s + max_time_s
                 yield from _run_bounded(ctx, check, ends_at_s - ctx.process.clock.monotonic())
         except LimitError as failure:
-            yield make_failure(check.__name__, failure)
+            yield make_failure(_name_check(check), failure)
             return
         except ApiyiError as failure:
-            yield make_failure(check.__name__, failure)
+            yield make_failure(_name_check(check), failure)
             if check is checkup.config:
                 return
+
+
+def _name_check(check: Callable[[Context], Iterator[Finding]]) -> str:
+    return "model" if check is list_models else check.__name__
 
 
 def _find_max_time(ctx: Context, typed: Connection) -> float | None:

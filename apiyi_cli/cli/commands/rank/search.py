@@ -53,7 +53,7 @@ def choose_model(ctx: Context, model: Model) -> str:
     """
     name = model.model or ctx.settings.in_profile.commands.get("embed", {}).get("model")
     if not name:
-        raise no_model("embed")
+        raise no_model("embed", ctx.settings)
     if not ctx.settings.fill(model).force_model:
         require_able(name, "embed")
     ctx.settings.adopt(model.replace(model=name, force_model=True))

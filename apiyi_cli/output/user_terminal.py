@@ -1,0 +1,59 @@
+"""The terminal in front of the user, whatever stdin and stdout are: for questions, for editors."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from types import TracebackType
+from typing import IO, Final
+
+_YES: Final = frozenset(("y", "yes", "是"))
+
+
+class UserTerminal:
+    """The user's terminal, open for reading and writing; to be used in a `with` statement.
+
+    On Windows these are two files: what is typed comes from CONIN$, and CONOUT$ shows. Raises
+    OSError where there is no terminal.
+    """
+
+    def __init__(self, *, windows: bool = os.name == "nt") -> None:
+        with ExitStack() as stack:
+            self.writer: IO[bytes] = stack.enter_context(
+                open("CONOUT$" if windows else "/dev/tty", "wb", buffering=0)
+            )
+            # Unbuffered: what is typed ahead is for the program that reads the terminal next.
+            self.reader: IO[bytes] = stack.enter_context(
+                open("CONIN$" if windows else "/dev/tty", "rb", buffering=0)
+            )
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> UserTerminal:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        failure: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def ask(self, question: str) -> bool:
+        """Return True if the user answers the question with yes; no answer is a no."""
+        self.writer.write(question.encode("utf-8", "replace"))
+        return is_yes(self.reader.readline().decode("utf-8", "replace"))
+
+
+def has_user_terminal() -> bool:
+    """Return True if the user can be asked."""
+    try:
+        UserTerminal().__exit__(None, None, None)
+    except OSError:
+        return False
+    return True
+
+
+def is_yes(answer: str) -> bool:
+    """Return True for what says yes to a question that ends with [y/N]."""
+    return answer.strip().lower() in _YES
