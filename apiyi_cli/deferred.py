@@ -13,7 +13,7 @@ from typing import Any
 
 
 class DeferredModule(ModuleType):
-    """Loads the module of its name when it is used, and passes every access on to it."""
+    """Loads the module of its name on first use, and forwards every access."""
 
     def __getattr__(self, name: str) -> Any:
         """Return the attribute of the real module, which is loaded if needed."""

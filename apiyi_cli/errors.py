@@ -215,7 +215,7 @@ class FundsError(ApiyiError):
 
 
 class IncompleteError(ApiyiError):
-    """The answer was cut, never came, or is not what was asked for; it may have been billed."""
+    """The answer was cut, never came, or is not what was asked for. It may have been billed."""
 
     exit_code = 8
 

@@ -69,7 +69,7 @@ def system_reason(failure: OSError, otherwise: str = "") -> str:
 
 
 def map_text(text: str, change: Callable[[str], str]) -> str:
-    """Return the text with `change` applied to its values, or to the whole of a plain str.
+    """Return the text with `change` applied to its values, or to a whole plain str.
 
     Used to redact keys and to make server words safe: both are in values alone.
     """

@@ -94,7 +94,7 @@ def set_path(body: dict[str, Any], place: str, value: Any) -> None:
 
 
 def apply_options(body: dict[str, Any], options: Sequence[str] | None) -> dict[str, Any]:
-    """Apply `-O KEY=VALUE` to the body in order and return it; VALUE is JSON if valid."""
+    """Apply `-O KEY=VALUE` to the body in order and return it. VALUE is JSON if valid."""
     for option in options or ():
         key, equals, text = option.partition("=")
         if not equals or not key:

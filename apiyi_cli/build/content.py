@@ -80,7 +80,7 @@ def _text_error(name: str) -> UsageError:
 
 
 def _attachment_part(attachment: Attachment) -> tuple[dict[str, Any], str, str]:
-    """Return a content part, the place of its data in it, and the prefix of the base64."""
+    """Return a content part, the place of its data, and the prefix of the base64."""
     if attachment.content is None:
         return _url_part(attachment.name)
     kind = detect_attachment_type(attachment)

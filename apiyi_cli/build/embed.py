@@ -26,7 +26,7 @@ def embed_call(
     options: Sequence[str] | None = None,
     families: Overrides | None = None,
 ) -> Call:
-    """Return the request for one vector for each input; a single input is sent as a string."""
+    """Return the request for one vector for each input. A single input is sent as a string."""
     body = {
         "model": model,
         "input": inputs[0] if len(inputs) == 1 else list(inputs),

@@ -178,7 +178,7 @@ def _collect_notes(family: Family, body: dict[str, Any]) -> tuple[str, ...]:
 def _unknown_values(
     picture: PictureSupport, body: Mapping[str, Any], *, without: Sequence[str] | set[str] = ()
 ) -> Iterator[Text]:
-    """Yield a warning for each value that a family is not known to take; it is still sent."""
+    """Yield a warning for each value that a family is not known to take. It is still sent."""
     for field, option, name in _KNOWN_VALUES:
         value, known = body.get(field), getattr(picture, name)
         if value is None or not known or value in known or field in without or value == "auto":

@@ -79,7 +79,7 @@ def file_parts(name: str, uploads: Sequence[Upload]) -> tuple[Part, ...]:
 def inline_urls(
     inputs: Sequence[Upload | str], places: Sequence[str]
 ) -> tuple[list[str], tuple[Source, ...]]:
-    """Return each picture as a URL, a file as a data URL, and the sources of the files.
+    """Return each picture as a URL (files as data URLs), and the files' sources.
 
     `places` says where each one goes in the body.
     """

@@ -1,4 +1,4 @@
-"""The size of a picture, the length of a recording, the pages of a PDF, by their first bytes."""
+"""Reads picture size, recording length and PDF pages from the first bytes."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ MB = 1 << 20
 
 
 class Upload(NamedTuple):
-    """A file to send: the name that the user gave, its path, size and first 4 kB.
+    """A file to send: the user's name for it, path, size and first 4 kB.
 
     `content` is the whole file if it goes into a JSON body.
     """

@@ -96,7 +96,7 @@ def guess_wide_encoding(sample: bytes) -> str | None:
 
 
 def _score(sample: bytes, candidate: _Candidate) -> float:
-    """Return the mean weight of the characters that are not ASCII, -1 if it cannot be read."""
+    """Return the mean weight of non-ASCII characters, -1 if it cannot be read."""
     decoder = codecs.getincrementaldecoder(candidate.codec)()
     for start in range(min(4, len(sample))):
         # The sample may begin within a character.

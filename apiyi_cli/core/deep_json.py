@@ -55,7 +55,7 @@ class DeepDecoder:
         return value, at if is_list else self._read_key(at), True
 
     def _add_to_holder(self, value: Any, at: int) -> tuple[int, bool]:
-        """Add a value to its array or object; return the next position, True after its end."""
+        """Add a value to its array or object. Return the next position, True after its end."""
         holder = self._holders[-1]
         is_list = isinstance(holder, list)
         if is_list:

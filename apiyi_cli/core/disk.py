@@ -145,7 +145,7 @@ def part_path(path: Path) -> Path:
 
 
 def write_new(path: Path, pieces: Iterable[bytes], mode: int = 0o600) -> None:
-    """Write a file that must not exist yet, and sync it; remove it again on failure."""
+    """Write a file that must not exist yet, and sync it. Remove it again on failure."""
     fd = os.open(path, EXCLUSIVE, mode)
     try:
         try:

@@ -165,7 +165,7 @@ def send_name(name: str) -> str:
 
 
 def quote_path(path: str) -> str:
-    """Return a path as a word for a shell; bytes that are not UTF-8 are spelled `$'\\312'`."""
+    """Return a path as a word for a shell. Bytes that are not UTF-8 are spelled `$'\\312'`."""
     if path.startswith("-"):
         path = f"./{path}"
     try:

@@ -33,7 +33,7 @@ class _Event:
 
 
 class Chunk(_Event):
-    """One JSON object of the server, byte for byte; `whole` if it is the entire answer.
+    """One JSON object of the server, byte for byte. `whole` if it is the entire answer.
 
     `opening` is True if nothing of the answer came with it or before it.
     """
@@ -154,7 +154,7 @@ class Notice(_Event):
 
 
 class InlineFile(_Event):
-    """A picture, sound or file of the answer that came as base64; `type` is its media type."""
+    """A picture, sound or file of the answer that came as base64. `type` is its media type."""
 
     __slots__ = __match_args__ = ("type", "base64")
 

@@ -149,7 +149,7 @@ _BMP_HEADER_SIZES: Final = (12, 16, 40, 52, 56, 64, 108, 124)
 
 
 def detect_type(content: bytes) -> FileType | None:
-    """Return the type of a file by its first bytes, None for plain text and unknown bytes.
+    """Return a file's type by its first bytes, None for plain text or unknown bytes.
 
     `content` is the whole file or its first `HEAD_BYTES`. A text is known only by a byte
     order mark of UTF-16 or UTF-32.
@@ -202,7 +202,7 @@ def find_byte_order_mark(head: bytes) -> tuple[str, int] | None:
 
 
 def find_svg_root(content: bytes) -> int:
-    """Return the offset of the root element `svg`, -1 if the root is another or there is none.
+    """Return the offset of the root element `svg`, -1 without it.
 
     Before it may stand what XML allows: a byte order mark, blanks, comments, instructions and
     a DOCTYPE.

@@ -78,7 +78,7 @@ class Neutralizer:
         self._cr = ""
 
     def feed(self, text: str) -> str:
-        """Return the safe text so far; a CR at the end is held until the next piece."""
+        """Return the safe text so far. A CR at the end is held until the next piece."""
         if not self._cr and not _needs_care().search(text):
             return text
         text = self._cr + text

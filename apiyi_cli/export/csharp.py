@@ -60,7 +60,7 @@ def _body(plan: ProgramPlan) -> str:
 
 
 def _json(plan: ProgramPlan) -> str:
-    """Return the body as a raw string; JSON text never has three quotes in a row."""
+    """Return the body as a raw string. JSON text never has three quotes in a row."""
     plain = json_text(plan.body, lambda piece: "")
     depth = max(map(len, re.findall(r"\{+|\}+", plain)), default=0) + 1
 

@@ -45,7 +45,7 @@ def fill(template: str, **values: str) -> str:
 
 
 class Program(NamedTuple):
-    """The text of a program; `notes` for stderr say what of the request it leaves out."""
+    """The text of a program. `notes` for stderr say what of the request it leaves out."""
 
     text: str
     notes: tuple[str, ...] = ()

@@ -211,7 +211,7 @@ def _scalar(value: Any, notation: Notation) -> str:
 
 
 def json_text(value: Any, splice: Callable[[FilePiece], str], also: str = "") -> str:
-    """Return `value` as JSON text for a raw literal; `splice` returns the place of a file."""
+    """Return `value` as JSON text for a raw literal. `splice` returns the place of a file."""
 
     def format_pieces(pieces: tuple[str | FilePiece, ...]) -> str:
         inside = (

@@ -184,7 +184,7 @@ def describe_loss(what: Text, error: OSError) -> Text:
 def write_or_rescue(
     pieces: Iterable[bytes], write: Callable[[bytes], object], rescue: Rescue | None
 ) -> None:
-    """Write each piece as it arrives; if that fails, receive the rest and rescue it all.
+    """Write each piece as it arrives. If that fails, receive the rest and rescue it all.
 
     Raises the OutputError of `write`, its hint naming the file that holds the answer. A
     reader that went away (`Interrupted` by SIGPIPE) is not a failure, and nothing is rescued.

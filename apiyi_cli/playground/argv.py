@@ -124,7 +124,7 @@ def read_page_request(value: Any) -> PageRequest:
 def build_line(
     request: PageRequest, table: FormTable, names: Mapping[str, str], mode: str = "run"
 ) -> CommandLine:
-    """Return the command line of a request; `names` are the file names of its uploads by id.
+    """Return the command line of a request. `names` are the file names of its uploads by id.
 
     `mode` is "run", "dry-run" or "code". Raises UsageError for whatever is not allowed.
     """

@@ -202,7 +202,7 @@ class PageRoutes:
 
 
 def _as_file(path: Path | None) -> HttpAnswer:
-    """Return a file of a run, to be shown as picture, sound or video, or else saved."""
+    """Return a file of a run, to be shown or saved by its type."""
     if path is None:
         raise HttpRefusal(404, "the file is gone")
     content = path.read_bytes()

@@ -95,7 +95,7 @@ class LiveMarkdown:
         return out.encode("utf-8", "replace")
 
     def lose(self) -> str:
-        """Return the start of a new row: it is unknown how much of the last piece was written.
+        """Return the start of a new row, because the cursor's position is unknown.
 
         The open block is shown once more when it is closed.
         """

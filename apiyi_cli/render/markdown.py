@@ -240,7 +240,7 @@ class Markdown:
 
 
 def _find_mark(block: Block) -> tuple[str, str]:
-    """Return the mark and the text of a list item; a task's mark is a box."""
+    """Return the mark and the text of a list item. A task's mark is a box."""
     if block.mark not in "-*+":
         return block.mark, block.text
     if task := _TASK.match(block.text):

@@ -315,7 +315,7 @@ def _rework(
     change: Callable[[Fields], Fields],
     change_event: Callable[[Fields], Fields | None],
 ) -> ScriptedReply:
-    """Return the reply with its object changed, or each event of its stream; None drops one."""
+    """Return the reply with its object changed, or each event of its stream. None drops one."""
     body = reply.body
     if isinstance(body, bytes):
         return reply.replace(body=write(change(read_strict(body)))) if _is_json(reply) else reply

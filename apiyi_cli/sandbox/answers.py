@@ -65,7 +65,7 @@ def answer(request: ReceivedRequest, finish: str = "stop") -> ScriptedReply:
 
 
 def check_key(request: ReceivedRequest, key: str | None) -> None:
-    """Raise Refused if the API is called with another key; a key of None accepts all."""
+    """Raise Refused if the API is called with another key. A key of None accepts all."""
     if key is None or not request.path.startswith(_GUARDED):
         return
     given = request.headers.get("authorization", "")

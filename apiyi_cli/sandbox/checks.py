@@ -60,7 +60,7 @@ def check_flags(fields: dict[str, Any], *names: str) -> None:
 
 
 def check_choice(fields: dict[str, Any], name: str, *choices: str) -> str | None:
-    """Return a field that must be one of these words, None if not given; raises Refused."""
+    """Return a field that must be one of these words, None if not given. Raises Refused."""
     value = fields.get(name)
     if value is not None and value not in choices:
         listed = ", ".join(choices)

@@ -62,7 +62,7 @@ def embeddings(request: ReceivedRequest, finish: str) -> ScriptedReply:
 
 
 def _check_lengths(texts: list[str], model: str) -> None:
-    """Refuse the request for a text that is too long; the message does not say which."""
+    """Refuse the request for a text that is too long. The message does not say which."""
     longest = max(map(tokens, texts))
     if longest > TOKENS_MAX:
         raise invalid(

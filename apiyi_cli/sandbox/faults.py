@@ -236,7 +236,7 @@ def _pieces(reply: ScriptedReply) -> tuple[bytes, ...]:
 def _make_ending(
     how: Callable[..., ScriptedReply],
 ) -> Callable[[ScriptedReply, Fault], ScriptedReply]:
-    """Return the change that ends a reply early: after event K, or a whole one in its middle."""
+    """Return the change that ends a reply early: after event K, or in its middle."""
 
     def change(reply: ScriptedReply, fault: Fault) -> ScriptedReply:
         if fault.at is None and fault.name != "cut":

@@ -292,7 +292,7 @@ def _check(request: ReceivedRequest, fields: dict[str, Any], model: str) -> None
 
 
 def _check_seedream(request: ReceivedRequest, fields: dict[str, Any]) -> None:
-    """Refuse a form, and inputs that are not a list of URLs, or too many or too large."""
+    """Refuse a form, and inputs other than URLs, too many or too large."""
     if request.is_form:
         raise invalid("Error when parsing request", "", "InvalidParameter")
     pictures = fields.get("image", [])

@@ -87,7 +87,7 @@ def rerank(request: ReceivedRequest, finish: str) -> ScriptedReply:
 
 
 def _check_lengths(query: str, documents: list[str]) -> None:
-    """Refuse the request for a pair that is too long; the message does not say which."""
+    """Refuse the request for a pair that is too long. The message does not say which."""
     longest = tokens(query) + max(map(tokens, documents), default=0)
     if longest > PAIR_TOKENS_MAX:
         raise invalid(

@@ -163,7 +163,7 @@ def _error_after_role(
 def _break_off(
     reply: ScriptedReply, request: ReceivedRequest, after: int, message: str, status: int
 ) -> ScriptedReply:
-    """Put an error, in the protocol's own form, after some events or in place of an answer."""
+    """Put the protocol's error after some events or in place of an answer."""
     if request.endpoint is MESSAGES:
         kind = "rate_limit_error" if status == 429 else "api_error"
         error: Fields = {"type": "error", "error": {"type": kind, "message": message}}

@@ -168,7 +168,7 @@ def _until(reply: ScriptedReply, pieces: Iterator[bytes]) -> Iterator[bytes | No
 
 
 def _pieces(reply: ScriptedReply) -> tuple[Iterator[bytes], int | None]:
-    """Return what is sent of the body, piece by piece, and its size where it is one whole."""
+    """Return the sent pieces of the body, and its size if it is whole."""
     body = reply.body
     size: int | None = None
     if isinstance(body, bytes):

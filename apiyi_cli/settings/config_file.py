@@ -357,7 +357,7 @@ def format_dotted(keys: Sequence[str]) -> str:
 
 
 def _describe(value: object) -> str:
-    """Return a description of the value; a text is not quoted, it may be a key."""
+    """Return a description of the value. A text is not quoted, it may be a key."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):

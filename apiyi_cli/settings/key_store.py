@@ -30,7 +30,7 @@ KEYRING_LIMIT_S = 3.0
 
 
 class KeyPlace(NamedTuple):
-    """A place where a key may be; `present` is None if that is unknown, and `note` says why."""
+    """A place where a key may be. `present` is None if that is unknown, and `note` says why."""
 
     name: str
     present: bool | None
@@ -38,7 +38,7 @@ class KeyPlace(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A stored key and the origins it may be sent to; None means those of the profile."""
+    """A stored key and the origins it may be sent to. None means those of the profile."""
 
     key: str
     origins: tuple[str, ...] | None = None
@@ -128,7 +128,7 @@ def read_file(environ: Mapping[str, str], profile: str) -> Entry | None:
 
 
 def write_file(environ: Mapping[str, str], profile: str, entry: Entry) -> None:
-    """Store the entry in the file, mode 0600 in a folder of mode 0700; raises SetupError."""
+    """Store the entry in the file, mode 0600 in a folder of mode 0700. Raises SetupError."""
     path = file_path(environ)
     _write(path, {**_read(path), profile: entry})
 

@@ -44,7 +44,7 @@ def find_system_token(settings: Settings) -> Secret:
 
 
 def check_system_token(text: str, source: str) -> Secret:
-    """Return the text as a system token; raise AuthError if it is invalid or an API key."""
+    """Return the text as a system token. Raise AuthError if it is invalid or an API key."""
     token = check_key(text, source)
     if token.value.startswith("sk-"):
         raise AuthError(

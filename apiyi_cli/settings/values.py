@@ -72,7 +72,7 @@ def _loaded_groups(base: type[Group]) -> Iterator[type[Group]]:
 
 @cache
 def configurable_names() -> tuple[str, ...]:
-    """Return the names of all options that a profile may set, in the order of the table."""
+    """Return the names of all options that a profile may set, in order."""
     from apiyi_cli.core.options.table import OPTION_GROUPS
 
     flags = (flag for group in OPTION_GROUPS for flag in group.flags.values())

@@ -154,7 +154,7 @@ class Ledger:
         query = _TOTALS.format(group=GROUPINGS[by], order=order)
         return [_total(row) for row in self._select(query, since)]
 
-    def sent(self, since_s: float, profile: str) -> list[SentRecord]:
+    def list_sent(self, since_s: float, profile: str) -> list[SentRecord]:
         """Return the profile's requests since a moment in their order. Raises SetupError."""
         query = (
             f"SELECT {', '.join(SentRecord._fields)} FROM calls "
@@ -280,7 +280,7 @@ def _total(row: Sequence[Any]) -> Total:
 
 
 def _sum_of(column: str, when: str = "1") -> str:
-    """Return SQL that sums what is a number of a column, bounded; NULL where nothing is known.
+    """Return SQL that sums what is a number of a column, bounded. NULL where nothing is known.
 
     Rows of version 0.1 may hold counts whose sum no integer can hold.
     """

@@ -1,4 +1,4 @@
-"""The video tasks of this machine: a file for each, so that no paid one is lost.
+"""The video tasks of this machine, a file for each.
 
 A claim is written before a task is submitted, the task's id before it is first asked for, each as
 a whole file that replaces the last: whatever ends the process, the newest state is on disk, and

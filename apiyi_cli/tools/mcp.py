@@ -99,7 +99,7 @@ class McpServer:
 
 
 class McpServers:
-    """The servers of a run; `close` ends them all, and so does the end of the process."""
+    """The servers of a run. `close` ends them all, and so does the end of the process."""
 
     def __init__(self, environ: Mapping[str, str], timeout_s: float = START_TIMEOUT_S) -> None:
         """`environ` is the whole environment of a server, `timeout_s` bounds its handshake."""

@@ -76,7 +76,7 @@ async def _read(process: Process, messages: Any) -> None:
     """Forward the server's messages."""
     assert process.stdout is not None
     async with messages:
-        with suppress(*_gone()):
+        with suppress(*_list_closed_errors()):
             async for line in _lines(process.stdout):
                 await messages.send(_parse(line))
 
@@ -85,7 +85,7 @@ async def _write(process: Process, messages: Any, received: Any) -> None:
     """Write messages to the server; if it accepts no more, close `received`."""
     assert process.stdin is not None
     async with messages:
-        with suppress(*_gone()):
+        with suppress(*_list_closed_errors()):
             async for item in messages:
                 text = item.message.model_dump_json(by_alias=True, exclude_unset=True)
                 await process.stdin.send(text.encode("utf-8", "replace") + b"\n")
@@ -96,12 +96,12 @@ async def _write(process: Process, messages: Any, received: Any) -> None:
 
 async def _keep_stderr(process: Process, stderr: StderrTail) -> None:
     assert process.stderr is not None
-    with suppress(*_gone()):
+    with suppress(*_list_closed_errors()):
         async for piece in process.stderr:
             stderr.add(piece)
 
 
-def _gone() -> tuple[type[Exception], ...]:
+def _list_closed_errors() -> tuple[type[Exception], ...]:
     """Return the exceptions for a closed pipe or stream."""
     import anyio
 

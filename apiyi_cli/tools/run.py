@@ -311,7 +311,7 @@ class _PipeReader:
         return kept.decode("utf-8", "replace")
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for the end of the pipe; return False if it did not come in time."""
+        """Wait for the end of the pipe. Return False if it did not come in time."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 

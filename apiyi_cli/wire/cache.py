@@ -74,7 +74,7 @@ class CacheStats(NamedTuple):
 
 
 def cache_key(method: str, path: str, canonical_body: bytes, base_family: str) -> str:
-    """Return the key of a request, the same for all API keys and URLs of one gateway.
+    """Return the cache key of a request, the same for all keys and URLs.
 
     `canonical_body` includes the model; `base_family` names the gateway.
     """
@@ -301,7 +301,7 @@ def _is_ours(connection: sqlite3.Connection) -> bool:
 
 
 def _was_ours(path: Path) -> bool:
-    """Return True if a file that SQLite refuses is our damaged cache: byte 68 has our id."""
+    """Return True if byte 68 of a broken file has our cache's id."""
     head = b""
     with suppress(OSError):
         head = read_regular(path, 72)

@@ -119,7 +119,7 @@ def fetch(url: str, plan: Plan, take: Take[T], kind: DownloadKind, *, private: b
 
 
 def _hint(url: str, kind: DownloadKind) -> str:
-    """Return how to get the file by hand; the URL is untrusted, so it is quoted."""
+    """Return how to get the file by hand. The URL is untrusted, so it is quoted."""
     quoted = quote_word(url)
     if not url.startswith(("https://", "http://")):
         return Text("it is paid for; its address is {url}", url=quoted)
@@ -230,7 +230,7 @@ class _Download:
             _require_public(address)
 
     def _refuse(self, reply: Reply) -> None:
-        """Raise an error for a reply that is not the file, or a file that is too large."""
+        """Raise an error for a reply without the file, or for a too large file."""
         if reply.status != 200:
             kind = TemporaryError
             if reply.status < 500 and reply.status not in _TEMPORARY:

@@ -188,7 +188,7 @@ class Sender:
         decode: Callable[[Reply], Iterator[T]],
         shows: Callable[[T], bool],
     ) -> Iterator[T]:
-        """Yield the cached answer if there is a fresh one, else a new one and cache it."""
+        """Yield a fresh cached answer, else a new one, which is cached."""
         cached = self._find_cached(exchange)
         self.from_cache = cached is not None
         if cached is not None:

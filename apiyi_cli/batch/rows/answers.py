@@ -97,7 +97,7 @@ def read_pictures(call: Call, reply: Reply) -> Iterator[Any]:
 
 
 def read_transcript(call: Call, reply: Reply) -> Iterator[Any]:
-    """Read a transcript; one that is not a JSON object is put into one, as `text`."""
+    """Read a transcript. One that is not a JSON object is put into one, as `text`."""
     from apiyi_cli.build.transcribe import asks_json
     from apiyi_cli.decode.transcribe import transcript
 

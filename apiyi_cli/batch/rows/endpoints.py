@@ -1,4 +1,4 @@
-"""The endpoints that rows may ask: how a row becomes a request, and how its reply is read."""
+"""The endpoints for rows: builds a row's request and reads its reply."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from apiyi_cli.text import Text
 
 @dataclass(frozen=True)
 class RowEndpoint:
-    """What rows need of an endpoint: the field that is the input, how to build and to read.
+    """An endpoint for rows: the field with the input, the builder and the reader.
 
     `groups` are the options that fields may set, `known` are further fields of the API.
     """
@@ -287,7 +287,7 @@ def find_by_url(url: str) -> RowEndpoint | None:
 
 
 def build_whole(endpoint: RowEndpoint, url: str, body: dict[str, Any], model: str) -> Call:
-    """Return the request of a row that has its whole body, which is sent as it is."""
+    """Return the request of a row with its whole body, which is sent unchanged."""
     if endpoint.at.protocol == "google":
         stream = endpoint.at is endpoints.GENERATE_STREAM
         call = endpoint.at.call(json=body, model=model, stream=stream, as_written=True)

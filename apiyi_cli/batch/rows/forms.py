@@ -34,7 +34,7 @@ def refuse_container(head: bytes, path: str) -> None:
 
 
 def refuse_json_form(head: bytes, path: str, *, whole: bool) -> None:
-    """Raise UsageError for a text that is not JSON lines, but one JSON array or the like.
+    """Raise UsageError for JSON that is not lines, such as one array.
 
     `head` is its beginning, or all of it if `whole`.
     """
@@ -132,7 +132,7 @@ def _other_form(text: bytes, path: str) -> str:
 
 
 def _converter(path: str, extension: str) -> str | None:
-    """Return the line that makes rows of a file of this type, None if there is no short one."""
+    """Return a short command line that makes rows of this type of file, else None."""
     if extension in UNPACKERS:
         inner = path.lower().removesuffix(f".{extension}").rpartition(".")[2]
         return _through(UNPACKERS[extension], path, inner)

@@ -122,7 +122,7 @@ class IdAssigner:
         self._repeated: dict[str, int] = {}
 
     def take(self, id: str) -> str | None:
-        """Add an id that a row names; return why the row cannot have it, None if it can."""
+        """Add an id that a row names. Return why the row cannot have it, None if it can."""
         slot = self._ids.slot(id)
         flags = self._ids.flags[slot]
         if flags & BORROWED:

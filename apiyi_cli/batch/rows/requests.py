@@ -92,7 +92,7 @@ def _with_real_model(fields: dict[str, Any], aliases: Mapping[str, str]) -> dict
 
 
 def refuse_bad_columns(table: InputTable, options: RowOptions, place: str) -> None:
-    """Raise UsageError if the table lacks a column that every row needs, or has two of it."""
+    """Raise UsageError if a column that every row needs is missing or ambiguous."""
     endpoint = options.short_endpoint
     if options.template is not None:
         needed: tuple[str, ...] = options.template.fields

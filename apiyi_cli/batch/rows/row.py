@@ -1,4 +1,4 @@
-"""Rows: the records of the input as requests, each with its id, its place and its hash.
+"""Rows: the input's records as requests, each with id, place and hash.
 
 A row that cannot be used is still a row: it has an `error` and no `call`.
 """
@@ -208,7 +208,7 @@ def _describe_missing(missing: MissingModel, place: str) -> UsageError:
 
 
 def _input_of(record: SourceRecord) -> Any:
-    """Return the input row for its record: JSON as it is, a table's cells by their columns.
+    """Return the input row for its record: JSON, or a table's cells by column.
 
     A broken line is its text.
     """

@@ -1,4 +1,4 @@
-"""The input of a batch as records with their places: lines of JSON, of text, or a table.
+"""The input of a batch as records with places: JSON lines, text lines, a table.
 
 Read as it arrives and never held whole: work starts with the first line of a pipe. A file
 is checked before, so that nothing is sent of one that cannot be read. Lines end at LF or CRLF,

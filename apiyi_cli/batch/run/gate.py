@@ -1,4 +1,4 @@
-"""How many rows of a batch have a concurrency slot, and when, by what the gateway answers."""
+"""Gives concurrency slots to the rows of a batch, by the gateway's answers."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class ConcurrencyGate:
             raise Halted
 
     def _wait_with_timer(self, wait_s: float) -> None:
-        """Wait for the pace; one thread waits for all, so that a start wakes only one."""
+        """Wait for the pace. One thread waits for all, so that a start wakes only one."""
         self._has_timer = True
         try:
             self._changed.wait(wait_s)

@@ -86,7 +86,7 @@ def _strict_error(remark: Remark) -> IncompleteError:
 
 
 def _misfit(call: Call, text: str, left_s: float) -> IncompleteError | None:
-    """Return the error for a text that is not in the form that the request asked for."""
+    """Return the error for a text without the requested form."""
     wanted = find_schema(call)
     if wanted is None:
         return None

@@ -130,7 +130,7 @@ class Pace:
             self._open(self._clock.monotonic())
 
     def note_refused(self, sent_at: float, retry_after_s: float = 0.0) -> tuple[bool, float]:
-        """Count a refusal; return True if a part is accepted only, and how long all should pause.
+        """Count a refusal. Return True if a part is accepted only, and how long all should pause.
 
         Requests sent before the last cut do not count: one overload refuses many at once. A
         `Retry-After` concerns its row alone while others are accepted.

@@ -1,4 +1,4 @@
-"""One run: rows in, records out, many requests at once, and an orderly end in every case.
+"""One run of a batch: rows in, records out, an orderly end in every case.
 
 One thread feeds, others send, and the one that calls `run` writes, counts and decides when to
 stop. A stop is soft: no row is started, what waits gives up, requests in flight are waited for;

@@ -13,7 +13,7 @@ PERCENT_AFTER: Final = 20
 
 
 class StopRules(NamedTuple):
-    """The limits of a run: failures (a number, or percent of at least 20 rows), US dollars."""
+    """The limits of a run: failures (number, or percent of 20 rows or more), US dollars."""
 
     max_errors: int | None = None
     max_errors_percent: float | None = None

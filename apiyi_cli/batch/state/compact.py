@@ -30,7 +30,7 @@ from apiyi_cli.text import Text, system_reason
 
 
 def compact_output(output: Path) -> tuple[int, int]:
-    """Rewrite an output and its file of errors in one step; return records kept and dropped.
+    """Rewrite an output and its file of errors in one step. Return records kept and dropped.
 
     The newest record of each id is kept, in the order of the file. Raises SetupError if the
     output does not add up, or is in use.

@@ -24,7 +24,7 @@ _LOCKLESS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.
 
 
 class LockedFile:
-    """A file that this process alone may append to, until it is closed or the process dies.
+    """A file that only this process may append to, until it is closed.
 
     The kernel's lock on the file is used where there is one; else (NFS without locks, other
     systems) a file beside it that names host, process and boot. `find_holder` returns the

@@ -43,7 +43,7 @@ class MatrixFile:
             raise
 
     def write_rows(self, texts: Sequence[bytes | None]) -> None:
-        """Write the rows of the next lines: the JSON texts of vectors, None for a row of NaN."""
+        """Write the next rows: vectors as JSON texts, None for a row of NaN."""
         vectors = [None if text is None else read(text) for text in texts]
         if not self.columns:
             self.columns = len(next(filter(None, vectors), ()))

@@ -220,7 +220,7 @@ class ResumeState:
                 offset += size
 
     def is_newest(self, line: StoredLine, target: str) -> bool:
-        """Return True if a record is as the newest one of its id, once all have been read."""
+        """Return True if a record equals the newest one of its id, after reading all."""
         record = line.value
         slot = self.ids.slot(record["custom_id"])
         failed = None if record["error"] is None else record["error"]["class"]

@@ -1,4 +1,4 @@
-"""The output of `apiyi embed` as a file that resumes: one line for each input, in their order.
+"""The output of `apiyi embed` as a file that resumes: a line per input, in order.
 
 It is kept as a batch keeps its output, with the same lock and the same journal. The lines hold
 no ids, so the journal alone knows which inputs they are for, before they are written: a line
@@ -40,7 +40,7 @@ _SHOWN = {
 
 
 class VectorEntry(NamedTuple):
-    """The line of one input; `failed` is the class of its error, None for a vector."""
+    """The line of one input. `failed` is the class of its error, None for a vector."""
 
     row: Row
     line: bytes

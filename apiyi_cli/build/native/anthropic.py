@@ -212,7 +212,7 @@ def _as_blocks(content: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _blocks(message: dict[str, Any]) -> str | list[dict[str, Any]]:
-    """Return a message's content; a turn that came from this API goes back as it came."""
+    """Return a message's content. A turn that came from this API goes back as it came."""
     native = message.get("native")
     if isinstance(native, dict) and native.get("protocol") == "anthropic":
         content: list[dict[str, Any]] = native["content"]

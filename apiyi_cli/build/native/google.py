@@ -131,7 +131,7 @@ def _split(messages: Sequence[dict[str, Any]]) -> tuple[list[str], list[dict[str
 
 
 def _turn_parts(message: dict[str, Any], names: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return a message's parts; a turn that came from this API goes back as it came."""
+    """Return a message's parts. A turn that came from this API goes back as it came."""
     native = message.get("native")
     if isinstance(native, dict) and native.get("protocol") == "google":
         return list(native["content"])

@@ -100,7 +100,7 @@ def _as_mapping(value: Any) -> dict[str, Any]:
 
 
 def _set_type(result: dict[str, Any]) -> None:
-    """Turn a list of types into one type that may be null, or into a choice of them."""
+    """Turn a list of types into one nullable type, or into a choice."""
     kinds = result.get("type")
     if not isinstance(kinds, list):
         return

@@ -28,7 +28,7 @@ _NAMED_REFERENCE: Final = re.compile(r"\\k<([^\W\d]\w*)>")
 
 
 class MatchCost(NamedTuple):
-    """The number of ways to try a pattern at one place of a text of length n.
+    """The number of ways to try a pattern at one place of a text.
 
     That is 2 ** `log` * n ** `degree`, or beyond every power of n when `is_explosive`.
     2 ** `volume` is how often its innermost part is repeated by counts that are written.

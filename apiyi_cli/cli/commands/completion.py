@@ -89,7 +89,7 @@ def find_target(shell: str, environ: Mapping[str, str]) -> tuple[Path, Path, str
 
 
 def _add_line(path: Path, line: str) -> bool:
-    """Add a line to a start file unless it has one of ours; return True if added."""
+    """Add a line to a start file unless it has one of ours. Return True if added."""
     try:
         text = path.read_text("utf-8", "surrogateescape")
     except FileNotFoundError:

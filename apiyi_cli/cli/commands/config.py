@@ -71,7 +71,7 @@ def get(ctx: Context, key: Key, *, connection: Connection) -> None:
         keys = locate_key(key, settings.profile)
         raise UsageError(
             Text("{key} is not set", key=key),
-            hint=f"apiyi config set {quote_word(_dotted(keys))} VALUE",
+            hint=f"apiyi config set {quote_word(_format_keys(keys))} VALUE",
         )
     items = value if isinstance(value, (list, tuple)) else [value]
     ctx.process.console.write("".join(f"{_format_plain(item)}\n" for item in items).encode())
@@ -102,7 +102,7 @@ def unset(ctx: Context, key: Key, *, connection: Connection) -> None:
         ctx.messages.note(
             Text(
                 "{keys} was not in {config_path}",
-                keys=_dotted(keys),
+                keys=_format_keys(keys),
                 config_path=settings.config_path,
             )
         )
@@ -208,7 +208,7 @@ def _format_plain(value: Any) -> str:
     return value if isinstance(value, str) else _format_toml(value)
 
 
-def _dotted(keys: tuple[str, ...]) -> str:
+def _format_keys(keys: tuple[str, ...]) -> str:
     from apiyi_cli.settings.config_file import format_dotted
 
     return format_dotted(keys)

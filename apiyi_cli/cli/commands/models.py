@@ -243,7 +243,7 @@ def _add_facts(ctx: Context, headers: list[Any], rows: list[list[Any]]) -> None:
 
 
 def format_price(price: Price) -> str:
-    """Return a price in US dollars: for a request, or for a million tokens in and out."""
+    """Return a price in US dollars: per request, or per million tokens in and out."""
     if price.request is not None:
         return f"${price.request:.4g}"
     if price.input is None or price.output is None:

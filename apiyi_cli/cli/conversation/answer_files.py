@@ -33,19 +33,19 @@ _ADDRESS = re.compile(
 
 
 def is_folder(output: str | None) -> bool:
-    """Return True if `-o` names a folder: an existing one, or a path with a final slash."""
+    """Return True if `-o` names a folder: an existing one, or with a final slash."""
     return output is not None and (output.endswith("/") or os.path.isdir(output))
 
 
 def make_answer_files(ctx: Context, answer: AnswerForm, model: str) -> AnswerFiles | None:
-    """Return the saver for files of an answer, None if the user named no place for them."""
+    """Return the saver for an answer's files, None if the user named no place."""
     output = ctx.settings.output.output
     place = answer.save or (output if is_folder(output) else None)
     return None if place is None else AnswerFiles(ctx, place, model)
 
 
 class AnswerFiles:
-    """Saves each file of an answer under a free name, and puts the name into the text.
+    """Saves each file of an answer and puts its name into the text.
 
     `failure` is the first file that could not be saved; its address stays in the text.
     """

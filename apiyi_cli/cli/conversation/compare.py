@@ -79,7 +79,7 @@ def _refuse_unfit(request: ConversationRequest, calls: Sequence[Call]) -> None:
 def _records(
     ctx: Context, rows: Sequence[CompareRow], done: Iterator[CompareRow]
 ) -> Iterator[bytes]:
-    """Yield a line for each model when it is done; raise a failure after all the lines."""
+    """Yield a line for each model when it is done. Raise a failure after all the lines."""
     from apiyi_cli.core.jsontext import write
 
     left = list(rows)

@@ -107,7 +107,7 @@ class ReplyCollector:
         return burst
 
     def _name_files(self, event: Delta) -> Delta:
-        """Return a piece of text with a path in place of each file in a data URL."""
+        """Return a text with a path in place of each data URL."""
         keep_file = self._keep_file
         assert keep_file is not None
 

@@ -121,7 +121,7 @@ def open_account(gateway: GatewayClient, settings: CommandSettings) -> AccountCl
 
 
 def fetch_key_charges(gateway: GatewayClient, debug: Callable[[str], None]) -> list[Charge]:
-    """Return the last charges of the key, [] if the gateway does not answer for a key."""
+    """Return the last charges of the key, [] if the gateway has none for keys."""
     from apiyi_cli.cli.gateway.plan import ask, make_probe
 
     try:

@@ -68,7 +68,7 @@ def map_in_order(
 
 
 class ConcurrencySlots:
-    """Bounds how many requests are in flight, and how far the input is ahead of the results.
+    """Bounds the requests in flight, and the input's lead over the results.
 
     A request that waits to be tried again has no slot, and lets more of the input in.
     """

@@ -175,7 +175,7 @@ class Inputs:
     def text_pieces(
         self, reader: str, path: str = "-", *, linger: bool = False, judge: InputCheck | None = None
     ) -> Iterator[bytes]:
-        """Yield the text of standard input, or of a pipe at `path`, in UTF-8 as it arrives.
+        """Yield the text of standard input, or of a pipe, in UTF-8 as it arrives.
 
         Before the first piece all of a file that stdin is, or what has come of a pipe in its
         first 64 kB, is judged: by its encoding, and by `judge`.
@@ -315,7 +315,7 @@ def _empty(path: str) -> UsageError:
 
 
 def require_utf8(text: str, name: str) -> str:
-    """Return the text of an argument; raise UsageError with the offset if it is not UTF-8."""
+    """Return the text of an argument. Raise UsageError with the offset if it is not UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError as failure:

@@ -170,7 +170,7 @@ class AnswerOutput:
         write_file(lines, Path(target), force=bool(self.options.force), rescue=rescue)
 
     def keep_attachment(self, attachment: InlineFile) -> str:
-        """Save a picture, sound or file of an answer in text; return the line that names it."""
+        """Save a picture, sound or file of an answer in text. Return the line that names it."""
         import binascii
 
         try:

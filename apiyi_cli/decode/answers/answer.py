@@ -115,7 +115,7 @@ class Answer:
         return self.whole_key in value
 
     def take(self, value: dict[str, Any], out: EventBatch) -> object:
-        """Add the events of one object to `out`; return the error that it holds, or None."""
+        """Add the events of one object to `out`. Return the error that it holds, or None."""
         raise NotImplementedError
 
     def take_whole(self, value: dict[str, Any], out: EventBatch) -> object:

@@ -122,7 +122,7 @@ class ChatAnswer(Answer):
     def _message(
         self, message: dict[str, Any], finish: object, index: int, out: EventBatch
     ) -> None:
-        """Read a message in place of a delta: the whole text so far, or only its next piece.
+        """Read a message instead of a delta: the whole text, or its next piece.
 
         A whole message after pieces of it (some relays close a stream so) adds nothing.
         """

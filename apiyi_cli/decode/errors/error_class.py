@@ -69,7 +69,7 @@ def classify_error(
         return _by_status(body, status, cost, url)
     error_class = ErrorClass(rule.error, rule.what, rule.hint, rule.billed, rule.cause)
     if rule.billed == "maybe":
-        return _possibly_billed(error_class, rule, status, cost)
+        return _classify_lost(error_class, rule, status, cost)
     if rule.error is FundsError:
         return error_class._replace(hint=_funds_hint(body.message))
     if rule.error is UnknownModelError and model:
@@ -105,7 +105,7 @@ def matches_rule(rule: Rule, body: ErrorBody, status: int, speaker: Speaker) -> 
     return bool(rule.words and rule.words.search(body.message))
 
 
-def _possibly_billed(error_class: ErrorClass, rule: Rule, status: int, cost: Cost) -> ErrorClass:
+def _classify_lost(error_class: ErrorClass, rule: Rule, status: int, cost: Cost) -> ErrorClass:
     """Return the class for an answer that was lost or may still be in progress."""
     if cost == "free":
         late = rule.cause == "late"

@@ -103,7 +103,7 @@ def _decode_by_first_bytes(chunks: Iterator[bytes], encoding: str) -> Iterator[b
 
 
 def _decode_deflate(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield a deflated body, with a zlib header (RFC 9110) or raw as some servers send it."""
+    """Yield a deflated body, with a zlib header (RFC 9110) or without."""
     head = b""
     for chunk in chunks:
         head += chunk

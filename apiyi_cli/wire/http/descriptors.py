@@ -15,7 +15,7 @@ NEEDED = 7
 
 
 def limit_jobs(jobs: int) -> int:
-    """Return how many of these jobs can have a connection each; raise the soft limit first.
+    """Return how many of these jobs can have a connection each. Raise the soft limit first.
 
     Without a limit of the system it is all of them.
     """

@@ -250,7 +250,7 @@ class Limiter:
         return slot == own or self._slots.is_free(slot)
 
     def _wait_s(self, start: float, tokens: int, slot: int) -> float | None:
-        """Start a booked request and return 0, or the seconds to wait, or None to book again."""
+        """Start a booked request; return 0, the seconds to wait, or None to book again."""
         wait_s = start - self._clock.monotonic()
         if wait_s > 0:
             return wait_s

@@ -176,7 +176,7 @@ class LimitServer:
     def post(
         self, step: str, *arguments: str | float, on_answer: Callable[[Any], object] | None = None
     ) -> None:
-        """Send a step; a failure is only reported, so that no answer is lost for it.
+        """Send a step. A failure is only reported, so that no answer is lost for it.
 
         While another thread sends, that one sends this as well, without a wait.
         """

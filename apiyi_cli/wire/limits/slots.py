@@ -1,4 +1,4 @@
-"""The concurrency slots of a key: at most so many requests at once, first come, first served.
+"""The concurrency slots of a key, given first come, first served.
 
 `Slots` counts within a process, `FileSlots` over all processes of a host by the locked bytes
 of a file, `redis_limiter` over several hosts.

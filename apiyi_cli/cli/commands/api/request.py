@@ -57,7 +57,7 @@ def build_call(inputs: Inputs, parts: list[str], fields: Fields) -> Call:
 
 
 def _with_body(inputs: Inputs, call: Call, body: dict[str, Any], source: str | None) -> Call:
-    """Return the call with fields or input as its body; for GET they are its query."""
+    """Return the call with fields or input as its body. For GET they are its query."""
     if source is not None:
         if body:
             raise UsageError(

@@ -90,7 +90,7 @@ def _print_key_places(ctx: Context) -> None:
 def _probe_host(
     ctx: Context, connection: Connection, secret: Secret, url: str
 ) -> tuple[dict[str, Any], AuthError | None]:
-    """Ask one host for its models, once; return what to show and a refusal of the key."""
+    """Ask one host for its models, once. Return what to show and a refusal of the key."""
     from apiyi_cli.cli.gateway.client import GatewayClient
     from apiyi_cli.cli.gateway.models import fetch_models
     from apiyi_cli.cli.settings import CommandSettings

@@ -17,7 +17,7 @@ LEAVE_OUT: Final = "-"
 
 
 def choose_models(ctx: Context, names: Sequence[str], *, ask: bool) -> dict[str, str]:
-    """Set a model for each command without one in the profile; return all models in force.
+    """Set a model for each command without one in the profile. Return all models in force.
 
     With `ask` the user confirms each on the terminal; Enter takes the proposal.
     """
@@ -55,7 +55,7 @@ def _find_model(ctx: Context, command: str) -> str | None:
 
 
 def _model_key(ctx: Context, command: str) -> tuple[str, ...]:
-    """Return the key of a command's model in the file; `model` is that of text commands."""
+    """Return the key of a command's model in the file. `model` is that of text commands."""
     table = () if command == "chat" else (command,)
     return ("profile", ctx.settings.profile, *table, "model")
 

@@ -62,7 +62,7 @@ def check_rows(ctx: Context, rows: RowReader) -> None:
 
 
 def print_requests(ctx: Context, rows: RowReader, prepare: Callable[[Call], Call]) -> None:
-    """Print the requests as they would be sent, one JSON object each; bad rows go to stderr."""
+    """Print the requests as they would be sent, one JSON object each. Bad rows go to stderr."""
     from apiyi_cli.cli.gateway.dry_run import describe_request
 
     if ctx.settings.request.code:

@@ -73,7 +73,7 @@ def doctor(ctx: Context, *, brief: Brief = False, connection: Connection, output
 
 
 def _list_lines(ctx: Context, findings: Iterator[Finding], seen: list[Finding]) -> Iterator[bytes]:
-    """Yield the findings as lines, or as one object at the end; collect them in `seen`."""
+    """Yield the findings as lines, or as one object at the end. Collect them in `seen`."""
     from apiyi_cli.cli.records import write_record
 
     for finding in findings:

@@ -75,7 +75,7 @@ class EmbedFailures(ItemFailures):
 
     def raise_any(self, succeeded: int, earlier: int = 0) -> None:
         """Raise what the run ends with: the refusal itself where all failed alike, else
-        PartialError; `earlier` runs have failures in the file, too."""
+        PartialError. `earlier` runs have failures in the file, too."""
         count = self.count + earlier
         if not count:
             return

@@ -92,7 +92,7 @@ class Embedder:
                 yield EmbedResult(item, vector)
 
     def _parts(self, items: list[EmbedItem]) -> list[list[EmbedItem]]:
-        """Return the parts to ask for next: halves; where nothing was accepted so far the
+        """Return the parts to ask for next: halves. Where nothing was accepted so far the
         shortest text alone first, which shows if the texts are the reason."""
         if not self.accepts and len(items) > 2:
             shortest = min(items, key=lambda item: len(item.text))
@@ -140,7 +140,7 @@ def _was_not_billed(failure: ApiyiError) -> bool:
 
 
 class VectorLengths:
-    """Checks that all vectors of a run have the same length, so that they can be compared."""
+    """Checks that all vectors of a run have the same length."""
 
     def __init__(self, length: int) -> None:
         self._length = length

@@ -30,7 +30,7 @@ PICTURE = FileKind(Text("picture"), lambda head: detect_picture(head) is not Non
 
 
 class ImageTask(NamedTuple):
-    """One request: its place in the input, its prompt, and the numbers of its pictures, from 1.
+    """One request: its place in the input, its prompt, its pictures' numbers from 1.
 
     `source` are the template fields of the picture that is edited. `total` is how many pictures
     of the prompt several requests make, 0 where this one makes all of them.
@@ -85,7 +85,7 @@ class ImageJob(NamedTuple):
 
 
 def read_job(ctx: Context, words: list[str], paths: list[str]) -> ImageJob:
-    """Return the job of the command line; `words` and the files of `paths` are the prompt.
+    """Return the job of the command line. `words` and the files of `paths` are the prompt.
 
     Raises UsageError for options that do not go together and for files that cannot be read.
     """

@@ -1,4 +1,4 @@
-"""Sends an image job; prints each picture's path or record in the order of the input."""
+"""Sends an image job. Prints each picture's path or record in the order of the input."""
 
 from __future__ import annotations
 

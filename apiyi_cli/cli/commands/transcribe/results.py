@@ -169,7 +169,7 @@ class TranscribeResults:
 
 
 def _cut(ctx: Context, job: TranscribeJob) -> Iterator[RecordingPart]:
-    """Yield the parts to send; a recording that cannot be cut is a part with a failure."""
+    """Yield the parts to send. A recording that cannot be cut is a part with a failure."""
     for recording in job.recordings:
         if not needs_split(recording.upload):
             yield RecordingPart(recording, recording.upload)

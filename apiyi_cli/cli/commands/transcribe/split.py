@@ -68,7 +68,7 @@ def split_recording(ctx: Context, upload: Upload, folder: Path) -> Iterator[Audi
 
 
 def cut_points(length_s: float, silences: Sequence[tuple[float, float]]) -> list[float]:
-    """Return the seconds at which to cut so that no part is longer than it may be.
+    """Return the seconds at which to cut so that no part is too long.
 
     Each cut is in the middle of the last silence that leaves the part at least half as long as
     the longest; without one it is made at the limit.

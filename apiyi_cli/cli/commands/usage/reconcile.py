@@ -34,7 +34,7 @@ class BillingStatus(NamedTuple):
 
 def print_billing(ctx: Context, since_s: float) -> None:
     """Print for each possibly billed request of the profile whether it was billed."""
-    sent = open_ledger(ctx.settings).sent(since_s, ctx.settings.profile)
+    sent = open_ledger(ctx.settings).list_sent(since_s, ctx.settings.profile)
     uncertain = [record for record in sent if record.uncertain]
     now_s = ctx.process.clock.wall()
     statuses: list[BillingStatus] = []

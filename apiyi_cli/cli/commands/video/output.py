@@ -71,7 +71,7 @@ class VideoOutput:
             self._draw()
 
     def _draw(self) -> None:
-        """Draw the line of the tasks that are not printed yet; erase it if there are none."""
+        """Draw the line of the tasks that are not printed yet. Erase it if there are none."""
         console = self._ctx.process.console
         if not self._states:
             console.status("")

@@ -119,7 +119,7 @@ class VideoSaver:
     def _write(
         self, record: VideoRecord, path: Path | None, reply: Reply, pieces: Iterator[bytes]
     ) -> VideoRecord:
-        """Write the pieces of a video to its file and note that; `path` overrules the record's."""
+        """Write the pieces of a video to its file and note that. `path` overrules the record's."""
         head = b""
         for piece in pieces:
             head += piece

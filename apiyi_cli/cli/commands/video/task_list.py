@@ -172,7 +172,7 @@ def _resume_all(
 def _resume_one(
     worker: VideoWorker, path: Path | None, sender: Sender, record: VideoRecord
 ) -> VideoOutcome:
-    """Wait for one task if it runs, and save its video; errors become part of the outcome."""
+    """Wait for one task if it runs, and save its video. Errors become part of the outcome."""
     outcome = VideoOutcome(0, Text("task {name}", name=record.name), record)
     try:
         # A link may be signed for a shorter time than its file lives: a new look renews it.

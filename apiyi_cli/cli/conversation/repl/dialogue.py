@@ -223,7 +223,7 @@ class Dialogue:
         return stays
 
     def _end_stopped(self, stop: Interrupted) -> bool:
-        """Keep the part of an answer that a signal stopped; raise it again unless it is one ^C."""
+        """Keep the part of an answer that a signal stopped. Raise it again unless it is one ^C."""
         record = self._record
         stays = self.log.cut() if record is not None else False
         if stop.signum != SIGINT or self.interrupts.note():

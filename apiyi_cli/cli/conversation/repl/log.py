@@ -112,7 +112,7 @@ class ConversationLog:
         self._end([*asked], [*answer])
 
     def cut(self) -> bool:
-        """End a turn that was cut: the part stays, marked; return False if there is none."""
+        """End a turn that was cut: the part stays, marked. Return False if there is none."""
         if not self.is_answering:
             return True
         text = "".join(self._texts)

@@ -1,4 +1,4 @@
-"""The loop of a conversation: reads a prompt, sends it or runs a command, until the end."""
+"""The loop of a conversation: reads a prompt, then sends it or runs a command."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ def _spellings(option: Flag) -> list[str]:
 
 
 def _format_values(value: Any) -> str:
-    """Return a value as `/set` reads it: lists are quoted as in POSIX shells, on Windows too."""
+    """Return a value as `/set` reads it, with lists quoted as in POSIX shells."""
     if not isinstance(value, list):
         return _format(value)
     return " ".join(quote_word(_format(item), "posix") for item in value)
