@@ -19,7 +19,7 @@ from apiyi_cli.playground.policy import (
     is_allowed,
     is_decided,
 )
-from apiyi_cli.playground.words import PAGE_WORDS
+from apiyi_cli.playground.texts import PAGE_WORDS
 
 PAGE = Path(__file__).parents[1] / "apiyi_cli/playground/page"
 GROUPS = {name: load_command(name).callback.groups for name in PAGE_COMMANDS}

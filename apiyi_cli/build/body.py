@@ -71,7 +71,7 @@ def finish_text_call(call: Call, text: TextRequest) -> Call:
     """Return a text request as it is sent: as a stream if that avoids a timeout."""
     if not text.underneath:
         return call
-    from apiyi_cli.build.underneath import stream_underneath
+    from apiyi_cli.build.stream_underneath import stream_underneath
 
     return stream_underneath(call, text.families)
 

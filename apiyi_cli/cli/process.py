@@ -71,7 +71,7 @@ class Process:
         """Return a new private folder, removed when the run ends."""
         import shutil
 
-        from apiyi_cli.core.scratch import make_scratch_folder
+        from apiyi_cli.core.temporary_files import make_scratch_folder
 
         folder = make_scratch_folder()
         self.on_exit(lambda: shutil.rmtree(folder, ignore_errors=True))

@@ -21,7 +21,7 @@ from apiyi_cli.playground.policy import (
     takes_upload,
     takes_url,
 )
-from apiyi_cli.playground.words import PAGE_WORDS
+from apiyi_cli.playground.texts import PAGE_WORDS
 from apiyi_cli.settings.paths import state_dir
 from apiyi_cli.settings.resolve import Settings
 from apiyi_cli.store.ledger import Ledger

@@ -10,10 +10,10 @@ from urllib.parse import quote
 
 from apiyi_cli.core.filetypes import HEAD_BYTES, detect_type
 from apiyi_cli.core.jsontext import InvalidJSON, read_event, write
-from apiyi_cli.core.scratch import make_scratch_folder
+from apiyi_cli.core.temporary_files import make_scratch_folder
 from apiyi_cli.errors import ApiyiError
 from apiyi_cli.playground.argv import FormTable, PageRequest, read_page_request
-from apiyi_cli.playground.children import TooManyChildren
+from apiyi_cli.playground.child_processes import TooManyChildren
 from apiyi_cli.playground.export_entry import export_entry
 from apiyi_cli.playground.facts import PageFacts, PageProgram, translator_of
 from apiyi_cli.playground.history import PageHistory

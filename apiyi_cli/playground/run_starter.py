@@ -12,7 +12,7 @@ from typing import Any, Final
 from apiyi_cli.core.jsontext import InvalidJSON, read_event, write_text
 from apiyi_cli.errors import ApiyiError, LimitError
 from apiyi_cli.playground.argv import CommandLine, FormTable, PageRequest, build_line
-from apiyi_cli.playground.children import ChildProcess, ChildSlots
+from apiyi_cli.playground.child_processes import ChildProcess, ChildSlots
 from apiyi_cli.playground.facts import PageFacts, PageProgram, translator_of
 from apiyi_cli.playground.history import PageHistory
 from apiyi_cli.playground.runs import PageRun

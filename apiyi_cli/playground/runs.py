@@ -15,14 +15,14 @@ from apiyi_cli.core.exit_codes import EXIT_CODES
 from apiyi_cli.core.language import Translate
 from apiyi_cli.errors import describe_billing
 from apiyi_cli.playground.argv import CommandLine, PageRequest
+from apiyi_cli.playground.child_reader import ChildReader, PageEvent, save_inline_file
 from apiyi_cli.playground.history import MOST_TEXT_CHARS
 from apiyi_cli.playground.policy import PAGE_COMMANDS
-from apiyi_cli.playground.reading import ChildReader, PageEvent, save_inline_file
 from apiyi_cli.playground.shell_words import format_executed, format_line, format_lines
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
-    from apiyi_cli.playground.children import ChildProcess
+    from apiyi_cli.playground.child_processes import ChildProcess
 
 LEAVING_S: Final = 0.2
 """The longest time until a child ends after the page went away."""

@@ -18,8 +18,8 @@ from apiyi_cli.playground.facts import PageProgram
 from apiyi_cli.playground.routes import HttpAnswer, PageRoutes
 from apiyi_cli.playground.security import SAFETY_HEADERS, Guard, HttpRefusal
 from apiyi_cli.playground.sockets import open_sockets
+from apiyi_cli.playground.texts import LOCKED_PAGE, REFUSED_PAGE
 from apiyi_cli.playground.uploads import MOST_UPLOAD_BYTES
-from apiyi_cli.playground.words import LOCKED_PAGE, REFUSED_PAGE
 
 MOST_BODY_BYTES: Final = 8 << 20
 MOST_CONNECTIONS: Final = 64

@@ -13,8 +13,8 @@ from apiyi_cli.render.text import EventHandler
 from apiyi_cli.text import Text, join_texts
 
 if TYPE_CHECKING:
+    from apiyi_cli.render.json_line import Assemble
     from apiyi_cli.render.live import SharedScreen
-    from apiyi_cli.render.whole import Assemble
 
 Form = Literal["text", "ndjson", "json", "extract"]
 
@@ -51,7 +51,7 @@ def choose(
     """
     styles = (color if markdown is None else markdown) if terminal else bool(markdown and color)
     if form == "text" and styles:
-        from apiyi_cli.render.pretty import pretty
+        from apiyi_cli.render.markdown_stream import pretty
 
         render = partial(pretty, on_event=on_event, width=width, color=color, screen=screen)
         return Renderer(render, "styled" if screen is None else "live")
@@ -67,7 +67,7 @@ def choose(
     lines = _json_lines(form, on_event, assemble)
     if program is None:
         return Renderer(lines, "json")
-    from apiyi_cli.render.whole import apply_filter
+    from apiyi_cli.render.json_line import apply_filter
 
     return Renderer(lambda batches: apply_filter(lines(batches), program), "json")
 
@@ -81,7 +81,7 @@ def _json_lines(
         return partial(ndjson, on_event=on_event)
     if assemble is None:
         raise TypeError("the form json needs `assemble`")
-    from apiyi_cli.render.whole import whole
+    from apiyi_cli.render.json_line import whole
 
     return partial(whole, on_event=on_event, assemble=assemble)
 

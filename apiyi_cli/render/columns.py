@@ -9,7 +9,7 @@ from rich.text import Text
 
 from apiyi_cli.core.terminal_text import neutralize, neutralize_line
 from apiyi_cli.plain_value import PlainValue
-from apiyi_cli.render.pretty import BlockRenderer
+from apiyi_cli.render.markdown_stream import BlockRenderer
 from apiyi_cli.render.table import NARROWEST_TEXT, paint
 from apiyi_cli.render.wrap import clip, cuts
 

@@ -13,8 +13,8 @@ from typing import Protocol
 
 from apiyi_cli.core.terminal_text import Neutralizer
 from apiyi_cli.render.blocks import Block, Blocks
-from apiyi_cli.render.draft import Draft
 from apiyi_cli.render.markdown import Markdown
+from apiyi_cli.render.terminal_draft import Draft
 from apiyi_cli.render.wrap import display_width
 
 NARROWEST, LOWEST = 8, 4

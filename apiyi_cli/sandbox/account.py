@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from apiyi_cli.core.endpoints import CREDIT_USED, MODELS
-from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.scripted_reply import Refused, ScriptedReply
 
 GIVEN_USD = 100.0

@@ -27,7 +27,7 @@ from apiyi_cli.core.endpoints import (
     Endpoint,
 )
 from apiyi_cli.core.jsontext import read_strict, write, write_text
-from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.request_summary import MARK, deltas
 from apiyi_cli.sandbox.scripted_reply import DONE, ScriptedReply, error_body, frame
 

@@ -10,7 +10,7 @@ from importlib import import_module
 
 from apiyi_cli.core import endpoints
 from apiyi_cli.sandbox.faults import HOME_PAGE
-from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.scripted_reply import Refused, ScriptedReply
 
 Handler = Callable[[ReceivedRequest, str], ScriptedReply]

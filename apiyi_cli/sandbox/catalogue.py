@@ -16,7 +16,7 @@ from apiyi_cli.sandbox.model_table import (
     VENDOR_OF,
     VENDORS,
 )
-from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.scripted_reply import Refused, ScriptedReply, invalid
 
 CREATED = 1735689600

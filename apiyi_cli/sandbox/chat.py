@@ -16,7 +16,7 @@ from apiyi_cli.sandbox.model_table import (
     TEXT_ONLY,
     TOOLS_WITHOUT_REASONING,
 )
-from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.request_summary import (
     ATTACHMENT_TOKENS,
     MARK,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.scripted_reply import invalid
 
 Bounds = dict[str, tuple[type, float, float]]

@@ -37,7 +37,7 @@ from typing import NamedTuple
 
 from apiyi_cli.errors import UsageError
 from apiyi_cli.sandbox.account import LastRefusal
-from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.scripted_reply import DONE, ScriptedReply, error_body, frame, invalid
 
 MODEL_PREFIX = "fault:"

@@ -12,7 +12,7 @@ from apiyi_cli.sandbox.catalogue import model_of
 from apiyi_cli.sandbox.example_value import example_json
 from apiyi_cli.sandbox.model_table import DRAWS_IN_GENERATE
 from apiyi_cli.sandbox.native_events import stream_events
-from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.request_summary import (
     ATTACHMENT_TOKENS,
     RequestSummary,

@@ -10,7 +10,7 @@ from apiyi_cli.sandbox import checks
 from apiyi_cli.sandbox.catalogue import model_of
 from apiyi_cli.sandbox.model_table import CACHES_FROM, NEWEST_CLAUDE, REFUSES_FORCED_TOOLS
 from apiyi_cli.sandbox.native_events import message_events
-from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.request_summary import (
     ATTACHMENT_TOKENS,
     RequestSummary,

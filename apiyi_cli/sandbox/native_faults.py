@@ -13,7 +13,7 @@ from apiyi_cli.core.endpoints import GENERATE, GENERATE_STREAM, MESSAGES, Endpoi
 from apiyi_cli.core.jsontext import read_strict, write, write_text
 from apiyi_cli.sandbox.answer_faults import make_completion
 from apiyi_cli.sandbox.native_events import message_events, stream_events
-from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.request_summary import MARK, deltas
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply, frame
 

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from apiyi_cli.sandbox.catalogue import model_of, no_channel
 from apiyi_cli.sandbox.faults import MODEL_PREFIX
-from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.scripted_reply import Refused, ScriptedReply, invalid
 
 Form = Literal["seedance", "wan", "grok"]

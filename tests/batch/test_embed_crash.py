@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.server import Gateway
 from tests.batch.test_crash import Runner
 

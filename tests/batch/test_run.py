@@ -20,7 +20,7 @@ from apiyi_cli.batch.run.gate import ConcurrencyGate
 from apiyi_cli.batch.run.plan import BatchPlan
 from apiyi_cli.batch.run.run import BatchRun
 from apiyi_cli.batch.run.scheduler import Scheduler
-from apiyi_cli.batch.run.stopping import StopRules
+from apiyi_cli.batch.run.stop_rules import StopRules
 from apiyi_cli.batch.state.output import RecordWriter, StreamTarget
 from apiyi_cli.batch.state.record import RowOutcome
 from apiyi_cli.batch.state.resume import ResumeState

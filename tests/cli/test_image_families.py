@@ -14,7 +14,7 @@ from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.request import Model
 from apiyi_cli.sandbox.answers import answer
 from apiyi_cli.sandbox.drawing import png
-from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 

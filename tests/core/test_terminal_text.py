@@ -14,7 +14,7 @@ from apiyi_cli.core.terminal_text import (
     neutralize,
     neutralize_json,
 )
-from apiyi_cli.render.pretty import pretty
+from apiyi_cli.render.markdown_stream import pretty
 
 PAYLOADS = [
     "\x1b]0;owned\x07",

@@ -35,9 +35,9 @@ from apiyi_cli.decode.answers.protocols import find_events
 from apiyi_cli.decode.frames.reply_body import read_json
 from apiyi_cli.decode.frames.usage import BELIEVED_TOKENS
 from apiyi_cli.errors import ApiyiError
+from apiyi_cli.render.json_line import whole
 from apiyi_cli.render.ndjson import ndjson
 from apiyi_cli.render.text import text
-from apiyi_cli.render.whole import whole
 
 # Thousands of values take the same branches.
 pytestmark = pytest.mark.no_cover

@@ -18,7 +18,7 @@ import pytest
 
 from apiyi_cli.sandbox.answers import answer
 from apiyi_cli.sandbox.faults import Faults
-from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.scripted_reply import Refused, ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 from tests.conftest import KEY

@@ -7,7 +7,7 @@ import pytest
 from apiyi_cli.core.events import Chunk, Delta, EventBatch, Usage
 from apiyi_cli.core.terminal_text import encode_for_terminal
 from apiyi_cli.render.choose import Form, choose, format_usage, should_color
-from apiyi_cli.render.whole import compile_filter
+from apiyi_cli.render.json_line import compile_filter
 
 BURST: EventBatch = [Chunk(b'{"t":"\x7f"}'), Delta("**b** \x1b[2J\n```\nx\n```")]
 

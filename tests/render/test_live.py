@@ -12,7 +12,7 @@ import pytest
 from apiyi_cli.core.events import Delta, EventBatch
 from apiyi_cli.core.terminal_text import TerminalEncoder
 from apiyi_cli.errors import IncompleteError
-from apiyi_cli.render.pretty import pretty
+from apiyi_cli.render.markdown_stream import pretty
 
 ENGLISH = (
     "A stream of plain words is shown as it comes, **bold ones** and `code` are laid out when "

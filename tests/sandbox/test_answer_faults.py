@@ -12,7 +12,7 @@ import pytest
 from apiyi_cli.sandbox.answer_faults import CHANGES, HUGE
 from apiyi_cli.sandbox.answers import answer
 from apiyi_cli.sandbox.faults import Faults
-from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.scripted_reply import Refused, ScriptedReply
 
 ASKED: dict[str, dict[str, Any]] = {

@@ -11,7 +11,7 @@ import pytest
 from apiyi_cli.core.families import PROPOSED, refusal
 from apiyi_cli.sandbox.answers import answer
 from apiyi_cli.sandbox.model_table import SERVED_AT
-from apiyi_cli.sandbox.received import ReceivedRequest
+from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.scripted_reply import Refused, ScriptedReply
 
 CHAT = "/v1/chat/completions"

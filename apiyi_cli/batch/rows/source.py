@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
 
-from apiyi_cli.batch.rows.forms import refuse_container, refuse_json_form
+from apiyi_cli.batch.rows.input_forms import refuse_container, refuse_json_form
 from apiyi_cli.batch.rows.tables import InputTable, TableLayout, read_table
 from apiyi_cli.core.encodings import SAMPLE_BYTES, TextReader, refuse_undecodable, show_name
 from apiyi_cli.core.filetypes import HEAD_BYTES, find_byte_order_mark
@@ -20,7 +20,7 @@ from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text, system_reason
 
 if TYPE_CHECKING:
-    from apiyi_cli.core.scratch import ScratchFile
+    from apiyi_cli.core.temporary_files import ScratchFile
 
 Form = Literal["jsonl", "csv", "tsv", "lines"]
 FORMS: tuple[Form, ...] = ("jsonl", "csv", "tsv", "lines")
@@ -90,7 +90,7 @@ class RowSource:
         """Copy a pipe to a private temporary file, so that it can be read again."""
         if self.is_regular:
             return
-        from apiyi_cli.core.scratch import ScratchFile
+        from apiyi_cli.core.temporary_files import ScratchFile
 
         # By its path each reader opens it anew: copies of one descriptor share an offset.
         self._spool = ScratchFile(self.chunks())

@@ -6,8 +6,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
+from apiyi_cli.batch.run.answer_judgement import REMARKS
 from apiyi_cli.batch.run.causes import FailureCauses
-from apiyi_cli.batch.run.judging import REMARKS
 from apiyi_cli.batch.state.record import RowOutcome
 from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.text import Text, join_texts

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.batch.run.plan import BatchPlan
-from apiyi_cli.batch.run.stopping import StopSwitch
+from apiyi_cli.batch.run.stop_rules import StopSwitch
 from apiyi_cli.batch.run.worker import Worker
 from apiyi_cli.batch.state.record import RowOutcome
 from apiyi_cli.core.clock import describe_fewer_threads, start_thread

@@ -7,7 +7,7 @@ from apiyi_cli.batch.run.counts import Counts, Throughput
 from apiyi_cli.batch.run.gate import ConcurrencyGate
 from apiyi_cli.batch.run.plan import BatchPlan
 from apiyi_cli.batch.run.scheduler import Scheduler
-from apiyi_cli.batch.run.stopping import StopSwitch, check_rules, make_unpriced_error
+from apiyi_cli.batch.run.stop_rules import StopSwitch, check_rules, make_unpriced_error
 from apiyi_cli.batch.state.output import OrderedBuffer, RecordWriter, UnwrittenError
 from apiyi_cli.batch.state.record import RowOutcome
 from apiyi_cli.errors import OutputError, fails_every_item

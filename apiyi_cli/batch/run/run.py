@@ -17,7 +17,7 @@ from apiyi_cli.batch.run.plan import BatchPlan
 from apiyi_cli.batch.run.pool import Results, RowWorkers
 from apiyi_cli.batch.run.results import ResultHandler
 from apiyi_cli.batch.run.scheduler import Scheduler
-from apiyi_cli.batch.run.stopping import StopSwitch
+from apiyi_cli.batch.run.stop_rules import StopSwitch
 from apiyi_cli.batch.run.worker import Worker
 from apiyi_cli.batch.state.output import RecordWriter
 from apiyi_cli.batch.state.record import RowOutcome

@@ -12,13 +12,13 @@ from typing import Any
 
 from apiyi_cli.batch.rows.answers import RowAnswer
 from apiyi_cli.batch.rows.row import Row
+from apiyi_cli.batch.run.answer_judgement import AnswerRules, judge_answer
 from apiyi_cli.batch.run.claims import ClaimWriter
 from apiyi_cli.batch.run.gate import ConcurrencyGate, Halted
-from apiyi_cli.batch.run.judging import AnswerRules, judge_answer
 from apiyi_cli.batch.state.journal import Journal
+from apiyi_cli.batch.state.media_files import MediaSaver
 from apiyi_cli.batch.state.record import RowOutcome
 from apiyi_cli.batch.state.resume import NOT_SAVED
-from apiyi_cli.batch.state.saving import MediaSaver
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.errors import ApiyiError, Facts, IncompleteError, LimitError, TemporaryError
 from apiyi_cli.settings.defaults import LONGEST_DELAY_S

@@ -20,7 +20,7 @@ from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.batch.state.files import removed_error
 from apiyi_cli.batch.state.journal import WrittenRecord, format_held
 from apiyi_cli.batch.state.matrix_file import MatrixFile
-from apiyi_cli.batch.state.opening import OpenOptions, OpenOutput
+from apiyi_cli.batch.state.open_output import OpenOptions, OpenOutput
 from apiyi_cli.batch.state.output import PartialWriteError
 from apiyi_cli.batch.state.resume import WRITTEN, PendingLine
 from apiyi_cli.core.endpoints import EMBED

@@ -216,7 +216,7 @@ def _format_models(ctx: Context, models: list[dict[str, Any]]) -> bytes:
 def _add_facts(ctx: Context, headers: list[Any], rows: list[list[Any]]) -> None:
     """Add the facts of `--update` to a table: kind, price, context, endpoints, groups."""
     from apiyi_cli.cli.output.ledger import load_prices
-    from apiyi_cli.core.context import find_context
+    from apiyi_cli.core.context_lengths import find_context
     from apiyi_cli.store.registry import ModelFacts
 
     known = _load_facts(ctx)

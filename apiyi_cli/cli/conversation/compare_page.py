@@ -12,7 +12,7 @@ from apiyi_cli.render.columns import (
     format_beside,
     has_room,
 )
-from apiyi_cli.render.draft import Draft
+from apiyi_cli.render.terminal_draft import Draft
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.context import Context

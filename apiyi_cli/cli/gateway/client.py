@@ -17,7 +17,7 @@ from apiyi_cli.wire.send import Sender
 if TYPE_CHECKING:
     from apiyi_cli.cli.gateway.cost_limit import CostLimit
     from apiyi_cli.cli.messages import Messages
-    from apiyi_cli.cli.output.waiting import WaitingLine
+    from apiyi_cli.cli.output.waiting_line import WaitingLine
     from apiyi_cli.cli.process import Process
     from apiyi_cli.cli.settings import CommandSettings
     from apiyi_cli.store.registry import ModelFacts
@@ -109,7 +109,7 @@ class GatewayClient:
         """Return the waiting line, None if it is not seen or the command shows its own."""
         if not self._process.console.stderr_is_terminal:
             return None
-        from apiyi_cli.cli.output.waiting import open_waiting_line
+        from apiyi_cli.cli.output.waiting_line import open_waiting_line
 
         return open_waiting_line(self._process, self._settings.output)
 

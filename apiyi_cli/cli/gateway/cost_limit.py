@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 
-from apiyi_cli.batch.run.stopping import make_unpriced_error
+from apiyi_cli.batch.run.stop_rules import make_unpriced_error
 from apiyi_cli.cli.output.ledger import estimate_cost
 from apiyi_cli.core.call import Call
 from apiyi_cli.errors import LimitError

@@ -49,7 +49,7 @@ def read_upload(inputs: Inputs, name: str, *, whole: bool = False) -> Upload:
 
 
 def _spool(inputs: Inputs, pieces: Iterable[bytes]) -> str:
-    from apiyi_cli.core.scratch import ScratchFile
+    from apiyi_cli.core.temporary_files import ScratchFile
 
     file = ScratchFile(pieces)
     inputs.on_exit(file.close)

@@ -52,7 +52,7 @@ class AnswerOutput:
         """Return the compiled `--jq` program, None without one. Raises before sending."""
         if self.options.jq is None:
             return None
-        from apiyi_cli.render.whole import compile_filter
+        from apiyi_cli.render.json_line import compile_filter
 
         return compile_filter(self.options.jq)
 
@@ -60,7 +60,7 @@ class AnswerOutput:
         """Return JSON lines through the `--jq` program, if there is one."""
         if self.jq_filter is None:
             return lines
-        from apiyi_cli.render.whole import apply_filter
+        from apiyi_cli.render.json_line import apply_filter
 
         return apply_filter(lines, self.jq_filter)
 

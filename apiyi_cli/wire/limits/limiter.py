@@ -32,10 +32,10 @@ from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.settings.paths import private_dir
 from apiyi_cli.text import Text
 from apiyi_cli.wire.limits import answer_lengths, bookings, rates
-from apiyi_cli.wire.limits.blocks import StartBlock
 from apiyi_cli.wire.limits.ranges import check_limits
 from apiyi_cli.wire.limits.rates import Cause, OnWait, RateSnapshot
 from apiyi_cli.wire.limits.slots import Sleep, Slots, find_slots, open_own
+from apiyi_cli.wire.limits.start_blocks import StartBlock
 from apiyi_cli.wire.limits.windows import Counters
 
 MOST_NOTES: Final = 64

@@ -12,7 +12,7 @@ from apiyi_cli import __version__
 from apiyi_cli.core.call import Auth, Call, Part
 from apiyi_cli.core.jsontext import write_canonical
 from apiyi_cli.errors import UsageError
-from apiyi_cli.sandbox.received import form_parts
+from apiyi_cli.sandbox.received_request import form_parts
 from apiyi_cli.wire.http.request import (
     address,
     build_request,

@@ -75,7 +75,7 @@ class BatchInputs:
         """
         if self.options.stream is False:
             return call
-        from apiyi_cli.build.underneath import stream_underneath
+        from apiyi_cli.build.stream_underneath import stream_underneath
 
         sent = stream_underneath(call, self.defaults.families)
         if sent.assembled and not self._has_streamed:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from apiyi_cli.batch.rows.row import Row
-from apiyi_cli.batch.run.stopping import StopRules, make_unpriced_error
+from apiyi_cli.batch.run.stop_rules import StopRules, make_unpriced_error
 from apiyi_cli.cli.output.ledger import estimate_cost
 from apiyi_cli.core.options.batch import BatchOptions
 from apiyi_cli.errors import UsageError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from apiyi_cli.batch.state.files import open_errors_file
 from apiyi_cli.batch.state.journal import journal_path
-from apiyi_cli.batch.state.opening import OpenOptions, OpenOutput
+from apiyi_cli.batch.state.open_output import OpenOptions, OpenOutput
 from apiyi_cli.batch.state.output import FileTarget, RecordWriter, StreamTarget
 from apiyi_cli.batch.state.resume import ResumeState
 from apiyi_cli.core.disk import BINARY

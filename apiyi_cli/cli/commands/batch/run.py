@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apiyi_cli.batch.rows.options import RowDefaults
+from apiyi_cli.batch.run.answer_judgement import AnswerRules
 from apiyi_cli.batch.run.gate import ConcurrencyGate
-from apiyi_cli.batch.run.judging import AnswerRules
 from apiyi_cli.batch.run.plan import BatchPlan
 from apiyi_cli.batch.run.run import BatchRun
 from apiyi_cli.batch.run.scheduler import Scheduler
-from apiyi_cli.batch.run.stopping import StopRules
+from apiyi_cli.batch.run.stop_rules import StopRules
 from apiyi_cli.batch.run.worker import Worker
+from apiyi_cli.batch.state.media_files import MediaSaver
 from apiyi_cli.batch.state.resume import ResumeState
-from apiyi_cli.batch.state.saving import MediaSaver
-from apiyi_cli.cli.commands.batch.ending import conclude
+from apiyi_cli.cli.commands.batch.conclude import conclude
 from apiyi_cli.cli.commands.batch.inputs import BatchInputs
 from apiyi_cli.cli.commands.batch.limits import check_price, choose_jobs, read_stop_rules
 from apiyi_cli.cli.commands.batch.outputs import Destination, open_destination, refuse_shared_files

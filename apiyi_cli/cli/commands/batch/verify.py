@@ -48,8 +48,8 @@ def verify(
     ctx: Context, paths: Sequence[str], model: Model, batch_options: BatchOptions, rows: RowDefaults
 ) -> None:
     """Print the numbers of outputs and their journals; raise if they disagree."""
-    from apiyi_cli.batch.state.proof import verify_outputs
     from apiyi_cli.batch.state.verify import verify_output
+    from apiyi_cli.batch.state.verify_rows import verify_outputs
     from apiyi_cli.core.jsontext import write
 
     outputs = [Path(path) for path in paths]

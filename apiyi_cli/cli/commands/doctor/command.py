@@ -55,7 +55,7 @@ def doctor(ctx: Context, *, brief: Brief = False, connection: Connection, output
     Exits 0 when nothing failed, else with the code of the first failure.
     """
     if brief:
-        from apiyi_cli.cli.commands.doctor.brief import print_brief
+        from apiyi_cli.cli.commands.doctor.check_report import print_brief
 
         return print_brief(ctx)
     try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from apiyi_cli.build.rank import MAX_DOCUMENTS
 from apiyi_cli.cli.commands.rank.documents import Document
-from apiyi_cli.cli.commands.rank.ranked import RankedDocuments
+from apiyi_cli.cli.commands.rank.ranked_documents import RankedDocuments
 from apiyi_cli.cli.gateway.parallel import take_in_order
 from apiyi_cli.cli.output.failures import ItemFailures
 from apiyi_cli.cli.output.usage import UsageTotals, print_usage

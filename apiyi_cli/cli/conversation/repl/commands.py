@@ -11,6 +11,20 @@ from apiyi_cli.cli.conversation.prompt_template import (
     list_templates,
     template_folder,
 )
+from apiyi_cli.cli.conversation.repl.answer_commands import (
+    copy,
+    save,
+    show,
+    show_reasoning,
+    show_usage,
+)
+from apiyi_cli.cli.conversation.repl.ask_again import (
+    ask_again,
+    compare_models,
+    edit_last,
+    split_words,
+    undo,
+)
 from apiyi_cli.cli.conversation.repl.command_names import (
     COMMAND_HELP,
     COMMAND_NAMES,
@@ -18,14 +32,6 @@ from apiyi_cli.cli.conversation.repl.command_names import (
     PLAIN_KEYS,
 )
 from apiyi_cli.cli.conversation.repl.options import literal, read_value
-from apiyi_cli.cli.conversation.repl.questions import (
-    ask_again,
-    compare_models,
-    edit_last,
-    split_words,
-    undo,
-)
-from apiyi_cli.cli.conversation.repl.results import copy, save, show, show_reasoning, show_usage
 from apiyi_cli.cli.conversation.repl.sessions import change_session
 from apiyi_cli.core.nearest import find_nearest
 from apiyi_cli.errors import UsageError

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.cli.conversation.repl.completion import find_completions
 from apiyi_cli.cli.conversation.repl.dialogue import SIGINT
-from apiyi_cli.cli.conversation.repl.footer import describe_state
 from apiyi_cli.cli.conversation.repl.open_fence import has_open_fence
+from apiyi_cli.cli.conversation.repl.status_lines import describe_state
 from apiyi_cli.errors import Interrupted
 
 if TYPE_CHECKING:

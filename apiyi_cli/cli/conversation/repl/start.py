@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from apiyi_cli.cli.conversation.history import find_history
 from apiyi_cli.cli.conversation.repl.dialogue import Dialogue, SendTurn, several_models_error
-from apiyi_cli.cli.conversation.repl.footer import describe_start
 from apiyi_cli.cli.conversation.repl.log import ConversationLog, new_log
 from apiyi_cli.cli.conversation.repl.loop import run_loop
 from apiyi_cli.cli.conversation.repl.options import ConversationOptions, literal
+from apiyi_cli.cli.conversation.repl.status_lines import describe_start
 from apiyi_cli.core.options import Group
 from apiyi_cli.core.options.chat import SessionOptions
 from apiyi_cli.errors import UsageError

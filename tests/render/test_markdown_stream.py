@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from apiyi_cli.core.events import Delta, Event, EventBatch, Reasoning, ToolCall
 from apiyi_cli.errors import IncompleteError
-from apiyi_cli.render.pretty import pretty
+from apiyi_cli.render.markdown_stream import pretty
 from apiyi_cli.render.wrap import clip, cuts
 
 

@@ -27,7 +27,7 @@ from apiyi_cli.core.events import (
 )
 from apiyi_cli.core.jsontext import InvalidJSON, read, read_event
 from apiyi_cli.errors import ApiyiError
-from apiyi_cli.playground.children import ChildProcess
+from apiyi_cli.playground.child_processes import ChildProcess
 
 PageEvent = tuple[str, dict[str, Any]]
 """The name of an event and its data, as the page gets them."""

@@ -13,8 +13,8 @@ import pytest
 from apiyi_cli.core.clock import Clock
 from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.wire.limits import rates
-from apiyi_cli.wire.limits.blocks import MOST_STARTS, StartBlock
 from apiyi_cli.wire.limits.limiter import Limiter
+from apiyi_cli.wire.limits.start_blocks import MOST_STARTS, StartBlock
 
 
 class Time:
