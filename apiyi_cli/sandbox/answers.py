@@ -9,7 +9,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 from apiyi_cli.core import endpoints
-from apiyi_cli.sandbox.faults import HOME_PAGE
+from apiyi_cli.sandbox.faults.faults import HOME_PAGE
 from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.scripted_reply import Refused, ScriptedReply
 
@@ -94,7 +94,7 @@ def _find_handler(request: ReceivedRequest) -> Handler:
 def _load(place: str) -> Handler:
     if place not in _loaded:
         module, name = place.split(":")
-        handler: Handler = getattr(import_module(f"apiyi_cli.sandbox.{module}"), name)
+        handler: Handler = getattr(import_module(f"apiyi_cli.sandbox.endpoints.{module}"), name)
         _loaded[place] = handler
     return _loaded[place]
 

@@ -26,7 +26,7 @@ def json_fields(request: ReceivedRequest) -> dict[str, Any]:
     kind = request.headers.get("content-type", "")
     if not kind.startswith("application/json"):
         # Without a JSON type the family reads no model at all, and has no channel for "".
-        from apiyi_cli.sandbox.catalogue import no_channel
+        from apiyi_cli.sandbox.endpoints.catalogue import no_channel
 
         raise no_channel("")
     try:

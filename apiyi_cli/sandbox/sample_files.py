@@ -8,7 +8,7 @@ from pathlib import Path
 
 from apiyi_cli.sandbox.audio_files import wav
 from apiyi_cli.sandbox.drawing import png
-from apiyi_cli.sandbox.speech import tone
+from apiyi_cli.sandbox.endpoints.speech import tone
 
 TEXTS = Path(__file__).parent / "samples"
 SECONDS = 2.0

@@ -18,7 +18,7 @@ from typing import Self
 
 from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.core.endpoints import Endpoint
-from apiyi_cli.sandbox.faults import Faults
+from apiyi_cli.sandbox.faults.faults import Faults
 from apiyi_cli.sandbox.limits import GatewayLimits, Windows, refuse_crowd
 from apiyi_cli.sandbox.received_request import HttpReader, ReceivedRequest, parse_head, read_body
 from apiyi_cli.sandbox.reply_sender import ClientLeft, ReplySender

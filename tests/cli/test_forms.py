@@ -10,9 +10,9 @@ import pytest
 
 from apiyi_cli.sandbox.audio_files import wav
 from apiyi_cli.sandbox.drawing import png
+from apiyi_cli.sandbox.endpoints.speech import tone
 from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.server import Gateway
-from apiyi_cli.sandbox.speech import tone
 
 if TYPE_CHECKING:
     from tests.conftest import Program

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from apiyi_cli.sandbox.audio_files import wav
+from apiyi_cli.sandbox.endpoints.speech import tone
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
-from apiyi_cli.sandbox.speech import tone
 
 if TYPE_CHECKING:
     from tests.conftest import Program

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from apiyi_cli.sandbox.endpoints.videos import make_movie
 from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
-from apiyi_cli.sandbox.videos import make_movie
 from apiyi_cli.store.prices import encode_price_list
 from tests.test_readme import picture
 

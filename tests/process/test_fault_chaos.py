@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from apiyi_cli.sandbox.answers import answer
-from apiyi_cli.sandbox.faults import Faults
+from apiyi_cli.sandbox.faults.faults import Faults
 from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.scripted_reply import Refused, ScriptedReply
 from apiyi_cli.sandbox.server import Gateway

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from apiyi_cli.sandbox.endpoints.videos import make_movie
 from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
-from apiyi_cli.sandbox.videos import make_movie
 from tests.conftest import KEY, Program
 from tests.quick import Quick
 

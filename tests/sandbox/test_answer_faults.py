@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from apiyi_cli.sandbox.answer_faults import CHANGES, HUGE
 from apiyi_cli.sandbox.answers import answer
-from apiyi_cli.sandbox.faults import Faults
+from apiyi_cli.sandbox.faults.answer_faults import CHANGES, HUGE
+from apiyi_cli.sandbox.faults.faults import Faults
 from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.scripted_reply import Refused, ScriptedReply
 

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from apiyi_cli.sandbox.audio_files import aac, flac, mp3, opus
+from apiyi_cli.sandbox.endpoints.transcripts import duration_s
 from apiyi_cli.sandbox.server import Gateway
-from apiyi_cli.sandbox.transcripts import duration_s
 
 CHAT = "/v1/chat/completions"
 HI = [{"role": "user", "content": "hi"}]
@@ -461,6 +461,7 @@ def test_starting_the_gateway_loads_no_endpoint() -> None:
         timeout=20,
     ).stdout
     assert "sandbox.server" in told
-    for absent in ("chat", "images", "speech", "answers", "fitting"):
+    absents = "endpoints.chat", "endpoints.images", "endpoints.speech", "answers", "example_value"
+    for absent in absents:
         assert f"sandbox.{absent}'" not in told
     assert told.strip().endswith("False")

@@ -12,7 +12,7 @@ import pytest
 
 from apiyi_cli.core.clock import Clock
 from apiyi_cli.errors import UsageError
-from apiyi_cli.sandbox.faults import Fault, parse_faults
+from apiyi_cli.sandbox.faults.faults import Fault, parse_faults
 from apiyi_cli.sandbox.server import Gateway
 
 CHAT = "/v1/chat/completions"

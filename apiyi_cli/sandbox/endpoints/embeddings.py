@@ -17,7 +17,7 @@ from typing import Any
 from zlib import crc32
 
 from apiyi_cli.sandbox import checks
-from apiyi_cli.sandbox.catalogue import model_of
+from apiyi_cli.sandbox.endpoints.catalogue import model_of
 from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.request_summary import tokens
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply, invalid

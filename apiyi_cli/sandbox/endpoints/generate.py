@@ -8,7 +8,7 @@ from typing import Any
 
 from apiyi_cli.core.jsontext import read, write, write_text
 from apiyi_cli.sandbox import checks
-from apiyi_cli.sandbox.catalogue import model_of
+from apiyi_cli.sandbox.endpoints.catalogue import model_of
 from apiyi_cli.sandbox.example_value import example_json
 from apiyi_cli.sandbox.model_table import DRAWS_IN_GENERATE
 from apiyi_cli.sandbox.native_events import stream_events
@@ -46,7 +46,7 @@ _THOUGHTS = {"minimal": 0, "low": 403, "medium": 487, "high": 837}
 def generate(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer generateContent; models that draw are in `picture_models`."""
     if _name_of(request) in DRAWS_IN_GENERATE:
-        from apiyi_cli.sandbox.picture_models import draw_content
+        from apiyi_cli.sandbox.endpoints.picture_models import draw_content
 
         return draw_content(request, _name_of(request), checks.json_fields(request))
     whole = _answer(request, finish)

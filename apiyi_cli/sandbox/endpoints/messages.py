@@ -7,7 +7,7 @@ from typing import Any
 
 from apiyi_cli.core.jsontext import read, write
 from apiyi_cli.sandbox import checks
-from apiyi_cli.sandbox.catalogue import model_of
+from apiyi_cli.sandbox.endpoints.catalogue import model_of
 from apiyi_cli.sandbox.model_table import CACHES_FROM, NEWEST_CLAUDE, REFUSES_FORCED_TOOLS
 from apiyi_cli.sandbox.native_events import message_events
 from apiyi_cli.sandbox.received_request import ReceivedRequest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apiyi_cli.sandbox.faults import MODEL_PREFIX
+from apiyi_cli.sandbox.faults.faults import MODEL_PREFIX
 from apiyi_cli.sandbox.model_table import (
     FIXED_SAMPLING,
     IGNORES,

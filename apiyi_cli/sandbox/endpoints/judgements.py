@@ -8,8 +8,8 @@ from hashlib import sha256
 from typing import Any
 
 from apiyi_cli.sandbox import checks
-from apiyi_cli.sandbox.catalogue import model_of
-from apiyi_cli.sandbox.embeddings import unit_vector
+from apiyi_cli.sandbox.endpoints.catalogue import model_of
+from apiyi_cli.sandbox.endpoints.embeddings import unit_vector
 from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.request_summary import tokens
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply, invalid

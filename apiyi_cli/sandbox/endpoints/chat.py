@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.core.jsontext import write, write_text
 from apiyi_cli.sandbox import checks
-from apiyi_cli.sandbox.catalogue import CREATED, has_fixed_sampling, list_ignored, model_of, reasons
+from apiyi_cli.sandbox.endpoints.catalogue import (
+    CREATED,
+    has_fixed_sampling,
+    list_ignored,
+    model_of,
+    reasons,
+)
 from apiyi_cli.sandbox.model_table import (
     DRAWS_IN_CHAT,
     DRAWS_IN_WORDS,
@@ -59,11 +65,11 @@ def chat(request: ReceivedRequest, finish: str) -> ScriptedReply:
     model = model_of(fields, "chat")
     _check(fields, model)
     if model in DRAWS_IN_CHAT:
-        from apiyi_cli.sandbox.images import draw_in_chat
+        from apiyi_cli.sandbox.endpoints.images import draw_in_chat
 
         return draw_in_chat(request, model, fields)
     if model in DRAWS_IN_WORDS:
-        from apiyi_cli.sandbox.picture_models import draw_in_words
+        from apiyi_cli.sandbox.endpoints.picture_models import draw_in_words
 
         return draw_in_words(request, model)
     fields = {k: v for k, v in fields.items() if k not in list_ignored(model)}

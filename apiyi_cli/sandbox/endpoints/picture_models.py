@@ -8,9 +8,9 @@ from hashlib import sha256
 from typing import Any
 
 from apiyi_cli.core.filetypes import JPEG, PNG, WEBP, detect_picture
-from apiyi_cli.sandbox.catalogue import CREATED
 from apiyi_cli.sandbox.drawing import png
-from apiyi_cli.sandbox.images import picture_url
+from apiyi_cli.sandbox.endpoints.catalogue import CREATED
+from apiyi_cli.sandbox.endpoints.images import picture_url
 from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.request_summary import MARK, tokens
 from apiyi_cli.sandbox.scripted_reply import Refused, ScriptedReply

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal
 
-from apiyi_cli.sandbox.catalogue import model_of, no_channel
-from apiyi_cli.sandbox.faults import MODEL_PREFIX
+from apiyi_cli.sandbox.endpoints.catalogue import model_of, no_channel
+from apiyi_cli.sandbox.faults.faults import MODEL_PREFIX
 from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.scripted_reply import Refused, ScriptedReply, invalid
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from apiyi_cli.core.filetypes import JPEG, PNG, WEBP, detect_picture
 from apiyi_cli.sandbox import checks
-from apiyi_cli.sandbox.catalogue import CREATED, model_of
 from apiyi_cli.sandbox.drawing import png
+from apiyi_cli.sandbox.endpoints.catalogue import CREATED, model_of
 from apiyi_cli.sandbox.received_request import FormPart, ReceivedRequest
 from apiyi_cli.sandbox.request_summary import MARK, tokens
 from apiyi_cli.sandbox.scripted_reply import Refused, ScriptedReply, invalid

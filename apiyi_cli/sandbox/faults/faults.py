@@ -36,7 +36,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from apiyi_cli.errors import UsageError
-from apiyi_cli.sandbox.account import LastRefusal
+from apiyi_cli.sandbox.endpoints.account import LastRefusal
 from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.scripted_reply import DONE, ScriptedReply, error_body, frame, invalid
 
@@ -114,7 +114,7 @@ class Faults:
             # A status needs no answer, and must come even where the request has mistakes.
             if status := _status(fault.name):
                 return _last(status_reply(status), request, faults)
-            from apiyi_cli.sandbox import answer_faults
+            from apiyi_cli.sandbox.faults import answer_faults
 
             if refusal := answer_faults.REFUSAL_FAULTS.get(fault.name):
                 return _last(refusal(), request, faults)
@@ -173,7 +173,7 @@ def _last(reply: ScriptedReply, request: ReceivedRequest, faults: list[Fault]) -
     """Return the reply with every fault applied, those of content before those of the end."""
     native = _native_changes(request) if faults else {}
     for fault in faults:
-        from apiyi_cli.sandbox import answer_faults
+        from apiyi_cli.sandbox.faults import answer_faults
 
         change = native.get(fault.name) or answer_faults.CHANGES.get(fault.name)
         if reply.status == 200 and change:
@@ -186,7 +186,7 @@ def _last(reply: ScriptedReply, request: ReceivedRequest, faults: list[Fault]) -
 
 def _native_changes(request: ReceivedRequest) -> Mapping[str, Callable[..., ScriptedReply]]:
     """Return the faults that differ in the request's protocol."""
-    from apiyi_cli.sandbox import native_faults
+    from apiyi_cli.sandbox.faults import native_faults
 
     return (
         native_faults.NATIVE_CHANGES if request.endpoint in native_faults.NATIVE_ENDPOINTS else {}
@@ -309,6 +309,6 @@ _CHANGES: dict[str, Callable[[ScriptedReply, Fault], ScriptedReply]] = {
 
 
 def _fault_names() -> frozenset[str]:
-    from apiyi_cli.sandbox import answer_faults
+    from apiyi_cli.sandbox.faults import answer_faults
 
     return frozenset((*_CHANGES, *answer_faults.CHANGES, *answer_faults.REFUSAL_FAULTS))

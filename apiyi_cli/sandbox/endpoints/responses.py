@@ -7,7 +7,7 @@ from typing import Any
 
 from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.sandbox import checks
-from apiyi_cli.sandbox.catalogue import CREATED, has_fixed_sampling, model_of, reasons
+from apiyi_cli.sandbox.endpoints.catalogue import CREATED, has_fixed_sampling, model_of, reasons
 from apiyi_cli.sandbox.example_value import example_json
 from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.request_summary import (

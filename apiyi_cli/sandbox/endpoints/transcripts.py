@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from apiyi_cli.core.filetypes import WAV, detect_type
 from apiyi_cli.sandbox import checks
-from apiyi_cli.sandbox.catalogue import model_of
+from apiyi_cli.sandbox.endpoints.catalogue import model_of
 from apiyi_cli.sandbox.received_request import FormPart, ReceivedRequest
 from apiyi_cli.sandbox.request_summary import MARK, deltas, tokens
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply, invalid

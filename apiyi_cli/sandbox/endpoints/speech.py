@@ -14,7 +14,7 @@ from typing import Any
 
 from apiyi_cli.sandbox import checks
 from apiyi_cli.sandbox.audio_files import RATE_HZ, aac, flac, mp3, opus, wav
-from apiyi_cli.sandbox.catalogue import model_of
+from apiyi_cli.sandbox.endpoints.catalogue import model_of
 from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.request_summary import tokens
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply, invalid

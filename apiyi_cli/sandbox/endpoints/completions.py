@@ -6,8 +6,8 @@ from hashlib import sha256
 from typing import Any
 
 from apiyi_cli.sandbox import checks
-from apiyi_cli.sandbox.catalogue import CREATED, model_of
-from apiyi_cli.sandbox.chat import stream_choices
+from apiyi_cli.sandbox.endpoints.catalogue import CREATED, model_of
+from apiyi_cli.sandbox.endpoints.chat import stream_choices
 from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.request_summary import (
     MARK,

@@ -11,7 +11,7 @@ from typing import Any
 
 from apiyi_cli.core.endpoints import GENERATE, GENERATE_STREAM, MESSAGES, Endpoint
 from apiyi_cli.core.jsontext import read_strict, write, write_text
-from apiyi_cli.sandbox.answer_faults import make_completion
+from apiyi_cli.sandbox.faults.answer_faults import make_completion
 from apiyi_cli.sandbox.native_events import message_events, stream_events
 from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.request_summary import MARK, deltas
