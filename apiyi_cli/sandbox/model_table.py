@@ -98,7 +98,7 @@ _TABLE: tuple[tuple[str, frozenset[str], tuple[str, ...]], ...] = (
         _DRAWS_IN_GENERATE,
         ("gemini-3-pro-image", "gemini-3.1-flash-image", "gemini-3.1-flash-lite-image"),
     ),
-    ("Google", _GEMINI, ("gemini-2.5-pro", "gemini-2.5-flash", "gemini-3.6-flash")),
+    ("Google", _GEMINI, ("gemini-3.6-flash", "gemini-3.8-flash", "gemini-3.5-flash-lite")),
     ("xAI", TALKS, ("grok-4", "grok-3-mini")),
     ("DeepSeek", TALKS, ("deepseek-r1", "deepseek-v3")),
     ("DeepSeek", _CLAUDE, ("deepseek-v4-flash-ga-260731",)),
@@ -130,6 +130,9 @@ _TABLE: tuple[tuple[str, frozenset[str], tuple[str, ...]], ...] = (
     ("BAAI", _RANKS, ("bge-reranker-v2-m3",)),
 )
 
+RETIRED = ("gemini-2.5-pro", "gemini-2.5-flash", "gemini-2.5-flash-lite", "sora-2", "veo-3.1")
+"""Models that the gateway took off."""
+
 VENDORS = tuple(dict.fromkeys(vendor for vendor, _, _ in _TABLE))
 VENDOR_OF = {model: vendor for vendor, _, models in _TABLE for model in models}
 SERVED_AT = {model: endpoints for _, endpoints, models in _TABLE for model in models}
@@ -158,7 +161,7 @@ RATIOS = {
     "o3": (1.0, 4.0),
     "claude-opus-4-20250514": (7.5, 5.0),
     "claude-sonnet-4-20250514": (1.5, 5.0),
-    "gemini-2.5-pro": (0.625, 8.0),
+    "gemini-3.8-flash": (0.625, 8.0),
     "text-embedding-3-small": (0.01, 1.0),
     "text-embedding-3-large": (0.065, 1.0),
 }
@@ -171,7 +174,7 @@ SHOWS_REASONING = (
     "deepseek-r1",
     "deepseek-v4",
     "qwq",
-    "gemini-2.5-pro",
+    "gemini-3.8",
     "o1",
     "o3",
     "o4",

@@ -191,7 +191,7 @@ def test_reasoning_models_get_their_own_token_limit(
     assert gateway.posts[0].json == {**PLAIN, "model": model, "max_completion_tokens": 9}
 
 
-@pytest.mark.parametrize("model", ["gpt-4o", "claude-sonnet-4", "gemini-2.5-pro", "gpt-oss-120b"])
+@pytest.mark.parametrize("model", ["gpt-4o", "claude-sonnet-4", "gemini-3.6-flash", "gpt-oss-120b"])
 def test_other_models_keep_the_common_token_limit(
     apiyi: Program, gateway: Gateway, model: str
 ) -> None:

@@ -11,6 +11,7 @@ from apiyi_cli.sandbox.model_table import (
     ORDINARY_RATIO,
     PER_CALL_USD,
     RATIOS,
+    RETIRED,
     SERVED_AT,
     SHOWS_REASONING,
     VENDOR_OF,
@@ -67,14 +68,17 @@ def model_of(fields: dict[str, Any], endpoint: str, default: str | None = None) 
     """Return the model that a request asks for.
 
     `endpoint` is the word for what is asked of it, such as `embed`. Raises Refused: 400 when
-    there is none, 503 when the gateway has no channel for it, what the vendor says when the
-    endpoint is not the model's.
+    there is none, 404 for one that was retired, 503 when the gateway has no channel for it, what
+    the vendor says when the endpoint is not the model's.
     """
     model = fields.get("model", default)
     if not isinstance(model, str) or not model:
         raise invalid("you must provide a model parameter", "model", "missing_required_parameter")
     if model.startswith(MODEL_PREFIX):
         return model
+    if model in RETIRED:
+        message = f"fail_to_fetch_task: model {model} is no longer available"
+        raise Refused(ScriptedReply.error(404, message, type="shell_api_error"))
     if model not in SERVED_AT:
         raise no_channel(model)
     if endpoint not in SERVED_AT[model]:

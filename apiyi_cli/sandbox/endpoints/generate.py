@@ -36,8 +36,22 @@ _CONFIG = frozenset(
     )
 )
 _STRUCTURE = frozenset(
-    ("responseMimeType", "responseSchema", "thinkingConfig", "candidateCount", "responseModalities")
+    (
+        "responseMimeType",
+        "responseSchema",
+        "responseJsonSchema",
+        "thinkingConfig",
+        "candidateCount",
+        "responseModalities",
+    )
 )
+_OWN_NAMES = frozenset(
+    (
+        *("args", "response", "parameters", "parametersJsonSchema"),
+        *("responseSchema", "responseJsonSchema"),
+    )
+)
+"""Members whose names are the user's."""
 _PARTS = ("text", "inlineData", "fileData", "functionCall", "functionResponse")
 _REASONS = {"stop": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"}
 _THOUGHTS = {"minimal": 0, "low": 403, "medium": 487, "high": 837}
@@ -48,7 +62,7 @@ def generate(request: ReceivedRequest, finish: str) -> ScriptedReply:
     if _name_of(request) in DRAWS_IN_GENERATE:
         from apiyi_cli.sandbox.endpoints.picture_models import draw_content
 
-        return draw_content(request, _name_of(request), checks.json_fields(request))
+        return draw_content(request, _name_of(request), read_fields(request))
     whole = _answer(request, finish)
     return ScriptedReply.json(whole, tokens=whole["usageMetadata"]["totalTokenCount"])
 
@@ -63,12 +77,31 @@ def stream(request: ReceivedRequest, finish: str) -> ScriptedReply:
     return ScriptedReply.sse(*events, tokens=count)
 
 
+def read_fields(request: ReceivedRequest) -> dict[str, Any]:
+    """Return the body with its names as `inlineData`: the API takes `inline_data` as well."""
+    fields: dict[str, Any] = _rename(checks.json_fields(request))
+    return fields
+
+
+def _rename(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_rename(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    renamed = {}
+    for name, item in value.items():
+        first, *rest = name.split("_")
+        name = first + "".join(map(str.capitalize, rest))
+        renamed[name] = item if name in _OWN_NAMES else _rename(item)
+    return renamed
+
+
 def _name_of(request: ReceivedRequest) -> str:
     return request.path.rpartition("/models/")[2].rpartition(":")[0]
 
 
 def _answer(request: ReceivedRequest, finish: str) -> dict[str, Any]:
-    fields = checks.json_fields(request)
+    fields = read_fields(request)
     model = model_of({"model": _name_of(request)}, "generate")
     _check(fields)
     config = fields.get("generationConfig") or {}
@@ -172,7 +205,7 @@ def _parts(
     calling = (fields.get("toolConfig") or {}).get("functionCallingConfig") or {}
     named = next(iter(calling.get("allowedFunctionNames") or ()), None)
     tools = [
-        ToolSpec(row["name"], row.get("parameters") or {})
+        ToolSpec(row["name"], row.get("parameters") or row.get("parametersJsonSchema") or {})
         for tool in fields.get("tools") or ()
         for row in tool.get("functionDeclarations") or ()
     ]
@@ -185,7 +218,7 @@ def _parts(
             parts.append({**part, "thoughtSignature": _sign(part)})
         return parts
     text = describe(summary)
-    if schema := config.get("responseSchema"):
+    if schema := config.get("responseSchema") or config.get("responseJsonSchema"):
         text = example_json(_lower_types(schema), summary.prompt)
     elif config.get("responseMimeType") == "application/json":
         text = write_text({"sandbox": True, "answer": text})

@@ -98,7 +98,9 @@ def _read_prompt(fields: dict[str, Any]) -> str:
 
 def _check_picture(picture: dict[str, Any]) -> None:
     try:
-        content = b64decode(picture.get("data", ""), validate=True)
+        # Both alphabets are taken, as JSON forms of protocol buffers are read.
+        text = picture.get("data", "").replace("-", "+").replace("_", "/")
+        content = b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise _refuse("Base64 decoding failed for inline_data") from None
     if len(content) > _INPUT_BYTES or detect_picture(content) not in (PNG, JPEG, WEBP):

@@ -207,7 +207,12 @@ def _check_format(request: ReceivedRequest, model: str) -> str:
         raise invalid(
             f"response_format '{form}' is not compatible with model '{model}'", "response_format"
         )
-    granular = any(p.name.startswith("timestamp_granularities") for p in request.parts)
+    granular = [p.text for p in request.parts if p.name.startswith("timestamp_granularities")]
+    if not {"word", "segment"}.issuperset(granular):
+        raise invalid(
+            "Invalid value for 'timestamp_granularities': must be word or segment",
+            "timestamp_granularities",
+        )
     if granular and form != "verbose_json":
         raise invalid("'timestamp_granularities' needs verbose_json", "timestamp_granularities")
     try:
