@@ -537,11 +537,11 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-m', '--model'); Help = 'Model to ask. Else APIYI_MODEL (for text), else the profile''s.'; Rule = 'model' }
                 @{ Names = @('--force-model'); Help = 'Send the model even if its family is known not to do this.' }
                 @{ Names = @('--encoding'); Help = 'Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS ...'; Rule = 'text' }
-                @{ Names = @('--format'); Help = 'text, json, srt, vtt or verbose_json.'; Rule = '=text json srt vtt verbose_json' }
+                @{ Names = @('--format'); Help = 'text, json, srt, vtt, verbose_json...'; Rule = '=text json srt vtt verbose_json' }
                 @{ Names = @('--language'); Help = 'Language of the recording (ISO 639-1: en, zh).'; Rule = 'text' }
                 @{ Names = @('--prompt'); Help = 'Names and terms to expect, or the text before (@FILE reads a file).'; Rule = 'at' }
                 @{ Names = @('--temperature'); Help = 'Sampling temperature.'; Rule = 'text' }
-                @{ Names = @('--timestamps'); Help = 'Times of each word, segment or both (word,segment), as verbose_json.'; Rule = '=word segment word,segment segment,word' }
+                @{ Names = @('--timestamps'); Help = 'Times of each word, segment or both (word,segment), as verbose_json.'; Rule = '=word segment word,segment' }
                 @{ Names = @('--diarize'); Help = 'Tell the speakers apart (gpt-4o-transcribe-diarize).' }
                 @{ Names = @('--translate'); Help = 'Translate into English (whisper-1).' }
                 @{ Names = @('--stream'); Help = 'Print the text as it is heard (not whisper-1).' }
@@ -595,7 +595,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('-f', '--file'); Help = 'Add a text file before the prompt (repeatable, - for stdin).'; Many = $true; Rule = 'file' }
                 @{ Names = @('-n', '--no-stdin'); Help = 'Never read stdin.' }
                 @{ Names = @('--voice'); Help = 'Who reads: alloy (the default), ash, ballad, coral, echo, sage, shimmer, verse...'; Rule = 'text' }
-                @{ Names = @('--format'); Help = 'mp3, opus, aac, flac, wav or pcm. Else by the extension of -o, else mp3.'; Rule = '=mp3 opus aac flac wav pcm' }
+                @{ Names = @('--format'); Help = 'mp3, opus, aac, flac, wav, pcm... Else by the extension of -o, else mp3.'; Rule = '=mp3 opus aac flac wav pcm' }
                 @{ Names = @('--speed'); Help = 'How fast, 1 being usual.'; Rule = 'text' }
                 @{ Names = @('--instructions'); Help = 'How to read it: tone, accent, pace (@FILE reads a file; not tts-1).'; Rule = 'at' }
                 @{ Names = @('--skip-existing'); Help = 'Send nothing if the -o file is there already.' }
@@ -763,6 +763,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--reasoning-summary'); Help = 'Show the reasoning''s summary: auto, concise, detailed.'; Rule = '=auto concise detailed' }
                 @{ Names = @('--dimensions'); Help = 'Length of the vectors (text-embedding-3 models).'; Rule = 'text' }
                 @{ Names = @('--base64'); Help = 'Base64 on the wire (smaller); the output is the same.' }
+                @{ Names = @('--batch-size'); Help = 'Inputs in one request.'; Rule = 'text' }
                 @{ Names = @('--size'); Help = 'Pixels as WIDTHxHEIGHT, or auto; 1K, 2K, 3K, 4K (Gemini, Seedream).'; Rule = '=auto 1K 2K 3K 4K' }
                 @{ Names = @('--quality'); Help = 'low, medium, high, xhigh, max, auto (gpt-image); standard, hd (dall-e).'; Rule = '=low medium high xhigh max auto standard hd' }
                 @{ Names = @('--style'); Help = 'vivid or natural (dall-e-3).'; Rule = '=vivid natural' }
@@ -772,7 +773,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--aspect-ratio'); Help = 'WIDTH:HEIGHT, such as 16:9 (Gemini, FLUX, grok-imagine).'; Rule = 'text' }
                 @{ Names = @('--allow-private'); Help = 'Fetch pictures from private addresses and over http, too.' }
                 @{ Names = @('--language'); Help = 'Language of the recording (ISO 639-1: en, zh).'; Rule = 'text' }
-                @{ Names = @('--timestamps'); Help = 'Times of each word, segment or both (word,segment), as verbose_json.'; Rule = '=word segment word,segment segment,word' }
+                @{ Names = @('--timestamps'); Help = 'Times of each word, segment or both (word,segment), as verbose_json.'; Rule = '=word segment word,segment' }
                 @{ Names = @('--diarize'); Help = 'Tell the speakers apart (gpt-4o-transcribe-diarize).' }
                 @{ Names = @('--translate'); Help = 'Translate into English (whisper-1).' }
                 @{ Names = @('--voice'); Help = 'Who reads: alloy (the default), ash, ballad, coral, echo, sage, shimmer, verse...'; Rule = 'text' }

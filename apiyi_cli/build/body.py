@@ -6,7 +6,7 @@ Every option that was given is sent; what a family refuses is only warned about.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from apiyi_cli.core.call import Call, Source
@@ -58,6 +58,16 @@ def option_fields(*groups: Group | None) -> dict[str, Any]:
         else:
             set_path(body, place, list(value) if option.many else value)
     return body
+
+
+def describe_unknown_value(option: str, value: str, known: Iterable[str]) -> Text:
+    """Return the warning about a value of an option that is not among those that are known."""
+    return Text(
+        "{option} {value} is not among the known values ({known}); sent as asked",
+        option=option,
+        value=value,
+        known=", ".join(dict.fromkeys(known)),
+    )
 
 
 def post(endpoint: Endpoint, body: dict[str, Any], **fields: Any) -> Call:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from apiyi_cli.build.body import apply_options, family_warnings, option_fields, post
 from apiyi_cli.core.call import Call
@@ -13,9 +14,61 @@ from apiyi_cli.core.options.embed import EmbedOptions
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
+T = TypeVar("T")
+
 MOST_INPUTS = 2048
 MOST_TOKENS = 300_000
-"""The API's limits for one request: inputs, and tokens in sum."""
+"""What the API takes in one request, inputs and their tokens in sum."""
+BATCH_SIZE = 128
+"""Inputs in one request, where nobody says how many."""
+# Bytes are a safe measure of tokens: no tokenizer makes more than one token of a byte.
+TEXT_MOST_BYTES = MOST_TOKENS
+
+
+class RequestSize:
+    """Counts the inputs of one request against what the API takes in one."""
+
+    def __init__(self, most_inputs: int | None = None) -> None:
+        self._most_inputs = min(most_inputs or BATCH_SIZE, MOST_INPUTS)
+        self._count = self._weight = 0
+
+    def takes(self, count: int, size: int) -> bool:
+        """Return True if so many more inputs of `size` bytes fit; the first ones always do."""
+        fits = self._weight + size <= TEXT_MOST_BYTES and self._count + count <= self._most_inputs
+        return fits or not self._count
+
+    def add(self, count: int, size: int) -> None:
+        """Count inputs."""
+        self._count += count
+        self._weight += size
+
+    def clear(self) -> None:
+        """Begin with the next request."""
+        self._count = self._weight = 0
+
+
+def measure_text(text: str) -> int:
+    """Return the most bytes that a text can have in UTF-8, without encoding it."""
+    return len(text) if text.isascii() else 4 * len(text)
+
+
+def divide_refused(
+    items: Sequence[T], measure: Callable[[T], int], *, any_accepted: bool
+) -> list[list[T]]:
+    """Return the parts in which to ask again for items that were refused together: halves.
+
+    Where nothing was accepted so far the shortest alone comes first, which shows whether the
+    texts are the reason.
+    """
+    if any_accepted or len(items) <= 2:
+        return _halves(items)
+    shortest = min(items, key=measure)
+    return [[shortest], *_halves([item for item in items if item is not shortest])]
+
+
+def _halves(items: Sequence[T]) -> list[list[T]]:
+    middle = len(items) // 2
+    return [list(half) for half in (items[:middle], items[middle:]) if half]
 
 
 def embed_call(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from apiyi_cli.build.body import apply_options, option_fields
+from apiyi_cli.build.body import apply_options, describe_unknown_value, option_fields
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.endpoints import SPEAK
 from apiyi_cli.core.options.speak import SpeakOptions
@@ -51,7 +51,10 @@ def speak_call(
     }
     apply_options(body, options)
     notes: tuple[str, ...] = ()
+    if (asked := body.get("response_format")) not in (None, *FORMATS.values()):
+        notes = (describe_unknown_value("--format", str(asked), FORMATS.values()),)
     if str(model).startswith("tts-1") and "instructions" in body:
-        notes = (Text("{model} is known to refuse instructions; sent as asked", model=model),)
+        refusal = Text("{model} is known to refuse instructions; sent as asked", model=model)
+        notes = (*notes, refusal)
     is_stream = body.get("stream_format") == "sse"
     return SPEAK.call(json=body, stream=is_stream, model=body["model"], notes=notes)

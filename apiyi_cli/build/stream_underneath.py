@@ -12,7 +12,7 @@ from typing import Any
 
 from apiyi_cli.build.native.google import generate_path
 from apiyi_cli.core.call import Call
-from apiyi_cli.core.endpoints import CHAT, MESSAGES, RESPOND
+from apiyi_cli.core.endpoints import CHAT, COMPLETE, MESSAGES, RESPOND
 from apiyi_cli.core.families import Overrides, find_family
 
 _CHAT_FIELDS = (
@@ -25,6 +25,12 @@ _MESSAGE_FIELDS = (
     " model messages max_tokens system temperature top_p top_k stop_sequences tools tool_choice"
     " thinking output_config metadata service_tier "
 )
+# Not best_of: the server chooses among whole texts; nor logprobs, whose offsets in a stream
+# nobody documents.
+_COMPLETION_FIELDS = (
+    " model prompt suffix echo n temperature top_p stop seed max_tokens presence_penalty"
+    " frequency_penalty logit_bias user "
+)
 _GENERATE_FIELDS = " contents systemInstruction generationConfig tools toolConfig safetySettings "
 _FUNCTIONS = {"functionDeclarations"}
 
@@ -33,14 +39,13 @@ def stream_underneath(call: Call, families: Overrides | None = None) -> Call:
     """Return the request as a stream; unchanged if the resulting object could differ.
 
     That is so for a family that is not known to stream, where the body says anything of streams
-    itself or has a field whose effect on the stream is not known, and for a body that the user
-    wrote as a whole.
+    itself or has a field whose effect on the stream is not known.
     """
     body = call.json
-    if call.stream or call.as_written or not isinstance(body, dict):
+    if call.stream or not isinstance(body, dict):
         return call
     family = find_family(call.model or "", families)
-    if family.kind != "chat" or not family.streams:
+    if family.kind not in ("chat", "legacy") or not family.streams:
         return call
     if call.protocol == "google":
         if not _is_plain_generation(body):
@@ -51,13 +56,17 @@ def stream_underneath(call: Call, families: Overrides | None = None) -> Call:
     if is_known is None or not is_known(body):
         return call
     asked: dict[str, Any] = {"stream": True}
-    if call.path == CHAT.path:
+    if call.path in (CHAT.path, COMPLETE.path):
         asked["stream_options"] = {"include_usage": True}
     return call._replace(json={**body, **asked}, stream=True, assembled=True)
 
 
 def _is_plain_chat(body: dict[str, Any]) -> bool:
     return _are_among(body, _CHAT_FIELDS) and _have_types(body, ("function", "custom"))
+
+
+def _is_plain_completion(body: dict[str, Any]) -> bool:
+    return _are_among(body, _COMPLETION_FIELDS)
 
 
 def _is_plain_message(body: dict[str, Any]) -> bool:
@@ -94,6 +103,7 @@ def _have_types(body: dict[str, Any], types: tuple[str | None, ...]) -> bool:
 
 _KNOWN: dict[str, Callable[[dict[str, Any]], bool]] = {
     CHAT.path: _is_plain_chat,
+    COMPLETE.path: _is_plain_completion,
     MESSAGES.path: _is_plain_message,
     RESPOND.path: _is_plain_response,
 }

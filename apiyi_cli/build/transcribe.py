@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from apiyi_cli.build.body import apply_options, option_fields
+from apiyi_cli.build.body import apply_options, describe_unknown_value, option_fields
 from apiyi_cli.build.upload import MB, Upload, form_fields
 from apiyi_cli.core.call import Call, Part
 from apiyi_cli.core.endpoints import TRANSCRIBE, TRANSLATE
@@ -36,6 +36,7 @@ _SAME = {"oga": "ogg", "opus": "ogg", "wave": "wav", "m4b": "m4a", "mkv": "webm"
 _FITTING = {"mp3": ("mp3", "mpga", "mpeg"), "mp4": ("mp4", "m4a"), "m4a": ("m4a", "mp4")}
 
 PLAIN_FORMATS = ("text", "srt", "vtt")
+FORMATS_KNOWN = (*PLAIN_FORMATS, "json", "verbose_json", "diarized_json")
 
 
 def transcribe_call(
@@ -85,7 +86,7 @@ def response_format(transcribe_options: TranscribeOptions) -> str | None:
 def asks_json(call: Call) -> bool:
     """Return True if the answer must be JSON, which is also the API's default."""
     asked = next((part.value for part in call.parts if part.name == "response_format"), None)
-    return asked not in PLAIN_FORMATS
+    return asked is None or "json" in asked
 
 
 def upload_name(upload: Upload) -> tuple[str, str]:
@@ -147,7 +148,11 @@ def _describe_limits(
     model: str, asked: str | None, transcribe_options: TranscribeOptions
 ) -> tuple[str, ...]:
     name = model.rsplit("/", 1)[-1]
-    notes = []
+    notes: list[Text] = []
+    if asked is not None and asked not in FORMATS_KNOWN:
+        notes.append(describe_unknown_value("--format", asked, FORMATS_KNOWN))
+    if unknown := {*(transcribe_options.timestamps or "").split(",")} - {"", "word", "segment"}:
+        notes.append(describe_unknown_value("--timestamps", min(unknown), ("word", "segment")))
     diarizes = name.endswith("-diarize")
     if transcribe_options.diarize and not diarizes:
         notes.append(

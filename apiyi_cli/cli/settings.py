@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from apiyi_cli.core.families import OTHER_COMMANDS, PROPOSED, find_family, refusal
 from apiyi_cli.core.options import Flag, Group, list_given
@@ -17,6 +17,9 @@ from apiyi_cli.errors import UsageError
 from apiyi_cli.settings.defaults import Timeouts
 from apiyi_cli.settings.resolve import Settings
 from apiyi_cli.text import Text
+
+if TYPE_CHECKING:
+    from apiyi_cli.store.registry import ModelFacts
 
 G = TypeVar("G", bound=Group)
 
@@ -153,8 +156,40 @@ class CommandSettings(Settings):
             raise no_model(self.command, self)
         if not group.force_model:
             for model in models:
-                require_able(model, self.command)
+                self.require_able(model, self.command)
         return models
+
+    def find_refusal(self, model: str, command: str) -> Text | None:
+        """Say why a model cannot do a command, None when it can or nobody knows.
+
+        Where no family fits, the registry is asked that `models --update` has kept.
+        """
+        if find_family(model, self.families).is_known:
+            return refusal(model, command, self.families)
+        from apiyi_cli.store.registry import find_refusal_in
+
+        facts = self.model_facts.get(model)
+        return None if facts is None else find_refusal_in(facts, command)
+
+    def require_able(self, model: str, command: str) -> None:
+        """Raise UsageError when a model is known not to do the command."""
+        why = self.find_refusal(model, command)
+        if why is not None:
+            proposed = PROPOSED.get(command, PROPOSED["chat"])
+            hint = Text(
+                "-m {proposed}; --force-model sends {model} all the same",
+                proposed=proposed,
+                model=quote_word(model),
+            )
+            raise UsageError(Text("cannot use the model {model}", model=model), why, hint=hint)
+
+    @cached_property
+    def model_facts(self) -> Mapping[str, ModelFacts]:
+        """Return what is known of models by the registry, {} where it was never fetched."""
+        from apiyi_cli.cli.gateway.models import facts_file
+        from apiyi_cli.store.registry import load_facts
+
+        return load_facts(facts_file(self))
 
     @cached_property
     def secret(self) -> Secret:
@@ -208,16 +243,3 @@ def no_model(command: str, settings: Settings) -> UsageError:
     if not (settings.config.profiles or settings.environ.get(KEY_VARIABLE)):
         hint = Text("{program} auth login chooses one, or {ways}", program=program, ways=ways)
     return UsageError(Text("no model"), Text("none was given and none is set"), hint=hint)
-
-
-def require_able(model: str, command: str) -> None:
-    """Raise UsageError if a model's family cannot do the command."""
-    why = refusal(model, command)
-    if why is not None:
-        proposed = PROPOSED.get(command, PROPOSED["chat"])
-        hint = Text(
-            "-m {proposed}; --force-model sends {model} all the same",
-            proposed=proposed,
-            model=quote_word(model),
-        )
-        raise UsageError(Text("cannot use the model {model}", model=model), why, hint=hint)

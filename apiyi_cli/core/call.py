@@ -62,8 +62,8 @@ class Call(PlainValue):
     change nothing in what is sent. `protocol` is that of the endpoint. `answer_tool`
     names the function whose arguments are the answer's text, where a schema is asked for by a
     function; `answer_schema` is the JSON Schema of the answer where the body has it in another
-    dialect. `assembled` is True for a stream whose whole object is wanted, which
-    is put together from it; `as_written` that the user wrote the whole body.
+    dialect. `assembled` tells that a stream is asked for though the whole object is wanted, which
+    is put together from it.
     """
 
     method: str
@@ -85,7 +85,6 @@ class Call(PlainValue):
     answer_schema: Any = None
     repeat: int = 0
     assembled: bool = False
-    as_written: bool = False
 
 
 def root_url(base_url: str, root: Root) -> str:

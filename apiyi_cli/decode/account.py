@@ -39,6 +39,7 @@ class Charge(NamedTuple):
 
     `row_id` tells rows apart that are alike in all else, where the log numbers them. With
     `was_consumed` False the row is about money paid in or given back, in a log of everything.
+    `group` is that of the key, "" where the log does not name it.
     """
 
     request_id: str | None
@@ -49,6 +50,7 @@ class Charge(NamedTuple):
     completion_tokens: int
     row_id: str = ""
     was_consumed: bool = True
+    group: str = ""
 
 
 def read_balance(value: Any) -> AccountBalance:
@@ -104,6 +106,7 @@ def _charge(row: dict[str, Any]) -> Charge | None:
         int(read_amount(row.get("completion_tokens")) or 0),
         str(row.get("id") or ""),
         read_amount(row.get("type", CONSUMED)) == CONSUMED,
+        whole_characters(read_string(row.get("token_group")) or read_string(row.get("group"))),
     )
 
 

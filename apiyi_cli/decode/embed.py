@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import binascii
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from sys import byteorder
 from typing import Any, NamedTuple
 
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.events import Usage
-from apiyi_cli.core.jsontext import as_line, read, read_first, value_end, write
+from apiyi_cli.core.jsontext import Verbatim, as_line, one_line, read, read_first, value_end, write
 from apiyi_cli.decode.frames.fields import read_count, read_object, read_objects
 from apiyi_cli.decode.frames.reply_body import facts_of, read_body, read_json
 from apiyi_cli.decode.frames.usage import usage
@@ -169,6 +169,58 @@ def _make_misfit(reply: Reply, why: str) -> IncompleteError:
         hint=describe_billing("yes", Text("nothing of it is used")),
         facts=facts_of(reply, "content", kind="misfit"),
     )
+
+
+class InputAnswer(NamedTuple):
+    """The answer to some of a request's inputs, as the server would have sent it alone.
+
+    `text` is the vector of a single input.
+    """
+
+    body: bytes
+    text: str
+    usage: Usage | None
+
+
+def split_answer(
+    raw: bytes, counts: Sequence[int], weights: Sequence[int]
+) -> Iterator[InputAnswer]:
+    """Yield the answers to lists of inputs, so many each, of one body that `vectors` has read.
+
+    Numbers keep their digits. Each count of the usage is shared by the weights, so that the
+    shares add up to it; what is not a count in the usage itself is left out.
+    """
+    cut, spans = _cut_vectors(raw)
+    whole = read_first(cut, exact=True)
+    items = read_objects(whole["data"])
+    places = _find_inputs(items) or range(len(items))
+    ordered = [item for _, item in sorted(zip(places, items, strict=True), key=lambda at: at[0])]
+    first = weight = 0
+    for count, share in zip(counts, weights, strict=True):
+        own: list[dict[str, Any]] = []
+        text = ""
+        for index, item in enumerate(ordered[first : first + count]):
+            vector = item["embedding"]
+            if isinstance(vector, dict):
+                begin, end = spans[vector[""]]
+                line = one_line(raw[begin:end])
+                vector, text = Verbatim(line), line.decode()
+            elif count == 1:
+                text = (_decode_floats(vector) or b"").decode()
+            own.append({**item, "index": index, "embedding": vector})
+        counted = _share(read_object(whole.get("usage")), weight, weight + share, sum(weights))
+        answer = {**whole, "data": own, **({"usage": counted} if counted else {})}
+        yield InputAnswer(write(answer), text if count == 1 else "", usage(counted))
+        first, weight = first + count, weight + share
+
+
+def _share(counts: Mapping[str, Any], begin: int, end: int, whole: int) -> dict[str, int]:
+    """Return the part of each count between two weights, rounded so that the parts add up."""
+    return {
+        name: count * end // whole - count * begin // whole
+        for name, count in counts.items()
+        if isinstance(count, int) and not isinstance(count, bool)
+    }
 
 
 def with_vector(line: bytes, vector: bytes | memoryview) -> bytes:

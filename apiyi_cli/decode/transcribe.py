@@ -129,8 +129,8 @@ def _read_words(reply: Reply, kind: Kind, raw: bytes, needs_json: bool) -> Trans
 def format_transcript(transcript: Transcript, form: str) -> bytes:
     """Return a transcript in a form; bytes already in it stay unchanged.
 
-    `form` is text, json, srt, vtt or verbose_json. Raises IncompleteError where the answer
-    lacks what the form needs.
+    `form` is text, json, srt, vtt or verbose_json; of others what came is the transcript. Raises
+    IncompleteError where the answer lacks what the form needs.
     """
     if form == "text":
         return _format_text(transcript)
@@ -138,6 +138,8 @@ def format_transcript(transcript: Transcript, form: str) -> bytes:
         if transcript.value is None and transcript.cues and _has_form(form, transcript.raw):
             return _end_line(transcript.raw)
         return _WRITERS[form](_require_cues(transcript, form)).encode("utf-8", "replace")
+    if "json" not in form:
+        return _end_line(transcript.raw)
     if transcript.value is not None and not _is_cues(transcript):
         return one_line(transcript.raw) + b"\n"
     fields: dict[str, Any] = {"text": transcript.text}

@@ -19,6 +19,11 @@ TOKENS_IN_MINUTE = 1000
 PRICED_MOST_TOKENS = 1 << 53
 USD_PER_MILLION = 2.0
 """What a model ratio of 1 means: US dollars for a million input tokens."""
+_TIER_BOUNDS = (
+    ("above_tokens", "min_input_tokens", "min_tokens", "from_tokens", "above"),
+    ("up_to_tokens", "max_input_tokens", "max_tokens", "to_tokens", "up_to"),
+)
+"""What registries call the least and the most tokens of a prompt that a price holds for."""
 _DATED = r"-(\d{8}|\d{4}-\d{2}-\d{2})$"
 
 
@@ -44,12 +49,22 @@ class BilledUnits(NamedTuple):
     seconds: float | None = None
 
 
+class Tier(NamedTuple):
+    """The prices of a request whose prompt has more than `above` tokens."""
+
+    above: float
+    input: float
+    output: float
+    cached: float | None
+
+
 class Prices:
     """The price list in a file, for the keys of one `group`.
 
     The file is `{"fetched": seconds since 1970, "models": {name: [input, output, request]},
-    "cached": {name: price}, "groups": {name: ratio}, "factor": ratio in the prices}`; of
-    version 0.1 it has the first two. Unreadable entries have no price.
+    "cached": {name: price}, "tiers": {name: [[above, input, output, cached], …]},
+    "groups": {name: ratio}, "factor": ratio in the prices}`; of version 0.1 it has the first two.
+    What cannot be read in it has no price.
     """
 
     def __init__(self, path: Path, group: str | None = None) -> None:
@@ -57,12 +72,15 @@ class Prices:
         self.fetched = 0.0
         self._models: dict[str, list[float | None]] = {}
         self._cached: dict[str, float] = {}
+        self._tiers: dict[str, list[Tier]] = {}
         self._ratio = 1.0
         try:
             value = read_event(read_regular(path))
             self.fetched, models = float(value["fetched"]), value["models"]
             self._models = {name: row for name, row in models.items() if _is_price(row)}
             self._cached = _numbers(value.get("cached"))
+            tiers = value.get("tiers") or {}
+            self._tiers = {name: [Tier(*row) for row in rows] for name, rows in tiers.items()}
             ratio = _find_ratio(_numbers(value.get("groups")), group)
             factor = _number(value.get("factor"))
             if ratio is not None and factor:
@@ -84,6 +102,16 @@ class Prices:
         """Return the price of a million cached input tokens, None if unknown."""
         reduced = self._cached.get(model, self._cached.get(re.sub(_DATED, "", model)))
         return None if reduced is None else reduced * self._ratio
+
+    def of_tier(self, model: str, prompt_tokens: int) -> Tier | None:
+        """Return the prices of a request with so many tokens, None for a model without tiers."""
+        tiers = self._tiers.get(model) or self._tiers.get(re.sub(_DATED, "", model)) or ()
+        fitting = [tier for tier in tiers if prompt_tokens > tier.above]
+        if not fitting:
+            return None
+        above, into, out, cached = max(fitting, key=lambda tier: tier.above)
+        ratio = self._ratio
+        return Tier(above, into * ratio, out * ratio, None if cached is None else cached * ratio)
 
     def cost(
         self, model: str, prompt_tokens: int | None, completion_tokens: int | None
@@ -109,9 +137,11 @@ class Prices:
             return None
         prompt, completion = min(prompt, PRICED_MOST_TOKENS), min(completion, PRICED_MOST_TOKENS)
         cached = min(max(0, units.cached or 0), prompt)
-        reduced = self.find_cached(model)
-        saved = 0.0 if reduced is None else cached * (price.input - reduced)
-        return (price.input * prompt + price.output * completion - saved) / 1e6
+        into, out, reduced = price.input, price.output, self.find_cached(model)
+        if (tier := self.of_tier(model, prompt)) is not None:
+            into, out, reduced = tier.input, tier.output, tier.cached
+        saved = 0.0 if reduced is None else cached * (into - reduced)
+        return (into * prompt + out * completion - saved) / 1e6
 
 
 def has_price_list(value: Any) -> bool:
@@ -135,15 +165,23 @@ def encode_price_list(value: Any, now: float, registry: Any = None) -> bytes:
     groups = {**_read_group_ratios(registry), **_numbers(own_ratios)}
     factor = _find_ratio(groups, "default") or 1.0
     models, cached = _read_ratios(rows, factor)
-    for name, price, reduced in _read_registry(registry):
+    tiers: dict[str, list[list[float | None]]] = {}
+    for name, billing in _find_billings(registry):
+        listed = _read_billing(billing)
+        if listed is None:
+            continue
+        price, reduced = listed
         models.setdefault(name, [usd and usd * factor for usd in price])
         if reduced is not None:
             cached.setdefault(name, reduced * factor)
+        if models[name][2] is None and (found := _read_tiers(billing)):
+            tiers[name] = [
+                [above, *(usd and usd * factor for usd in usds)] for above, *usds in found
+            ]
     if not models:
         raise ValueError(Text("it has no prices"))
-    return write(
-        {"fetched": now, "models": models, "cached": cached, "groups": groups, "factor": factor}
-    )
+    fields = {"models": models, "cached": cached, "tiers": tiers, "groups": groups}
+    return write({"fetched": now, **fields, "factor": factor})
 
 
 def _read_ratios(
@@ -169,22 +207,58 @@ def _read_ratios(
     return models, cached
 
 
-def _read_registry(value: Any) -> Iterator[tuple[str, list[float | None], float | None]]:
-    """Yield the list prices in the vendor's registry: name, price, price of cached input."""
+def _find_billings(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the models of the vendor's registry, each with what it says of their prices."""
     rows = value.get("models") if isinstance(value, dict) else None
     for row in rows if isinstance(rows, list) else ():
         name = row.get("id") if isinstance(row, dict) else None
         billing = row.get("billing") if isinstance(row, dict) else None
-        if not isinstance(name, str) or not name.strip() or not isinstance(billing, dict):
-            continue
-        per_call = _number(billing.get("per_call_usd"))
-        into, out = (_number(billing.get(f"{side}_usd_per_m")) for side in ("input", "output"))
-        if billing.get("type") == "per_call" and per_call is not None:
-            yield name, [None, None, per_call], None
-        elif into is not None:
-            # Models without output, such as embedding models, have no output price.
-            reduced = _number(billing.get("cache_read_usd_per_m"))
-            yield name, [into, 0.0 if out is None else out, None], reduced
+        if isinstance(name, str) and name.strip() and isinstance(billing, dict):
+            yield name, billing
+
+
+def _read_billing(billing: Mapping[str, Any]) -> tuple[list[float | None], float | None] | None:
+    """Return the list price of a model, and that of cached input; None without one."""
+    per_call = _number(billing.get("per_call_usd"))
+    if billing.get("type") == "per_call" and per_call is not None:
+        return [None, None, per_call], None
+    into, out, reduced = _read_token_prices(billing)
+    # What only reads, such as an embedding model, has no price of an output.
+    return None if into is None else ([into, 0.0 if out is None else out, None], reduced)
+
+
+def _read_token_prices(
+    fields: Mapping[str, Any],
+) -> tuple[float | None, float | None, float | None]:
+    into, out, reduced = (
+        _number(fields.get(f"{side}_usd_per_m")) for side in ("input", "output", "cache_read")
+    )
+    return into, out, reduced
+
+
+def _read_tiers(billing: Mapping[str, Any]) -> list[Tier]:
+    """Return the prices of long prompts, [] where the registry does not list them.
+
+    How it writes them is not documented: a list, with prices as those of the model and either
+    the least or the most tokens of each tier.
+    """
+    given = billing.get("tiered")
+    rows = given if isinstance(given, list) else billing.get("tiers")
+    tiers: list[Tier] = []
+    above = 0.0
+    for row in rows if isinstance(rows, list) else ():
+        if not isinstance(row, dict):
+            return []
+        least, most = (
+            next((number for name in names if (number := _number(row.get(name))) is not None), None)
+            for names in _TIER_BOUNDS
+        )
+        into, out, reduced = _read_token_prices(row)
+        if into is None or out is None:
+            return []
+        tiers.append(Tier(above if least is None else least, into, out, reduced))
+        above = most or above
+    return tiers
 
 
 def _read_group_ratios(registry: Any) -> dict[str, float]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from apiyi_cli.core.disk import read_regular
+from apiyi_cli.core.families import KINDS, OTHER_COMMANDS, TEXT_COMMANDS
 from apiyi_cli.core.jsontext import read_event, whole_characters, write
 from apiyi_cli.text import Text
 
@@ -46,6 +47,47 @@ _PROTOCOLS = {
 def find_protocols(facts: ModelFacts) -> list[str]:
     """Return the protocols of a text model's endpoints, [] if none is named."""
     return [name for name, words in _PROTOCOLS.items() if set(words) & set(facts.endpoints)]
+
+
+_KINDS = {
+    "text": "chat",
+    "chat": "chat",
+    "image": "drawing",
+    "video": "video",
+    "embedding": "embedding",
+    "embeddings": "embedding",
+    "rerank": "rerank",
+    "tts": "speech",
+    "speech": "speech",
+    "stt": "transcription",
+    "transcription": "transcription",
+}
+"""The kind of family that a category of the registry is; of others nobody knows what they do."""
+_SERVED_BY = {
+    "chat": ("chat", "openai", "messages", "anthropic", "gemini", "google"),
+    "complete": ("completions",),
+    "respond": ("responses", "openai-response"),
+    "embed": ("embeddings",),
+    "image": ("images", "image-generation", "gemini", "chat"),
+    "rank": ("rerank", "jina-rerank"),
+    "video": ("video", "videos", "openai-video"),
+}
+"""What the registry and the price list call the endpoints of each command."""
+
+
+def find_refusal_in(facts: ModelFacts, command: str) -> Text | None:
+    """Say why the registry holds a model to be unable to do a command, None if it may be able."""
+    kind = _KINDS.get(facts.kind.lower())
+    if kind is None or command not in (*TEXT_COMMANDS, *OTHER_COMMANDS):
+        return None
+    name, commands = KINDS[kind]
+    if command in commands or set(_SERVED_BY.get(command, ())) & set(facts.endpoints):
+        return None
+    return Text(
+        "the registry says that it is {kind}, which apiyi {command} cannot use",
+        kind=name,
+        command=command,
+    )
 
 
 def read_registry(value: Any) -> dict[str, ModelFacts]:

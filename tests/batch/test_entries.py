@@ -70,13 +70,13 @@ def test_every_line_of_a_journal_is_read(tmp_path_factory: Any, id: str, words: 
     row = Row(0, id, words, "0123456789abcdef")
     journal = Journal(path, fsync="never")
     journal.begin({"input": {"name": words, "size": 1, "sha": None}})
-    journal.claim(row, 1, words)
+    journal.claim([row], 1, words)
     journal.hold(
         [format_held(row, format_record(outcome_of(id, b"{}", words, False)), None, "out")]
     )
     journal.announce(7, [(row, b"line", None)])
     journal.note_written([WrittenRecord(id, row.sha, 0, 1, None, False, "out")])
-    journal.abandon(row, billed=True)
+    journal.abandon([row], billed=True)
     journal.end({"total": 1, words: words}, complete=True)
     journal.close()
     kinds = [line.value["t"] for line in read_lines(path, ENTRIES)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,10 @@ class AnswerWorker:
     attempt_counts = (0, 0)
 
     def __init__(self, answer: Callable[[Row], RowOutcome]) -> None:
-        self.send = answer
+        self._answer_row = answer
+
+    def send(self, row: Row) -> Iterator[RowOutcome]:
+        yield self._answer_row(row)
 
     def close(self) -> None:
         return

@@ -75,7 +75,9 @@ def test_each_row_gets_a_record_that_openais_readers_understand(
     assert "5 rows: 5 ok, 0 failed, 0 skipped" in ran.err
 
 
-def test_the_body_of_an_openai_row_is_sent_as_it_is(apiyi: Program, gateway: Gateway) -> None:
+def test_the_body_of_an_openai_row_is_sent_and_streams_underneath(
+    apiyi: Program, gateway: Gateway
+) -> None:
     chat = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}], "top_p": 0.5}
     vector = {"model": "text-embedding-3-small", "input": ["a", "b"]}
     rows = [
@@ -85,11 +87,20 @@ def test_the_body_of_an_openai_row_is_sent_as_it_is(apiyi: Program, gateway: Gat
     write(apiyi, rows)
     ran = apiyi("batch rows.jsonl --temperature 1 --ordered")
     assert ran.code == 0, ran.err
+    streamed = {**chat, "stream": True, "stream_options": {"include_usage": True}}
     assert {one.path: one.json for one in gateway.ledger} == {
-        "/v1/chat/completions": chat,
+        "/v1/chat/completions": streamed,
         "/v1/embeddings": vector,
     }
-    assert [one["custom_id"] for one in parsed(ran.out)] == ["c", "e"]
+    first, second = parsed(ran.out)
+    assert (first["custom_id"], second["custom_id"]) == ("c", "e")
+    assert first["response"]["body"]["object"] == "chat.completion"
+    write(apiyi, [rows[0], {**rows[0], "custom_id": "s", "body": {**chat, "stream": False}}])
+    gateway.ledger.clear()
+    whole = apiyi("batch rows.jsonl --no-stream --ordered")
+    assert parsed(whole.out)[0]["sha"] == first["sha"]
+    bodies = sorted((one.json for one in gateway.ledger), key=len)
+    assert bodies == [chat, {**chat, "stream": False}]
 
 
 def test_a_short_row_has_the_commands_options_as_defaults(apiyi: Program, gateway: Gateway) -> None:

@@ -270,7 +270,6 @@ def test_events_that_nobody_waited_for_are_a_picture_all_the_same(
         "image cat -i in.png -i in.png -m flux-kontext-pro",
         "image cat -i in.png --mask in.png -m flux-2-pro",
         "image cat -i https://example.com/x.png",
-        "image cat --n 11",
         "image cat --n 0",
         "image",
     ],

@@ -421,16 +421,22 @@ GENERATE_ROW = {
 }
 
 
-def test_batch_rows_of_other_protocols_are_sent_as_they_are(
+def test_batch_rows_of_other_protocols_are_sent_and_stream_underneath(
     apiyi: Program, gateway: Gateway
 ) -> None:
     (apiyi.work / "rows.jsonl").write_text(f"{json.dumps(MESSAGE_ROW)}\n{json.dumps(GENERATE_ROW)}")
-    ran = apiyi("batch rows.jsonl --ordered")
-    assert ran.code == 0, ran.err
-    message, response = (row["response"]["body"] for row in rows_of(ran))
-    assert message["content"] == [{"type": "text", "text": TEXT.strip()}]
-    assert response["candidates"][0]["finishReason"] == "STOP"
-    sent = {request.path: request for request in gateway.ledger}
+    for options in ("", "--no-stream"):
+        ran = apiyi(f"batch rows.jsonl --ordered {options}")
+        assert ran.code == 0, ran.err
+        message, response = (row["response"]["body"] for row in rows_of(ran))
+        assert message["content"] == [{"type": "text", "text": TEXT.strip()}]
+        assert response["candidates"][0]["finishReason"] == "STOP"
+    streamed = {request.path: request for request in gateway.ledger[:2]}
+    assert streamed["/v1/messages"].json.pop("stream") is True
+    assert streamed["/v1/messages"].json == MESSAGE_ROW["body"]
+    url = str(GENERATE_ROW["url"]).replace(":generate", ":streamGenerate")
+    assert streamed[url].json == GENERATE_ROW["body"]
+    sent = {request.path: request for request in gateway.ledger[2:]}
     assert sent["/v1/messages"].json == MESSAGE_ROW["body"]
     assert sent["/v1/messages"].headers["anthropic-version"] == "2023-06-01"
     assert sent[str(GENERATE_ROW["url"])].json == GENERATE_ROW["body"]

@@ -30,9 +30,15 @@ def read_registry(apiyi: Program) -> dict[str, Any]:
 def test_both_are_fetched_without_the_key(apiyi: Program, gateway: Gateway) -> None:
     ran = apiyi("models --update -H 'X-Mine: yes'")
     assert (ran.code, ran.out) == (0, b"")
+    *public, log = gateway.ledger
+    assert [request.path for request in public] == ["/api/pricing", REGISTRY]
+    assert all("authorization" not in request.headers for request in public)
+    assert all("x-mine" not in request.headers for request in public)
+    # The key's own log names its group.
+    assert log.path == "/api/log/token" and log.headers["authorization"].startswith("Bearer ")
+    gateway.ledger.clear()
+    assert apiyi("models --update", env=NO_KEY).code == 0
     assert [request.path for request in gateway.ledger] == ["/api/pricing", REGISTRY]
-    assert all("authorization" not in request.headers for request in gateway.ledger)
-    assert all("x-mine" not in request.headers for request in gateway.ledger)
     assert read_registry(apiyi)["gpt-4o"] == {
         "kind": "text",
         "endpoints": ["chat", "completions", "responses"],
@@ -106,6 +112,10 @@ def test_without_a_key_the_public_list_is_shown(apiyi: Program, gateway: Gateway
     assert "gpt-4o-mini" in ran.text.splitlines()
     assert "no key: these are the models of the public price list" in ran.err
     assert [request.path for request in gateway.ledger] == ["/api/pricing"]
+    gateway.script(ScriptedReply.error(404, "gone"), path="/api/pricing")
+    ran = apiyi("models gpt-4o mini", env=NO_KEY)
+    assert ran.code == 0 and "gpt-4o-mini" in ran.text.splitlines()
+    assert "no key: these are the models of the public registry" in ran.err
 
 
 def test_the_registry_may_be_elsewhere(apiyi: Program, gateway: Gateway) -> None:
@@ -262,6 +272,75 @@ def test_a_hint_goes_by_the_group_of_the_profile(
     ran = apiyi("chat hi -m wan-9 --force-model")
     assert ran.code == 6
     assert said in ran.err
+
+
+def test_the_group_is_that_of_the_keys_own_log(apiyi: Program, gateway: Gateway) -> None:
+    groups = {"Default": {"label": "", "ratio": 1}, "VIP": {"label": "", "ratio": 0.5}}
+    rows = [{**MESSAGES_ONLY, "id": "glm-7", "endpoints": ["chat"]}]
+    rows.append({"id": "wan-9", "groups": ["Wan&HappyHorse"]})
+    gateway.script(registry(*rows, groups=groups), path=REGISTRY)
+    log = [{"created_at": 5, "quota": 1, "group": "old"}]
+    log.append({"created_at": 9, "quota": 1, "group": "vip"})
+    gateway.script(ScriptedReply.json({"success": True, "data": log}), path="/api/log/token")
+    assert apiyi("models --update").code == 0
+    usage = {"prompt_tokens": 1_000_000, "completion_tokens": 0, "total_tokens": 1_000_000}
+    message = {"role": "assistant", "content": "hi"}
+    choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+    answer = ScriptedReply.json({"choices": choices, "usage": usage})
+    gateway.script(answer, answer, path="/chat/completions")
+    assert "≈ $50.00" in apiyi("chat hi -m glm-7 --no-stream -u").err
+    before = (apiyi.home / "config" / "apiyi" / "config.toml").read_text()
+    # The profile's own word counts before it.
+    set_group(apiyi, "default")
+    assert "≈ $100.00" in apiyi("chat hi -m glm-7 --no-stream -u").err
+    (apiyi.home / "config" / "apiyi" / "config.toml").write_text(before)
+    ran = apiyi("chat hi -m wan-9 --force-model")
+    assert "the key's group (分组) vip does not have it; those that do: Wan&HappyHorse" in ran.err
+
+
+def test_a_hint_asks_the_keys_log_once_where_no_group_is_known(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    gateway.script(registry({"id": "wan-9", "groups": ["Wan&HappyHorse"]}), path=REGISTRY)
+    assert apiyi("models --update").code == 0
+    gateway.ledger.clear()
+    assert apiyi("chat hi").code == 0
+    for _ in range(2):
+        ran = apiyi("chat hi -m wan-9 --force-model")
+        assert "the key's group (分组) default does not have it" in ran.err
+    assert [one.path for one in gateway.ledger].count("/api/log/token") == 1
+
+
+def test_a_model_that_the_registry_knows_for_another_kind_is_refused_before_it_is_sent(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    rows = [
+        {"id": "acme-vec", "category": "embedding", "endpoints": ["embeddings"]},
+        {"id": "acme-paint", "category": "image", "endpoints": ["images", "chat"]},
+        {"id": "acme-dream", "category": "hologram", "endpoints": ["holograms"]},
+        {"id": "gpt-4o", "category": "video", "endpoints": ["videos"]},
+    ]
+    gateway.script(registry(*rows), path=REGISTRY)
+    assert apiyi("models --update").code == 0
+    gateway.ledger.clear()
+    ran = apiyi("chat hi -m acme-vec")
+    assert ran.code == 2
+    assert "the registry says that it is an embedding model, which apiyi chat cannot use" in ran.err
+    (apiyi.work / "rows.jsonl").write_text('{"prompt": "hi", "model": "acme-vec"}\n')
+    assert "model: acme-vec cannot be used: the registry says" in apiyi("batch rows.jsonl").err
+    assert gateway.ledger == []
+    for line in (
+        "chat hi -m acme-vec --force-model --dry-run",
+        "embed hi -m acme-vec --dry-run",
+        "chat hi -m acme-paint --dry-run",
+        "chat hi -m acme-dream --dry-run",
+        # What the program knows of a family counts before.
+        "chat hi -m gpt-4o --dry-run",
+    ):
+        assert apiyi(line).code == 0, line
+    config = apiyi.home / "config" / "apiyi" / "config.toml"
+    config.write_text(f'{config.read_text()}\n[families."acme-v*"]\nkind = "chat"\n')
+    assert apiyi("chat hi -m acme-vec --dry-run").code == 0
 
 
 def test_without_a_price_list_the_registrys_prices_are_used(

@@ -46,6 +46,19 @@ def test_only_what_was_set_is_sent_and_a_voice(
     assert {k: v for k, v in asked.json.items() if k != "model"} == expected
 
 
+@pytest.mark.off_schema
+def test_a_format_that_is_not_known_is_asked_for_with_a_warning(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    gateway.script(spoken(content_type="audio/basic"))
+    ran = apiyi(f"speak hi {MODEL} --format mulaw -o '{{slug}}.{{ext}}'")
+    assert ran.code == 0, ran.err
+    assert (
+        "--format mulaw is not among the known values (mp3, opus, aac, flac, wav, pcm)" in ran.err
+    )
+    assert gateway.posts[0].json["response_format"] == "mulaw"
+
+
 def test_the_text_may_come_from_files_and_stdin(apiyi: Program, gateway: Gateway) -> None:
     (apiyi.work / "a.txt").write_text("first\n")
     assert apiyi(f"speak -f a.txt - {MODEL}", stdin=b"second").code == 0
@@ -138,7 +151,6 @@ def test_events_without_an_end_are_a_cut(apiyi: Program, gateway: Gateway) -> No
         "speak hi --json",
         "speak hi -o out.m4a",
         "speak hi --speed 5",
-        "speak hi --format midi",
         "speak -f long.txt",
     ],
 )

@@ -81,6 +81,21 @@ def test_only_what_was_set_is_sent(
     assert file.content == WAV
 
 
+@pytest.mark.off_schema
+def test_a_form_that_is_not_known_is_asked_for_and_written_as_it_came(
+    apiyi: Program, gateway: Gateway, talk: Path
+) -> None:
+    gateway.script(ScriptedReply.text("[00:01.00]Hallo\n"))
+    ran = apiyi(f"transcribe talk.wav {MODEL} --format lrc")
+    assert (ran.code, ran.out) == (0, b"[00:01.00]Hallo\n"), ran.err
+    assert "--format lrc is not among the known values" in ran.err
+    gateway.script(ScriptedReply.json({"text": "Hallo", "tempo": 1.50}))
+    ran = apiyi(f"transcribe talk.wav {MODEL} --format music_json -o talk.json")
+    assert ran.code == 0, ran.err
+    assert (apiyi.work / "talk.json").read_bytes() == b'{"text":"Hallo","tempo":1.5}\n'
+    assert fields(gateway)["response_format"] == "music_json"
+
+
 def test_translations_go_to_their_own_path(apiyi: Program, gateway: Gateway, talk: Path) -> None:
     ran = apiyi(f"transcribe --translate talk.wav {MODEL} --prompt x --format srt")
     assert ran.code == 0, ran.err
@@ -407,7 +422,6 @@ def test_one_recording_that_fails_does_not_stop_the_others(
         "transcribe talk.wav --diarize --format verbose_json",
         "transcribe talk.wav --format srt --json",
         "transcribe talk.wav --temperature 1.5",
-        "transcribe talk.wav --timestamps letter",
         "transcribe talk.wav talk.wav -o out.txt",
         "transcribe talk.wav in/talk.wav -o {stem}.txt",
         "transcribe talk.wav -o {slug}.txt",

@@ -33,6 +33,7 @@ LINES = (
     ["chat", "-m", "gemini-3.6-flash", "--protocol", "google", "hi"],
     ["chat", "-m", "gemini-3.6-flash", "--protocol", "google", "--tool", TOOL, "find it"],
     ["chat", "-m", "gemini-3.6-flash", "--protocol", "google", "--effort", "high", "think"],
+    ["complete", "-m", "gpt-3.5-turbo-instruct", "--n", "2", "--echo", "once"],
     ["respond", "-m", "gpt-5.4-mini", "hi"],
     ["respond", "-m", "gpt-5.4-mini", "--tool", TOOL, "find it"],
 )
@@ -82,6 +83,8 @@ def ids(value: Any) -> list[str]:
         "chat -m claude-sonnet-5 --protocol anthropic -O mcp_servers=[]",
         "chat -m gemini-3.6-flash --protocol google -O generationConfig.responseModalities=[]",
         "respond -m gpt-5.4-mini -O background=true",
+        "complete -m gpt-3.5-turbo-instruct --best-of 2",
+        "complete -m gpt-3.5-turbo-instruct -O logprobs=1",
     ],
 )
 def test_what_could_be_another_object_is_asked_for_whole(apiyi: Program, line: str) -> None:
@@ -209,7 +212,7 @@ def test_rows_of_a_batch_stream_underneath_and_stay_the_same_rows(
     plainly = apiyi("batch rows.jsonl -o whole.jsonl --no-stream")
     assert plainly.code == 0, plainly.err
     streams = [b'"stream":true' in one.body or "stream" in one.path for one in gateway.posts]
-    assert sum(streams[:5]) == 2 and not any(streams[5:])
+    assert sum(streams[:5]) == 3 and not any(streams[5:])
     records = [
         {
             record["custom_id"]: (plain(record["response"]["body"]), record["sha"], record["usage"])
@@ -228,4 +231,4 @@ def test_a_dry_run_of_a_batch_shows_what_is_sent(apiyi: Program) -> None:
     (apiyi.work / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
     shown = [json.loads(line) for line in apiyi("batch rows.jsonl --dry-run").out.splitlines()]
     streams = [one["body"].get("stream") is True or "stream" in one["url"] for one in shown]
-    assert streams == [True, True, False, False, False]
+    assert streams == [True, True, False, False, True]

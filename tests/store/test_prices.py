@@ -163,6 +163,28 @@ def test_cached_tokens_cost_what_the_registry_says(tmp_path: Path) -> None:
     assert with_registry(tmp_path, data=own).find_cached("tokens") == pytest.approx(2.5 * 0.9)
 
 
+def test_a_long_prompt_costs_what_its_tier_says(tmp_path: Path) -> None:
+    first = {"input_usd_per_m": 2, "output_usd_per_m": 10, "cache_read_usd_per_m": 0.2}
+    second = {"input_usd_per_m": 4, "output_usd_per_m": 15, "cache_read_usd_per_m": 0.4}
+    forms: list[dict[str, Any]] = [
+        {"tiered": [{"up_to_tokens": 200_000, **first}, second]},
+        {"tiered": True, "tiers": [first, {"min_input_tokens": 200_000, **second}]},
+    ]
+    for form in forms:
+        row = {"id": "long", "billing": {"type": "per_token", **first, **form}}
+        path = tmp_path / "prices.json"
+        path.write_bytes(encode_price_list({"data": []}, 1000.0, {"models": [row]}))
+        found = Prices(path)
+        assert found.cost("long", 200_000, 1000) == pytest.approx(0.41)
+        assert found.cost("long-2026-11-01", 300_000, 1000) == pytest.approx(1.215)
+        used = BilledUnits(prompt=300_000, completion=0, cached=100_000)
+        assert found.estimate("long", used) == pytest.approx(0.84)
+    odd = {"tiered": [{"up_to_tokens": "many", "input_usd_per_m": "x"}]}
+    row = {"id": "odd", "billing": {"type": "per_token", **first, **odd}}
+    (tmp_path / "prices.json").write_bytes(encode_price_list(None, 1.0, {"models": [row]}))
+    assert Prices(tmp_path / "prices.json").cost("odd", 300_000, 0) == pytest.approx(0.6)
+
+
 def test_the_ratio_of_a_group_may_come_from_the_registry(tmp_path: Path) -> None:
     assert with_registry(tmp_path).cost("listed", 1_000_000, 0) == pytest.approx(0.9)
     for name in ("ClaudeCode", "claudecode"):

@@ -163,6 +163,7 @@ def _build_embed(row: RowFields) -> Call:
         inputs=texts,
         embed_options=row.group(EmbedOptions),
         options=row.defaults.options,
+        families=row.defaults.families,
     )
 
 
@@ -287,13 +288,13 @@ def find_by_url(url: str) -> RowEndpoint | None:
 
 
 def build_whole(endpoint: RowEndpoint, url: str, body: dict[str, Any], model: str) -> Call:
-    """Return the request of a row with its whole body, which is sent unchanged."""
+    """Return the request of a row that has its whole body."""
     if endpoint.at.protocol == "google":
         stream = endpoint.at is endpoints.GENERATE_STREAM
-        call = endpoint.at.call(json=body, model=model, stream=stream, as_written=True)
+        call = endpoint.at.call(json=body, model=model, stream=stream)
         return call._replace(path=generate_path(model, stream=stream))
     headers = HEADERS if endpoint.at.protocol == "anthropic" else ()
-    return post(endpoint.at, {**body, "model": model}, headers=headers, as_written=True)
+    return post(endpoint.at, {**body, "model": model}, headers=headers)
 
 
 def find_model(endpoint: RowEndpoint, url: str, body: dict[str, Any]) -> Any:

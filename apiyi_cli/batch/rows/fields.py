@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
@@ -45,8 +45,9 @@ class CommandDefaults:
 
     `typed` are the names that were given as flags; one that an endpoint does not have is a
     mistake then. `models` has the model of each endpoint with a separate one; unless
-    `force_model`, one whose family cannot do it is refused. `functions`, `schema` and
-    `options` (`-O`) are read and checked already.
+    `force_model`, one is refused that cannot do it as `refuse` says. `functions`, `schema` and
+    `options` (`-O`) are read and checked already. `pack_size` is how many texts go into one request
+    for embeddings.
     """
 
     model: str | None = None
@@ -63,6 +64,8 @@ class CommandDefaults:
     models: Mapping[str, str] = field(default_factory=dict)
     force_model: bool = False
     aliases: Mapping[str, str] = field(default_factory=dict)
+    refuse: Callable[[str, str], Text | None] = refusal
+    pack_size: int = 1
     _by_command: dict[str, dict[str, Any]] = field(default_factory=dict, compare=False)
 
     def check_model(self, own: str | None, command: str) -> str:
@@ -70,7 +73,7 @@ class CommandDefaults:
         model = own or self.models.get(command) or self.model
         if model is None:
             raise MissingModel()
-        if not self.force_model and (why := refusal(model, command)):
+        if not self.force_model and (why := self.refuse(model, command)):
             if own is not None:
                 raise InvalidField(
                     "model", Text("{model} cannot be used: {why}", model=model, why=why)

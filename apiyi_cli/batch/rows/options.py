@@ -31,7 +31,7 @@ _PICKED: tuple[tuple[type[Group], tuple[str, ...] | None], ...] = (
     (Tools, None),
     (CompleteOptions, ("suffix", "echo", "best_of")),
     (RespondOptions, ("web_search", "reasoning_summary")),
-    (EmbedOptions, ("dimensions", "base64")),
+    (EmbedOptions, ("dimensions", "base64", "batch_size")),
     (
         ImageOptions,
         (

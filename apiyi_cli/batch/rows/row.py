@@ -32,7 +32,8 @@ class Row:
 
     `seq` is its turn among the rows that this run writes a record for. `unsaved` is an answer
     from an earlier run whose pictures must be saved, `joined` the input that goes into the
-    record, `cells` what comes before the answer in a table.
+    record, `cells` what comes before the answer in a table. `packed` are the rows that one
+    request is for (see `packing`), `room` is what a row takes of the room for rows under way.
     """
 
     index: int
@@ -46,6 +47,13 @@ class Row:
     unsaved: bytes | None = None
     joined: Any = None
     cells: Sequence[str] = ()
+    packed: tuple[Row, ...] = ()
+    room: int = 1
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """Return the rows that this one is sent for: itself, or those in the pack."""
+        return self.packed or (self,)
 
 
 class RowReader:

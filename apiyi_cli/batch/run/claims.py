@@ -30,15 +30,15 @@ class ClaimWriter(Observer):
         self._gate = gate
         self._clock = clock
         self._following = following
-        self._row: Row | None = None
+        self.rows: tuple[Row, ...] = ()
         self._sent_at = 0.0
         self.attempts = 0
         self.url: str | None = None
         self.in_flight = False
 
     def begin(self, row: Row) -> None:
-        """Count the following requests as attempts of a row."""
-        self._row, self.attempts, self.url, self.in_flight = row, 0, None, False
+        """Count the following requests as attempts of a row, or of the rows in a pack."""
+        self.rows, self.attempts, self.url, self.in_flight = row.rows, 0, None, False
 
     def on_connect(self, url: str, proxy: Proxy | None) -> None:
         """Forward to the next observer."""
@@ -46,11 +46,11 @@ class ClaimWriter(Observer):
 
     def on_request(self, request: HttpRequest) -> None:
         """Write the claim; if that raises, the request is not sent."""
-        if self._row is not None and not request.free:
+        if self.rows and not request.free:
             if self._journal is not None:
                 uuid = next((v for n, v in request.headers if n == "Idempotency-Key"), "")
                 self._journal.claim(
-                    self._row, self.attempts + 1, uuid, self._counts.possibly_billed
+                    self.rows, self.attempts + 1, uuid, self._counts.possibly_billed
                 )
             self.attempts += 1
             self.url = request.url
@@ -64,6 +64,11 @@ class ClaimWriter(Observer):
         if reply.status != 429:
             self._gate.note_answered(self._sent_at)
         self._following.on_reply(reply, after_s)
+
+    def release(self, *, billed: bool) -> None:
+        """Note that a request was refused whose rows go on in smaller ones."""
+        if self._journal is not None:
+            self._journal.abandon(self.rows, billed=billed)
 
     def note_throttled(self, error: ApiyiError) -> float:
         """Report to the gate that the key is throttled; return how long all should pause."""

@@ -44,15 +44,15 @@ class Counts:
     remarks: dict[str, int] = field(default_factory=dict)
     causes: FailureCauses = field(default_factory=FailureCauses)
 
-    def add_attempts(self, attempts: int, ambiguous: int) -> None:
-        """Count the attempts of a row."""
-        self.requests += attempts
-        self.retries += max(0, attempts - 1)
+    def add_attempts(self, requests: int, retries: int, ambiguous: int) -> None:
+        """Count the requests for a row or a pack; `ambiguous` counts those of each row."""
+        self.requests += requests
+        self.retries += retries
         self.twice += ambiguous
 
     def add(self, outcome: RowOutcome, cost: float | None) -> None:
         """Count an outcome that was written or given up."""
-        self.add_attempts(outcome.attempts, outcome.ambiguous)
+        self.add_attempts(*outcome.sent, outcome.ambiguous)
         if outcome.unsent:
             return
         self.done += 1

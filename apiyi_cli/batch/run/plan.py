@@ -24,7 +24,8 @@ class BatchPlan:
     `limit` is the most rows to send. With `same_input` False the first rows must prove that the
     output is theirs. `check_row` raises for a row that must not be sent, `check_run` returns why
     the run cannot go on, `price` gives US dollars or None, and `show` draws the progress (at
-    once if its last argument is True).
+    once if its last argument is True). `pack_size` is how many texts go into one request for
+    embeddings.
     """
 
     jobs: int
@@ -34,6 +35,7 @@ class BatchPlan:
     on_unknown: OnUnknown | None = None
     same_input: bool = True
     read_ahead: int | None = None
+    pack_size: int = 1
     rules: StopRules = StopRules()
     price: Callable[[Row, Usage | None], float | None] = lambda row, usage: None
     check_row: Callable[[Row], None] = lambda row: None

@@ -1,4 +1,4 @@
-"""The threads of a run: each sends one row after the other over its own connections.
+"""The threads of a run: each sends one row or pack after the other over its own connections.
 
 Outcomes come in the order of the answers. Commands that need the order of their input use
 `cli.gateway.ordered` instead, which says how the two differ.
@@ -49,14 +49,13 @@ class RowWorkers:
         self._stop = stop
         self._rows: queue.SimpleQueue[Row | None] = queue.SimpleQueue()
         self._workers: dict[threading.Thread, Worker] = {}
-        self._under_way: dict[threading.Thread, Row] = {}
         self._threads = 0
         self._submitted = self._returned = 0
         self._lock = threading.Lock()
         self._worker_here: Worker | None = None
 
     def submit(self, row: Row) -> None:
-        """Queue a row, with one more worker if all are busy."""
+        """Queue a row or pack, with one more worker if all are busy."""
         self._rows.put(row)
         self._submitted += 1
         if self.has_no_threads:
@@ -78,7 +77,7 @@ class RowWorkers:
         with suppress(queue.Empty):
             while (row := self._rows.get_nowait()) is not None:
                 self._worker_here = self._worker_here or self._open()
-                self._results.put(self._send(self._worker_here, row))
+                self._send(self._worker_here, row)
 
     def replace_waiting(self) -> None:
         """Start spare workers in place of those whose rows wait for a retry."""
@@ -92,16 +91,18 @@ class RowWorkers:
                 return
 
     @property
+    def has_free_worker(self) -> bool:
+        """Return True if one more row would be sent at once."""
+        return self.has_no_threads or self._submitted - self._returned < self._jobs
+
+    @property
     def in_flight(self) -> int:
         """Return how many requests are in flight."""
         return sum(worker.in_flight for worker in self._list_workers())
 
-    def list_unanswered(self) -> Iterator[tuple[Row, Worker]]:
-        """Yield the rows whose requests are in flight, with their workers."""
-        for thread, row in self._under_way.copy().items():
-            worker = self._workers.get(thread)
-            if worker is not None and worker.in_flight:
-                yield row, worker
+    def list_unanswered(self) -> Iterator[Worker]:
+        """Yield the workers whose requests are in flight."""
+        return (worker for worker in self._list_workers() if worker.in_flight)
 
     def close(self) -> None:
         """Let the threads end; returns without waiting for them."""
@@ -121,7 +122,7 @@ class RowWorkers:
     def _work(self) -> None:
         worker = self._open()
         while (row := self._rows.get()) is not None:
-            self._results.put(self._send(worker, row))
+            self._send(worker, row)
         if worker is not None:
             worker.close()
 
@@ -134,24 +135,30 @@ class RowWorkers:
             return None
         return worker
 
-    def _send(self, worker: Worker | None, row: Row) -> RowOutcome:
-        outcome = RowOutcome(row, unsent=True)
+    def _send(self, worker: Worker | None, row: Row) -> None:
+        """Send a row or pack, and report the outcome of each row in it."""
+        waiting = {id(item): item for item in row.rows}
+        defect: Exception | None = None
         if worker is not None and not self._stop.is_set:
-            thread = threading.current_thread()
-            self._under_way[thread] = row
             try:
-                outcome = worker.send(row)
+                for outcome in worker.send(row):
+                    del waiting[id(outcome.row)]
+                    if outcome.defect is not None:
+                        self._results.put(outcome.defect)
+                    self._results.put(outcome)
             except Exception as error:
-                outcome.defect = error
+                self._results.put(error)
+                defect = error
+        for item in waiting.values():
+            outcome = RowOutcome(item, unsent=True)
+            if defect is not None and worker is not None:
+                outcome.defect = defect
                 outcome.attempts, outcome.ambiguous = worker.attempt_counts
                 # A request may have been sent, and its answer is unknown.
                 outcome.maybe_billed = outcome.attempts > 0
-            if outcome.defect is not None:
-                self._results.put(outcome.defect)
-            self._under_way.pop(thread, None)
+            self._results.put(outcome)
         with self._lock:
             self._returned += 1
-        return outcome
 
     def _reduce_jobs(self, count: int) -> None:
         if count < self._jobs:

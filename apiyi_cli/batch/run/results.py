@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.batch.run.counts import Counts, Throughput
 from apiyi_cli.batch.run.gate import ConcurrencyGate
@@ -49,7 +51,7 @@ class ResultHandler:
                 outcome.unsent = True
             if outcome.unsent:
                 if outcome.attempts:
-                    self.abandon(outcome.row, billed=outcome.maybe_billed)
+                    self.abandon([outcome.row], billed=outcome.maybe_billed)
             else:
                 ready += self._put_in_order(outcome)
         self._stop.guard(lambda: self._write(ready))
@@ -63,11 +65,11 @@ class ResultHandler:
         if outcomes and (failure := check_rules(self._plan.rules, self.counts)):
             self._stop.stop(failure)
 
-    def abandon(self, row: Row, *, billed: bool) -> None:
-        """Note in the journal that the run does not wait for a row's answer."""
+    def abandon(self, rows: Sequence[Row], *, billed: bool) -> None:
+        """Note in the journal that the answer to some rows is not waited for."""
         journal = self._writer.journal
         if journal is not None:
-            self._stop.guard(lambda: journal.abandon(row, billed=billed))
+            self._stop.guard(lambda: journal.abandon(rows, billed=billed))
 
     def finish(self) -> None:
         """Write the outcomes that wait for earlier rows which will not come."""
@@ -97,18 +99,26 @@ class ResultHandler:
             except OutputError as failure:
                 self._stop.stop(failure)
         self.rescued += [self._writer.rescue(outcome) for outcome in unwritten]
-        self._scheduler.release(len(outcomes))
+        self._scheduler.release(outcomes)
+
+    def _find_cost(self, outcome: RowOutcome) -> float | None:
+        """Return what an outcome adds to the cost: of a pack the first one the whole of it."""
+        pack = outcome.pack
+        if pack is not None:
+            return self._plan.price(pack.row, pack.usage) if pack.is_first else 0.0
+        usages = (*outcome.earlier, outcome.usage)
+        prices = [self._plan.price(outcome.row, item) for item in usages]
+        return None if None in prices else sum(filter(None, prices))
 
     def _count(self, outcome: RowOutcome) -> None:
         usage = outcome.usage
         cost: float | None = None
         try:
             if usage is not None or (outcome.failed is None and not outcome.unsent):
-                prices = [self._plan.price(outcome.row, item) for item in (*outcome.earlier, usage)]
-                cost = None if None in prices else sum(filter(None, prices))
+                cost = self._find_cost(outcome)
         finally:
             self.counts.add(outcome, cost)
-        self.throughput.add(outcome.attempts, (usage.total_tokens or 0) if usage else 0)
+        self.throughput.add(outcome.sent[0], (usage.total_tokens or 0) if usage else 0)
         if self._plan.rules.max_cost is not None and usage is not None and cost is None:
             self._stop.stop(
                 make_unpriced_error(outcome.row.call.model if outcome.row.call else None)

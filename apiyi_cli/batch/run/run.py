@@ -118,6 +118,8 @@ class BatchRun:
         if outcomes := self._receive(wait_s):
             self._handler.handle(outcomes)
         self._pool.replace_waiting()
+        if self._pool.has_free_worker:
+            self._scheduler.flush_late()
         self._answer_signals()
         now_s = self._plan.clock.monotonic()
         if now_s - self._checked_at_s >= CHECK_INTERVAL_S:
@@ -176,9 +178,12 @@ class BatchRun:
         self._stop.stop()
         while outcomes := self._receive(0):
             self._handler.handle(outcomes)
-        for row, worker in self._pool.list_unanswered():
-            self._handler.abandon(row, billed=True)
-            self._handler.counts.add_attempts(*worker.attempt_counts)
+        for worker in self._pool.list_unanswered():
+            rows = worker.rows
+            self._handler.abandon(rows, billed=True)
+            attempts, ambiguous = worker.attempt_counts
+            retries = max(0, attempts - 1)
+            self._handler.counts.add_attempts(attempts, retries, ambiguous * len(rows))
         self._handler.finish()
         self._pool.close()
         stop = self._stop
@@ -195,12 +200,20 @@ class BatchRun:
 
     def _feed(self) -> None:
         try:
-            self._scheduler.run(self._pool.submit, self._results.put, self._work_here)
+            self._scheduler.run(
+                self._pool.submit, self._results.put, self._work_here, self._make_room
+            )
         except Exception as error:
             self._results.put(error)
         finally:
             self._is_fed = True
             self._results.put(None)
+
+    def _make_room(self) -> None:
+        """Send what waits in packs where nobody else would, before waiting for room."""
+        if self._pool.has_no_threads:
+            self._scheduler.flush()
+            self._work_here()
 
     def _work_here(self) -> None:
         """Do the work of threads that the system refused to start, after each row."""

@@ -7,11 +7,12 @@ room, so that memory does not grow with the input.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from typing import Final
 
 from apiyi_cli.batch.rows.identity import is_generated_id
+from apiyi_cli.batch.rows.packing import Packer
 from apiyi_cli.batch.rows.row import Row, RowReader
 from apiyi_cli.batch.run.counts import Counts
 from apiyi_cli.batch.run.plan import BatchPlan, OnUnknown
@@ -21,6 +22,8 @@ from apiyi_cli.errors import IncompleteError, SetupError, describe_billing
 from apiyi_cli.text import Text
 
 FIRST_ROWS: Final = 64
+PACK_WAIT_S: Final = 0.2
+"""Seconds after the last row for which a pack waits for further rows, if a worker is free."""
 
 
 class Scheduler:
@@ -37,6 +40,9 @@ class Scheduler:
         self._rows = rows
         self._past = past
         self._room = threading.Semaphore(plan.room)
+        self._packer = Packer(plan.pack_size)
+        self._send: Callable[[Row], None] = lambda row: None
+        self._added_at_s = 0.0
         self._stopped = False
         # Reentrant: without a separate thread the feeding itself may stop the run.
         self._lock = threading.RLock()
@@ -47,22 +53,27 @@ class Scheduler:
         send: Callable[[Row], None],
         settle: Callable[[RowOutcome], None],
         after_each: Callable[[], None],
+        before_wait: Callable[[], None],
     ) -> None:
         """Read the input until its end, the limit or `stop`; call it once.
 
-        `send` takes a row to be sent, `settle` an outcome that needs no request; `after_each`
-        is called after each of them.
+        `send` takes a row to be sent, or several in a pack, `settle` an outcome that needs no
+        request; `after_each` is called after each of them, `before_wait` where there is no room.
         """
+        self._send = send
         try:
-            self._run(send, settle, after_each)
+            self._run(settle, after_each, before_wait)
         finally:
+            # What was handed on must be answered, whatever ended the reading.
+            self.flush()
+            after_each()
             self._has_returned.set()
 
     def _run(
         self,
-        send: Callable[[Row], None],
         settle: Callable[[RowOutcome], None],
         after_each: Callable[[], None],
+        before_wait: Callable[[], None],
     ) -> None:
         counts, limit = self.counts, self._plan.limit
         for row in self._check_first_rows():
@@ -77,7 +88,10 @@ class Scheduler:
                 if limit is not None and counts.started >= limit:
                     return
                 self._plan.check_row(row)
-            self._room.acquire()
+            row.room = self._packer.count_room(row) if sends else 1
+            if row.room and not self._room.acquire(blocking=False):
+                before_wait()
+                self._room.acquire()
             with self._lock:
                 if self._stopped:
                     return
@@ -86,20 +100,38 @@ class Scheduler:
                 counts.started += sends
                 self._count(row, state, sends)
                 if outcome is None:
-                    send(row)
+                    self._pack(row)
                 else:
                     settle(outcome)
             after_each()
         self.has_ended = True
 
-    def release(self, count: int) -> None:
+    def _pack(self, row: Row) -> None:
+        self._added_at_s = self._plan.clock.monotonic()
+        for ready in self._packer.add(row):
+            self._send(ready)
+
+    def flush(self) -> None:
+        """Send the rows that wait for others to be packed with."""
+        with self._lock:
+            for pack in self._packer.flush():
+                self._send(pack)
+
+    def flush_late(self) -> None:
+        """Send the rows in packs if no further row has come for a moment."""
+        if self._plan.clock.monotonic() - self._added_at_s > PACK_WAIT_S:
+            self.flush()
+
+    def release(self, outcomes: Iterable[RowOutcome]) -> None:
         """Make room for further rows."""
-        self._room.release(count)
+        if room := sum(outcome.row.room for outcome in outcomes):
+            self._room.release(room)
 
     def stop(self) -> None:
         """Yield no more rows from now on."""
         with self._lock:
             self._stopped = True
+            self.flush()
         self._room.release()
 
     def count_rest(self) -> int:

@@ -1,4 +1,4 @@
-"""Sends rows: each becomes an outcome, never an exception.
+"""Sends rows and packs of rows: each row becomes an outcome, never an exception.
 
 The claim of every attempt is in the journal before its first byte is on the socket: the wire
 calls its observer at exactly that moment, after the limits and before sending.
@@ -15,12 +15,20 @@ from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.batch.run.answer_judgement import AnswerRules, judge_answer
 from apiyi_cli.batch.run.claims import ClaimWriter
 from apiyi_cli.batch.run.gate import ConcurrencyGate, Halted
+from apiyi_cli.batch.run.pack_outcomes import PackDivision
 from apiyi_cli.batch.state.journal import Journal
 from apiyi_cli.batch.state.media_files import MediaSaver
 from apiyi_cli.batch.state.record import RowOutcome
 from apiyi_cli.batch.state.resume import NOT_SAVED
 from apiyi_cli.core.call import Call, Reply
-from apiyi_cli.errors import ApiyiError, Facts, IncompleteError, LimitError, TemporaryError
+from apiyi_cli.errors import (
+    ApiyiError,
+    Facts,
+    IncompleteError,
+    LimitError,
+    OutputError,
+    TemporaryError,
+)
 from apiyi_cli.settings.defaults import LONGEST_DELAY_S
 from apiyi_cli.text import Text
 from apiyi_cli.wire.http.client import Observer
@@ -63,23 +71,51 @@ class Worker:
         self._outcome: RowOutcome | None = None
         self.is_waiting = False
 
-    def send(self, row: Row) -> RowOutcome:
-        """Return the outcome of a row; an unexpected exception is its `defect`."""
+    def send(self, row: Row) -> Iterator[RowOutcome]:
+        """Yield the outcome of a row, or of each in a pack, as they are answered.
+
+        An unexpected exception is the `defect` of an outcome. A pack that is refused is asked for
+        again in parts, until the rows are found that the gateway does not take. The concurrency
+        slot is that of the last outcome.
+        """
+        parts, division = [row], PackDivision()
+        holds_slot = False
+        while parts:
+            part = parts.pop()
+            outcome = self._send_part(part, holds_slot)
+            holds_slot = outcome.holds_slot
+            if part.packed and division.applies_to(outcome):
+                outcome.holds_slot = False
+                try:
+                    self.claims.release(billed=outcome.maybe_billed)
+                except OutputError as failure:
+                    outcome.error = failure
+                else:
+                    parts += reversed(division.divide(outcome))
+                    continue
+            outcome.holds_slot = holds_slot and not parts
+            yield from division.list_outcomes(outcome)
+
+    def _send_part(self, row: Row, holds_slot: bool) -> RowOutcome:
         self.claims.begin(row)
-        outcome = self._outcome = RowOutcome(row)
+        outcome = self._outcome = RowOutcome(row, holds_slot=holds_slot)
         self._counts.possibly_billed = 0
-        try:
-            self._gate.enter()
-        except Halted:
+        if not holds_slot:
+            try:
+                self._gate.enter()
+            except Halted:
+                outcome.unsent = True
+                return outcome
+            outcome.holds_slot = True
+        elif self._gate.is_closed:
             outcome.unsent = True
             return outcome
-        outcome.holds_slot = True
         began_s = self._clock.monotonic()
         try:
             self._ask(row, outcome)
         except Exception as error:
             outcome.defect = error
-            self._note_defect(outcome, error)
+            _note_defect(outcome, error, self.claims.attempts)
         finally:
             self.claims.in_flight = False
             outcome.attempts = self.claims.attempts
@@ -90,19 +126,10 @@ class Worker:
                 outcome.maybe_billed = True
         return outcome
 
-    def _note_defect(self, outcome: RowOutcome, error: Exception) -> None:
-        """Turn an unexpected exception into a failure that keeps what had arrived.
-
-        It is a failure that the next run does not meet again: it contains what was paid for.
-        """
-        if not self.claims.attempts and outcome.body is None:
-            outcome.unsent = True
-            return
-        if outcome.body is not None:
-            outcome.refusal = outcome.body
-        text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        outcome.error = ApiyiError(Text("internal error"), text, facts=Facts(code="bug"))
-        outcome.maybe_billed = self.claims.attempts > 0
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """Return the rows of the present request."""
+        return self.claims.rows
 
     @property
     def in_flight(self) -> bool:
@@ -230,6 +257,21 @@ class Worker:
         # Whether for the limits or for a retry: nothing is in flight meanwhile.
         self.claims.in_flight = False
         self._gate.sleep(wait_s)
+
+
+def _note_defect(outcome: RowOutcome, error: Exception, attempts: int) -> None:
+    """Turn an unexpected exception into a failure that keeps what had arrived.
+
+    It is a failure that the next run does not meet again: it contains what was paid for.
+    """
+    if not attempts and outcome.body is None:
+        outcome.unsent = True
+        return
+    if outcome.body is not None:
+        outcome.refusal = outcome.body
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    outcome.error = ApiyiError(Text("internal error"), text, facts=Facts(code="bug"))
+    outcome.maybe_billed = attempts > 0
 
 
 def _shows_nothing(item: object) -> bool:

@@ -136,15 +136,17 @@ class Compaction:
     def _journal_lines(self) -> Iterator[bytes]:
         """Yield the new journal: the unknown claims, and everything else as sums."""
         claims = self._evidence.claims
-        carried = claims.requests + claims.carried - len(claims.unknown)
+        carried = claims.claims + claims.carried - len(claims.unknown)
         unknown = [*claims.unknown.values()]
         # The lines of the unknown claims stay, and count themselves.
         entries = [entry for line in unknown if (entry := parse_entry(line)) is not None]
+        counted = sum(1 for entry in entries if not entry.get("shared"))
         header: dict[str, Any] = {
             **claims.header,
             "version": JOURNAL_VERSION,
             "errors": self._evidence.past.errors,
             "carried": carried,
+            "carried_requests": claims.requests + claims.carried_requests - counted,
             "unmatched": carried - self._attempts,
             "twice": claims.twice - sum(entry.get("ambiguous", 0) for entry in entries),
             "billed": {id: sha for id, sha in claims.billed.items() if id not in claims.unknown},

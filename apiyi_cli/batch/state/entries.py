@@ -113,11 +113,12 @@ _OPTIONAL: Final[Mapping[str, Mapping[str, Check]]] = {
         "options": _is_object,
         "errors": _is_name,
         "carried": _is_number,
+        "carried_requests": _is_number,
         "unmatched": _is_number,
         "twice": _is_number,
         "billed": _has_values(_is_sha),
     },
-    "S": {"ambiguous": _is_count},
+    "S": {"ambiguous": _is_count, "shared": _is_flag},
     "D": {"billed": _is_flag},
 }
 

@@ -3,13 +3,15 @@
 A file of JSON lines beside the output, only ever appended to:
 
     H  a run began: its version, input, options, the sizes of the files it appends to
-    S  an attempt is about to be sent (the claim, written before the request)
+    S  an attempt is about to be sent (the claim, written before the request); where several rows
+       share a request each has one, all but the first with `shared`
     W  an answer with its line: one that has to wait for its turn in an ordered output, or
        that is about to be written into one whose lines do not say which row they are of
     P  lines are about to be appended at an offset, each with its size and its CRC-32: those
        that the output then has are written, though no D says so
     D  a record is in the output, whole
-    A  a row was given up; `billed` says whether it may have been billed
+    A  a row was given up, or goes on in a smaller request where one for several was refused;
+       `billed` says whether it may have been billed
     R  the error record of a row that is no longer in the input, because it was corrected
     L  an answer that was in the output and no longer is; its row may be sent again
     C  a rewritten output is ready to replace this one (see `replace`)
@@ -26,7 +28,7 @@ import errno
 import os
 import secrets
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
@@ -126,22 +128,28 @@ class Journal:
             )
         )
 
-    def claim(self, row: Row, attempt: int, uuid: str, ambiguous: int = 0) -> None:
-        """Note that an attempt is about to be sent. OutputError means: do not send it.
+    def claim(self, rows: Sequence[Row], attempt: int, uuid: str, ambiguous: int = 0) -> None:
+        """Note that an attempt is about to be sent. Raises OutputError: then it must not be.
 
-        `ambiguous` attempts of the row, this one included, follow one that may be billed.
+        One request for several `rows` is a claim of each of them, the first one's being that of
+        the request. `ambiguous` attempts of a row, this one included, follow one that may be
+        billed.
         """
-        line = {
-            "t": "S",
-            "index": row.index,
-            "id": row.id,
-            "sha": row.sha,
-            "attempt": attempt,
-            "uuid": uuid,
-            "class": row.call.cost if row.call is not None else "text",
-            **({"ambiguous": ambiguous} if ambiguous else {}),
-        }
-        self._append(write(line) + b"\n")
+        lines: list[bytes] = []
+        for row in rows:
+            line = {
+                "t": "S",
+                "index": row.index,
+                "id": row.id,
+                "sha": row.sha,
+                "attempt": attempt,
+                "uuid": uuid,
+                "class": row.call.cost if row.call is not None else "text",
+                **({"ambiguous": ambiguous} if ambiguous else {}),
+                **({"shared": True} if lines else {}),
+            }
+            lines.append(write(line) + b"\n")
+        self._append(b"".join(lines))
 
     def hold(self, entries: Iterable[bytes]) -> None:
         """Keep paid lines that are not in the output yet; see `format_held`."""
@@ -169,9 +177,10 @@ class Journal:
         """Note rows, `id` and `sha`, that are no longer in the input (R), or the output (L)."""
         self._append(b"".join(_format(kind, **row) for row in rows))
 
-    def abandon(self, row: Row, *, billed: bool) -> None:
-        """Note that a row was given up before its answer arrived."""
-        self._append(_format("A", id=row.id, sha=row.sha, billed=billed))
+    def abandon(self, rows: Iterable[Row], *, billed: bool) -> None:
+        """Note that rows were given up before their answer came, or go on in other requests."""
+        lines = (_format("A", id=row.id, sha=row.sha, billed=billed) for row in rows)
+        self._append(b"".join(lines))
 
     def end(self, summary: Mapping[str, Any], *, complete: bool) -> None:
         """Note how the run ended; `complete` if it read all of its input."""

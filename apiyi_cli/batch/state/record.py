@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.core.events import Usage
@@ -23,6 +23,20 @@ FREE_AGAIN = frozenset(("temporary", "auth", "no-funds", "limit", "setup", "outp
 """Failure classes that do not depend on the row: it is sent again automatically."""
 
 
+class PackedRequest(NamedTuple):
+    """The request that several rows shared: the pack of them, and the usage of it all.
+
+    Its first row counts `requests`, those for larger packs of the same rows that were refused
+    among them, and the `retries`; the others count none.
+    """
+
+    row: Row
+    usage: Usage | None
+    requests: int
+    retries: int
+    is_first: bool
+
+
 @dataclass(slots=True)
 class RowOutcome:
     """The result of one row in this run.
@@ -34,7 +48,8 @@ class RowOutcome:
     its record is durable. `line` is a record that is ready, from a journal, and `line_class`
     the `failed` of it; `is_kept` says that a journal has the line. `defect` is an unexpected
     exception. `remark` says what is wrong with a complete answer, `earlier` is the usage of
-    answers that did not fit and were asked for again.
+    answers that did not fit and were asked for again. `pack` is the request if the row shared
+    it with others.
     """
 
     row: Row
@@ -58,6 +73,14 @@ class RowOutcome:
     defect: Exception | None = None
     remark: str | None = None
     earlier: list[Usage] = field(default_factory=list)
+    pack: PackedRequest | None = None
+
+    @property
+    def sent(self) -> tuple[int, int]:
+        """Return how many requests this outcome counts, and how many of them were retries."""
+        if self.pack is None:
+            return self.attempts, max(0, self.attempts - 1)
+        return (self.pack.requests, self.pack.retries) if self.pack.is_first else (0, 0)
 
     @property
     def failed(self) -> str | None:
@@ -108,6 +131,8 @@ def _format(outcome: RowOutcome, *, as_text: bool = False) -> bytes:
         "ms": outcome.ms,
         "sha": row.sha,
     }
+    if outcome.pack is not None and outcome.pack.row.packed:
+        fields["packed"] = len(outcome.pack.row.packed)
     if row.joined is not None:
         fields["row"] = row.joined
     return write(fields) + b"\n"

@@ -119,13 +119,11 @@ class VectorsFile:
 
         Raises OutputError: then it must not be sent.
         """
-        for row in rows:
-            self._journal.claim(row, 1, "")
+        self._journal.claim(rows, 1, "")
 
     def release(self, rows: Sequence[Row]) -> None:
-        """Note that a request for these inputs was refused or not sent."""
-        for row in rows:
-            self._journal.abandon(row, billed=False)
+        """Note that a request for these inputs was refused, or not sent."""
+        self._journal.abandon(rows, billed=False)
 
     def keep(self, entries: Sequence[VectorEntry]) -> None:
         """Keep lines in the journal until their turn; lines that it refuses go to `unkept`."""

@@ -37,18 +37,21 @@ class Verification(NamedTuple):
 class ClaimTotals:
     """The claims of a journal, counted as it is read.
 
-    `open` holds the claims of each id since its last record; what is open when a run begins
-    was `lost` with the run before. `unknown` are the ids without an answer, with their lines.
+    `claims` counts them, `requests` the requests: rows may share one. `open` holds the claims of
+    each id since its last record; what is open when a run begins was `lost` with the run before.
+    `unknown` are the ids without an answer, with their lines.
     `twice` are the claims that follow one of the same row that may have been billed, in its run
     (where they count themselves) or in one before. `billed` has the hash of each row whose last
     claim may have been billed, by its id. `shards` are those whose runs are in it.
     """
 
+    claims: int = 0
     requests: int = 0
     answered: int = 0
     given_up: int = 0
     lost: int = 0
     carried: int = 0
+    carried_requests: int = 0
     unmatched: int = 0
     twice: int = 0
     open: dict[str, int] = field(default_factory=dict)
@@ -65,7 +68,8 @@ class ClaimTotals:
         if kind in ("S", "W", "D", "A"):
             self._count_twice(entry)
         if kind == "S":
-            self.requests += 1
+            self.claims += 1
+            self.requests += not entry.get("shared")
             self.open[entry["id"]] = self.open.get(entry["id"], 0) + 1
             self.unknown[entry["id"]] = line
         elif kind in ("D", "W"):
@@ -88,7 +92,9 @@ class ClaimTotals:
         self._again.clear()
         self.twice += entry.get("twice", 0)
         self.billed.update(entry.get("billed", {}))
-        self.carried += entry.get("carried", 0)
+        carried = entry.get("carried", 0)
+        self.carried += carried
+        self.carried_requests += entry.get("carried_requests", carried)
         self.unmatched += entry.get("unmatched", 0)
         shards = [entry.get("options", {}).get("shard"), *(entry.get("shards") or ())]
         self.shards.update(shard for shard in shards if isinstance(shard, str))
@@ -177,7 +183,7 @@ class Evidence:
             "ok": past.count(RECORD | OK),
             "failed": past.count(RECORD | AGAIN) + past.count(RECORD | PERMANENT),
             "superseded": max(0, past.records - rows),
-            "requests": claims.requests + claims.carried,
+            "requests": claims.requests + claims.carried_requests,
             "answered": claims.expected,
             "given_up": claims.given_up,
             "lost": claims.lost + claims.unmatched,

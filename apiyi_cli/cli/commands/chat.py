@@ -161,10 +161,9 @@ def _with_registry(
     asks = protocols.protocol in ("anthropic", "google") or protocols.cache_prompt
     if not asks:
         return asked.families
-    from apiyi_cli.cli.gateway.models import facts_file
-    from apiyi_cli.store.registry import find_protocols, load_facts
+    from apiyi_cli.store.registry import find_protocols
 
-    known, families = load_facts(facts_file(ctx.settings)), dict(asked.families)
+    known, families = ctx.settings.model_facts, dict(asked.families)
     for model in ctx.settings.models:
         facts = known.get(model)
         if facts is not None and (named := find_protocols(facts)):

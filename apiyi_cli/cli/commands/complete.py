@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.build.complete import complete_call
+from apiyi_cli.build.stream_underneath import stream_underneath
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.conversation.loop import print_reply
@@ -100,6 +101,8 @@ def _complete_prompt(
             Text("--best-of turns streaming off: the server chooses among whole texts")
         )
     call = build(text, stream and complete_options.best_of is None)
+    if answer.stream is None:
+        call = stream_underneath(call, ctx.settings.families)
     if ctx.settings.prints_request:
         ctx.gateway.print_request(call)
     else:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import Any
 
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.gateway.hints import nearest
-from apiyi_cli.cli.gateway.models import facts_file, fetch_models, fetch_pricing, update_catalogue
+from apiyi_cli.cli.gateway.models import (
+    fetch_models,
+    fetch_pricing,
+    fetch_registry,
+    update_catalogue,
+)
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.options import Group, flag
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.options.request import Request
 from apiyi_cli.core.shells import quote_word
-from apiyi_cli.errors import AuthError, RejectedError, UnknownModelError, UsageError
+from apiyi_cli.errors import ApiyiError, AuthError, RejectedError, UnknownModelError, UsageError
 from apiyi_cli.store.prices import Price
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.store.registry import ModelFacts
 
 _BREAKS = re.compile(r"[\r\n\x0b\x0c\x85\u2028\u2029]")
 CONSTANT_CREATED = 1626777600
@@ -73,6 +76,7 @@ def models(
             ctx.messages.note,
         )
         ctx.messages.note(Text("kept the prices in {path}", path=path))
+        _update_group(ctx)
         return
     words = " ".join(query or ()).split()
     listed, raw = _fetch(ctx)
@@ -87,6 +91,16 @@ def models(
         _write_list(ctx, _search(texts, listed), raw if not texts else None)
 
 
+def _update_group(ctx: Context) -> None:
+    """Keep the group that the key's own log names, where there is a key and it may be read."""
+    from apiyi_cli.cli.gateway.key_group import keep_group
+    from apiyi_cli.cli.gateway.key_log import fetch_key_charges
+
+    with suppress(ApiyiError):
+        if not ctx.settings.sandbox and ctx.settings.secret:
+            keep_group(ctx.settings, fetch_key_charges(ctx.gateway.plan, ctx.messages.debug))
+
+
 def _fetch(ctx: Context) -> tuple[list[dict[str, Any]], bytes | None]:
     """Return the gateway's models; without a key those of the public price list."""
     try:
@@ -95,15 +109,37 @@ def _fetch(ctx: Context) -> tuple[list[dict[str, Any]], bytes | None]:
         # One that is refused, or not for this server, is an error here as everywhere.
         if failure.facts.cause != "no_key":
             raise
-        from apiyi_cli.store.registry import read_offers
-
-        pricing = fetch_pricing(ctx.gateway.ask, ctx.gateway.make_public_plan())
-        names = sorted(read_offers(pricing), key=lambda name: name.lower())
+        names = _fetch_public_names(ctx)
         if not names:
             raise
-        ctx.messages.note(Text("no key: these are the models of the public price list"))
         return [{"id": name, "object": "model"} for name in names], None
     return fetch_models(ctx.gateway.ask, ctx.settings, ctx.messages.debug)
+
+
+def _fetch_public_names(ctx: Context) -> list[str]:
+    """Return the models of the public price list, else of the public registry; say which.
+
+    Raises what the price list fails with where the registry cannot be read either.
+    """
+    from apiyi_cli.store.registry import read_offers
+
+    plan = ctx.gateway.make_public_plan()
+    refusal: ApiyiError | None = None
+    names: list[str] = []
+    try:
+        names = list(read_offers(fetch_pricing(ctx.gateway.ask, plan)))
+    except ApiyiError as failure:
+        refusal = failure
+    if names:
+        ctx.messages.note(Text("no key: these are the models of the public price list"))
+    else:
+        _, models = fetch_registry(ctx.gateway.ask, plan, ctx.settings, ctx.messages.debug)
+        names = list(models)
+        if names:
+            ctx.messages.note(Text("no key: these are the models of the public registry"))
+        elif refusal is not None:
+            raise refusal
+    return sorted(names, key=lambda name: name.lower())
 
 
 def _find_model(ctx: Context, words: list[str], models: list[dict[str, Any]]) -> dict[str, Any]:
@@ -115,7 +151,7 @@ def _find_model(ctx: Context, words: list[str], models: list[dict[str, Any]]) ->
         if model["id"] == words[1]:
             return model
     near = nearest(words[1], [model["id"] for model in models])
-    facts = _load_facts(ctx).get(words[1])
+    facts = ctx.settings.model_facts.get(words[1])
     if facts is not None and facts.successor:
         near = [facts.successor]
     raise UnknownModelError(
@@ -145,7 +181,7 @@ def _describe_model(ctx: Context, name: str) -> dict[str, Any]:
     """Return the facts about a model from registry and price list; {} if unknown."""
     from apiyi_cli.cli.output.ledger import load_prices
 
-    facts, prices = _load_facts(ctx).get(name), load_prices(ctx.settings)
+    facts, prices = ctx.settings.model_facts.get(name), load_prices(ctx.settings)
     price = prices.of(name)
     known = {} if facts is None else facts._asdict()
     if price is not None:
@@ -159,12 +195,6 @@ def _format_value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return "" if value is None else str(value)
-
-
-def _load_facts(ctx: Context) -> dict[str, ModelFacts]:
-    from apiyi_cli.store.registry import load_facts
-
-    return load_facts(facts_file(ctx.settings))
 
 
 def _search(words: list[str], models: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -219,7 +249,7 @@ def _add_facts(ctx: Context, headers: list[Any], rows: list[list[Any]]) -> None:
     from apiyi_cli.core.context_lengths import find_context
     from apiyi_cli.store.registry import ModelFacts
 
-    known = _load_facts(ctx)
+    known = ctx.settings.model_facts
     if not known:
         return
     prices = load_prices(ctx.settings)

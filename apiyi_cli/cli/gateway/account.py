@@ -8,11 +8,11 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from apiyi_cli.core.call import Call
-from apiyi_cli.core.endpoints import ACCOUNT, ACCOUNT_LOG, KEY_LOG
+from apiyi_cli.core.endpoints import ACCOUNT, ACCOUNT_LOG
 from apiyi_cli.core.secret import Secret
 from apiyi_cli.decode.account import AccountBalance, Charge, read_balance, read_charges
 from apiyi_cli.decode.frames.reply_body import read_json
-from apiyi_cli.errors import ApiyiError, AuthError
+from apiyi_cli.errors import AuthError
 from apiyi_cli.text import Text
 from apiyi_cli.wire.send import Sender
 
@@ -118,23 +118,3 @@ def _number_alike(charges: Iterable[Charge]) -> Iterator[tuple[Charge, int]]:
 def open_account(gateway: GatewayClient, settings: CommandSettings) -> AccountClient:
     """Return the client of the profile's account; raise AuthError without a system token."""
     return AccountClient(gateway, settings.system_token)
-
-
-def fetch_key_charges(gateway: GatewayClient, debug: Callable[[str], None]) -> list[Charge]:
-    """Return the last charges of the key, [] if the gateway has none for keys."""
-    from apiyi_cli.cli.gateway.plan import ask, make_probe
-
-    try:
-        sender = make_probe(gateway.plan)
-        try:
-            charges = ask(
-                sender,
-                KEY_LOG.call(),
-                lambda reply: read_charges(read_json(reply, cost="free")[0]),
-            )
-        finally:
-            sender.close()
-    except ApiyiError as failure:
-        debug(Text("* the key's own log cannot be read: {message}", message=failure.summary()))
-        return []
-    return [charge for charge in charges if charge.was_consumed]

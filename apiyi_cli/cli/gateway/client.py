@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from apiyi_cli.cli.output.waiting_line import WaitingLine
     from apiyi_cli.cli.process import Process
     from apiyi_cli.cli.settings import CommandSettings
-    from apiyi_cli.store.registry import ModelFacts
     from apiyi_cli.wire.send import Plan, SentRequest
 
 T = TypeVar("T")
@@ -217,6 +216,7 @@ class GatewayClient:
 
     def _find_hint(self, failure: ApiyiError, call: Call) -> str | None:
         from apiyi_cli.cli.gateway.hints import find_hint
+        from apiyi_cli.cli.gateway.key_log import ask_group
 
         settings = self._settings
         return find_hint(
@@ -227,17 +227,11 @@ class GatewayClient:
             key_source=settings.key_source,
             known_models=self._known_models,
             find_given_fields=settings.find_given_fields,
-            facts_of=self._facts_of,
-            group=settings.in_profile.group,
+            facts_of=lambda name: settings.model_facts.get(name),
+            find_group=partial(ask_group, self.plan, settings, self._messages.debug),
             has_files=any(part.path for part in call.parts) or bool(call.sources),
             is_logged=call.cost != "free" and not settings.sandbox and bool(settings.usage_ledger),
         )
-
-    def _facts_of(self, model: str) -> ModelFacts | None:
-        from apiyi_cli.cli.gateway.models import facts_file
-        from apiyi_cli.store.registry import load_facts
-
-        return load_facts(facts_file(self._settings)).get(model)
 
     def _known_models(self) -> list[str]:
         from apiyi_cli.cli.gateway.models import read_cached_models

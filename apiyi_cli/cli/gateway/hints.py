@@ -32,16 +32,16 @@ def find_hint(
     known_models: Callable[[], list[str]],
     find_given_fields: Callable[[], Mapping[str, str]],
     facts_of: Callable[[str], ModelFacts | None] = lambda model: None,
-    group: str | None = None,
+    find_group: Callable[[], str | None] = lambda: None,
     has_files: bool = False,
     is_logged: bool = False,
 ) -> str | None:
     """Return the best hint for an error: its own, or one from the command's facts.
 
     `known_models` is asked only when the model is unknown to the gateway. `find_given_fields`
-    returns the body fields that the user set, each with its option. `group` is the key's, where
-    the profile names it. `has_files` is a request that carries files. `is_logged` is a request
-    that may cost something and that the ledger of this machine keeps.
+    returns the body fields that the user set, each with its option. `find_group` returns the
+    key's group where that is known. `has_files` is a request that carries files. `is_logged` is
+    a request that may cost something and that the ledger of this machine keeps.
     """
     if hint := _hint_for_refusal(failure, find_given_fields, command):
         return hint
@@ -49,7 +49,7 @@ def find_hint(
         return Text("the files may be too large: 1.5 MB for each picture is plenty")
     if isinstance(failure, UnknownModelError) and model:
         return (
-            _hint_from_facts(facts_of(model), group)
+            _hint_from_facts(facts_of(model), find_group)
             or _hint_from_family(find_family(model))
             or _hint_for_model(model, command, known_models())
             or failure.hint
@@ -98,14 +98,15 @@ def _hint_for_refusal(
     return Text("change or leave out {option}", option=param)
 
 
-def _hint_from_facts(facts: ModelFacts | None, group: str | None) -> str | None:
-    """Return the replacement of a retired model, or the groups that have the model."""
+def _hint_from_facts(facts: ModelFacts | None, find_group: Callable[[], str | None]) -> str | None:
+    """Return what replaces a retired model, or which groups have one that exists."""
     if facts is None:
         return None
     from apiyi_cli.store.prices import is_same_group
 
     if facts.successor:
         return Text("-m {model} (it replaces the retired one)", model=quote_word(facts.successor))
+    group = find_group() if facts.groups else None
     if group and any(is_same_group(name, group) for name in facts.groups):
         return Text(
             "the group (分组) {group} has it, but no channel serves it now: another model, or "

@@ -94,7 +94,7 @@ def update_catalogue(
             raise IncompleteError(Text("the answer has no list of models"), PRICING.path)
     except ApiyiError as failure:
         prices, refusal = None, failure
-    registry, models = _fetch_registry(ask, plan, settings, note)
+    registry, models = fetch_registry(ask, plan, settings, note)
     if refusal is not None:
         if registry is None:
             raise refusal
@@ -130,7 +130,7 @@ def facts_file(settings: Settings) -> Path:
     return cache_dir(settings.environ) / "registry.json"
 
 
-def _fetch_registry(
+def fetch_registry(
     ask: Ask, plan: Plan, settings: Settings, note: Callable[[str], None]
 ) -> tuple[Any, dict[str, ModelFacts]]:
     """Return the registry and its models; None and {} if it cannot be read."""

@@ -127,10 +127,11 @@ def open_ledger(settings: Settings) -> Ledger:
 
 
 def load_prices(settings: Settings) -> Prices:
-    """Return the last fetched price list, empty if there is none."""
+    """Return the price list that was fetched last, empty when there is none."""
+    from apiyi_cli.cli.gateway.key_group import find_group
     from apiyi_cli.store.prices import Prices
 
-    return Prices(cache_dir(settings.environ) / "prices.json", settings.in_profile.group)
+    return Prices(cache_dir(settings.environ) / "prices.json", find_group(settings))
 
 
 def estimate_cost(

@@ -37,7 +37,7 @@ class ImageOptions(Group, panel="Picture"):
     lines = flag(
         bool, "--lines", help="Each line of stdin is a prompt.", panel="Prompt", config=False
     )
-    n = flag(int, "--n", help="Pictures for each prompt.", metavar="N", low=1, high=10, wire="n")
+    n = flag(int, "--n", help="Pictures for each prompt.", metavar="N", low=1, high=1000, wire="n")
     size = flag(
         str,
         "--size",

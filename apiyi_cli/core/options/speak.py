@@ -18,9 +18,9 @@ class SpeakOptions(Group, panel="Speech"):
     format = flag(
         str,
         "--format",
-        help="mp3, opus, aac, flac, wav or pcm. Else by the extension of -o, else mp3.",
+        help="mp3, opus, aac, flac, wav, pcm... Else by the extension of -o, else mp3.",
         metavar="FORMAT",
-        choices=("mp3", "opus", "aac", "flac", "wav", "pcm"),
+        suggestions=("mp3", "opus", "aac", "flac", "wav", "pcm"),
         config=False,
         wire="response_format",
     )

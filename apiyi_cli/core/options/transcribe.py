@@ -11,9 +11,9 @@ class TranscribeOptions(Group, panel="Answer"):
     format = flag(
         str,
         "--format",
-        help="text, json, srt, vtt or verbose_json.",
+        help="text, json, srt, vtt, verbose_json...",
         metavar="FORMAT",
-        choices=("text", "json", "srt", "vtt", "verbose_json"),
+        suggestions=("text", "json", "srt", "vtt", "verbose_json"),
         config=False,
     )
     language = flag(
@@ -49,7 +49,7 @@ class TranscribeOptions(Group, panel="Answer"):
         "--timestamps",
         help="Times of each word, segment or both (word,segment), as verbose_json.",
         metavar="LIST",
-        choices=("word", "segment", "word,segment", "segment,word"),
+        suggestions=("word", "segment", "word,segment"),
         config=False,
     )
     diarize = flag(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from apiyi_cli.batch.rows.packing import Packer, pack_rows
 from apiyi_cli.batch.rows.row import Row, RowReader
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.jsontext import write
@@ -21,7 +22,7 @@ MAX_MODELS = 10
 BLOCK_BYTES = 1 << 16
 
 
-def check_rows(ctx: Context, rows: RowReader) -> None:
+def check_rows(ctx: Context, rows: RowReader, packer: Packer) -> None:
     """Print how many rows there are, what they need at the key's limits, and cost.
 
     Raises UsageError if a row is bad, after naming the first of them.
@@ -31,16 +32,17 @@ def check_rows(ctx: Context, rows: RowReader) -> None:
 
     bad = BadRows(ctx)
     cost = CostEstimate(ctx.settings)
-    count = tokens = 0
-    for call in bad.skip(rows):
-        count += 1
+    count = requests = tokens = 0
+    for row, call in bad.skip(pack_rows(rows, packer)):
+        count += len(row.rows)
+        requests += 1
         tokens += estimate_tokens(call)
         cost.add(call)
     limits = ctx.settings.limits
-    seconds = limits.window_s * max(count / limits.rpm, tokens / limits.tpm)
+    seconds = limits.window_s * max(requests / limits.rpm, tokens / limits.tpm)
     if ctx.output.form == "text":
         shown = (
-            f"{count + bad.count:,} rows, {bad.count:,} bad, {count:,} requests, "
+            f"{count + bad.count:,} rows, {bad.count:,} bad, {requests:,} requests, "
             f"≈ {tokens:,} tokens, {span(seconds)} at {limits.rpm:,} requests and "
             f"{limits.tpm:,} tokens in {limits.window_s:g} s, {cost.describe()}\n"
         )
@@ -49,7 +51,7 @@ def check_rows(ctx: Context, rows: RowReader) -> None:
         result = {
             "rows": count + bad.count,
             "bad": bad.count,
-            "requests": count,
+            "requests": requests,
             "tokens_estimate": tokens,
             "seconds_at_limits": round(seconds, 1),
             "cost_estimate": cost.total,
@@ -61,8 +63,10 @@ def check_rows(ctx: Context, rows: RowReader) -> None:
     bad.refuse()
 
 
-def print_requests(ctx: Context, rows: RowReader, prepare: Callable[[Call], Call]) -> None:
-    """Print the requests as they would be sent, one JSON object each. Bad rows go to stderr."""
+def print_requests(
+    ctx: Context, rows: RowReader, packer: Packer, prepare: Callable[[Call], Call]
+) -> None:
+    """Print the requests as they are sent, one JSON object each; bad rows go to stderr."""
     from apiyi_cli.cli.gateway.dry_run import describe_request
 
     if ctx.settings.request.code:
@@ -73,7 +77,7 @@ def print_requests(ctx: Context, rows: RowReader, prepare: Callable[[Call], Call
     bad = BadRows(ctx)
     block: list[bytes] = []
     size = 0
-    for call in bad.skip(rows):
+    for _, call in bad.skip(pack_rows(rows, packer)):
         block.append(describe_request(prepare(call), base_url, extra, ctx.process.secrets))
         size += len(block[-1])
         if size > BLOCK_BYTES:
@@ -149,11 +153,11 @@ class BadRows:
         self._messages = ctx.messages
         self.count = 0
 
-    def skip(self, rows: Iterable[Row]) -> Iterator[Call]:
-        """Yield the requests of the good rows."""
+    def skip(self, rows: Iterable[Row]) -> Iterator[tuple[Row, Call]]:
+        """Yield the good rows, or packs of them, each with its request."""
         for row in rows:
             if row.call is not None:
-                yield row.call
+                yield row, row.call
                 continue
             self.count += 1
             if self.count <= MAX_BAD_ROWS and row.error is not None:

@@ -12,6 +12,7 @@ from apiyi_cli.batch.rows.endpoints import ROW_ENDPOINTS
 from apiyi_cli.batch.rows.fields import CommandDefaults
 from apiyi_cli.batch.rows.identity import IdAssigner
 from apiyi_cli.batch.rows.options import RowDefaults
+from apiyi_cli.batch.rows.packing import Packer
 from apiyi_cli.batch.rows.requests import RowOptions
 from apiyi_cli.batch.rows.row import RowReader
 from apiyi_cli.batch.rows.shard import Shard
@@ -19,10 +20,12 @@ from apiyi_cli.batch.rows.source import FormChecker, RowSource, choose_form
 from apiyi_cli.batch.rows.tables import TableLayout, parse_delimiter
 from apiyi_cli.batch.rows.template import RowTemplate
 from apiyi_cli.batch.state.resume import PREFIX_BYTES, ResumeState, hash_prefix
+from apiyi_cli.build.embed import BATCH_SIZE
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.encodings import show_name
 from apiyi_cli.core.options import list_given
 from apiyi_cli.core.options.batch import BatchOptions
+from apiyi_cli.core.options.embed import EmbedOptions
 from apiyi_cli.core.options.request import Model
 from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import UsageError
@@ -84,6 +87,10 @@ class BatchInputs:
             self._has_streamed = True
             self._debug(describe_assembly())
         return sent
+
+    def make_packer(self) -> Packer:
+        """Return what puts rows for embeddings together."""
+        return Packer(self.defaults.pack_size)
 
     def rows(self, past: ResumeState) -> RowReader:
         """Return the rows from the first; rows of earlier runs keep their ids."""
@@ -215,6 +222,7 @@ def _read_defaults(ctx: Context, rows: RowDefaults) -> CommandDefaults:
     tools = values.pop("tool", None) or ()
     functions = read_tools([inputs.text_or_file(tool, "--tool") for tool in tools])
     tool_choice = values.pop("tool_choice", None)
+    in_embed = settings.for_rows("embed").fill(EmbedOptions()).batch_size
     models = {name: settings.for_rows(name).fill(Model()).model for name in ROW_ENDPOINTS}
     return CommandDefaults(
         models={name: model for name, model in models.items() if model is not None},
@@ -230,6 +238,8 @@ def _read_defaults(ctx: Context, rows: RowDefaults) -> CommandDefaults:
         options=ctx.inputs.read_options(ctx.settings.request),
         families=settings.families,
         aliases=settings.config.aliases,
+        refuse=settings.find_refusal,
+        pack_size=values.pop("batch_size", None) or in_embed or BATCH_SIZE,
     )
 
 

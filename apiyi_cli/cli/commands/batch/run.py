@@ -41,10 +41,10 @@ def run_batch(ctx: Context, path: str, batch_options: BatchOptions, rows: RowDef
 
     inputs = BatchInputs(ctx, path, ctx.settings.fill(batch_options), rows)
     if inputs.options.check:
-        check_rows(ctx, inputs.rows(ResumeState()))
+        check_rows(ctx, inputs.rows(ResumeState()), inputs.make_packer())
         return
     if ctx.settings.request.dry_run or ctx.settings.request.code:
-        print_requests(ctx, inputs.rows(ResumeState()), inputs.prepare)
+        print_requests(ctx, inputs.rows(ResumeState()), inputs.make_packer(), inputs.prepare)
         return
     if inputs.options.strict:
         inputs.source.spool()
@@ -107,6 +107,7 @@ def _make_plan(
         limit=options.limit,
         retry_failed=bool(options.retry_failed),
         on_unknown=options.on_unknown,  # type: ignore[arg-type]
+        pack_size=inputs.defaults.pack_size,
         same_input=inputs.is_same(destination.past),
         rules=rules,
         price=lambda row, usage: estimate_cost(prices, row.call, usage) if row.call else None,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from apiyi_cli.build.embed import MOST_INPUTS, MOST_TOKENS, read_text_field
+from apiyi_cli.build.embed import RequestSize, measure_text, read_text_field
 from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.conversation.request import missing_prompt_error
 from apiyi_cli.cli.inputs.lines import read_lines
@@ -16,10 +16,6 @@ from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from apiyi_cli.decode.embed import Vectors
-
-BATCH_SIZE: Final = 128
-# Bytes are a safe measure of tokens: no tokenizer makes more than one token of a byte.
-TEXT_MOST_BYTES: Final = MOST_TOKENS
 
 Build = Callable[[Sequence[str]], Call]
 """Builds the request for some texts."""
@@ -172,22 +168,19 @@ def group_items(
     A list is handed on early when no further line comes for a moment, so that a slow pipe is
     answered as it speaks. `find_result` returns what an input has, None to leave it out.
     """
-    size = options.batch_size or min(BATCH_SIZE, MOST_INPUTS)
+    size = RequestSize(options.batch_size)
     group: list[EmbedResult] = []
-    count = weight = 0
     for item in items:
         result = None if item is None else find_result(item)
         if item is not None and result is None:
             continue
-        length = len(result.item.text) * 4 if result is not None else 0
-        if result is not None and result.item.text.isascii():
-            length //= 4
-        if group and (result is None or count == size or weight + length > TEXT_MOST_BYTES):
+        length = 0 if result is None else measure_text(result.item.text)
+        if group and (result is None or not size.takes(1, length)):
             yield group
-            group, count, weight = [], 0, 0
+            group = []
+            size.clear()
         if result is not None:
             group.append(result)
-            count += 1
-            weight += length
+            size.add(1, length)
     if group:
         yield group

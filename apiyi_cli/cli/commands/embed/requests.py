@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, Final
 
+from apiyi_cli.build.embed import divide_refused
 from apiyi_cli.cli.commands.embed.items import Build, EmbedAnswer, EmbedItem, EmbedResult
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.events import Usage
@@ -80,7 +81,8 @@ class Embedder:
                     self._note_refused(refusal)
                     yield EmbedResult(some[0], error=refusal)
                 else:
-                    waiting += reversed(self._parts(some))
+                    parts = divide_refused(some, _measure, any_accepted=self.accepts)
+                    waiting += reversed(parts)
                 continue
             except ApiyiError as failure:
                 if _was_not_billed(failure):
@@ -90,14 +92,6 @@ class Embedder:
             replies.append(([item.number for item in some], got, sender.from_cache))
             for item, vector in zip(some, got.texts, strict=True):
                 yield EmbedResult(item, vector)
-
-    def _parts(self, items: list[EmbedItem]) -> list[list[EmbedItem]]:
-        """Return the parts to ask for next: halves. Where nothing was accepted so far the
-        shortest text alone first, which shows if the texts are the reason."""
-        if not self.accepts and len(items) > 2:
-            shortest = min(items, key=lambda item: len(item.text))
-            return [[shortest], *_halves([item for item in items if item is not shortest])]
-        return _halves(items)
 
     def _note_refused(self, refusal: RejectedError) -> None:
         """Raise the refusal if every text so far was refused for the same reason."""
@@ -126,9 +120,8 @@ class Embedder:
             self._file.release(items)
 
 
-def _halves(items: list[EmbedItem]) -> list[list[EmbedItem]]:
-    middle = len(items) // 2
-    return [half for half in (items[:middle], items[middle:]) if half]
+def _measure(item: EmbedItem) -> int:
+    return len(item.text)
 
 
 def _needs_request(result: EmbedResult) -> bool:

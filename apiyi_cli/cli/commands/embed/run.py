@@ -9,8 +9,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from apiyi_cli.build.embed import BATCH_SIZE
 from apiyi_cli.cli.commands.embed.items import (
-    BATCH_SIZE,
     Build,
     EmbedAnswer,
     EmbedItem,

@@ -25,7 +25,7 @@ from apiyi_cli.cli.commands.rank.vectors import (
 )
 from apiyi_cli.cli.output.failures import ItemFailures
 from apiyi_cli.cli.output.usage import UsageTotals, print_usage
-from apiyi_cli.cli.settings import no_model, require_able
+from apiyi_cli.cli.settings import no_model
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.families import find_family
 from apiyi_cli.core.jsontext import read, write
@@ -55,7 +55,7 @@ def choose_model(ctx: Context, model: Model) -> str:
     if not name:
         raise no_model("embed", ctx.settings)
     if not ctx.settings.fill(model).force_model:
-        require_able(name, "embed")
+        ctx.settings.require_able(name, "embed")
     ctx.settings.adopt(model.replace(model=name, force_model=True))
     return str(name)
 

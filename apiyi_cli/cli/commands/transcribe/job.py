@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from apiyi_cli.cli.context import Context
 
 TRANSCRIPT_NAME_FIELDS = ("index", "dir", "stem", "model", "ext")
-EXTENSIONS = {"text": "txt", "verbose_json": "json"}
+EXTENSIONS = {"text": "txt"}
 
 
 class Recording(NamedTuple):
@@ -58,7 +58,7 @@ class TranscribeJob(NamedTuple):
     @property
     def extension(self) -> str:
         """Return the extension of a transcript's file."""
-        return EXTENSIONS.get(self.form, self.form)
+        return "json" if self.form.endswith("_json") else EXTENSIONS.get(self.form, self.form)
 
     @property
     def outputs(self) -> list[tuple[str, dict[str, object]]]:
@@ -196,7 +196,7 @@ def _check_size(job: TranscribeJob, upload: Upload) -> None:
 
 
 def _check_options(ctx: Context, transcribe_options: TranscribeOptions) -> None:
-    plain = transcribe_options.format in ("text", "srt", "vtt")
+    plain = "json" not in (transcribe_options.format or "json")
     if ctx.output.form != "text" and plain and not transcribe_options.stream:
         raise UsageError(
             Text("these options do not go together"),

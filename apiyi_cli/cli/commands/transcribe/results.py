@@ -154,7 +154,7 @@ class TranscribeResults:
         has_timestamps = (result.value or {}).keys() & {"segments", "words"}
         if form == "verbose_json" and not has_timestamps:
             ctx.messages.note(Text("{name}: the gateway told no timestamps", name=recording.name))
-        is_json = form in ("ndjson", "json", "verbose_json")
+        is_json = "json" in form
         line = _record(recording, result) if form == "ndjson" else format_transcript(result, form)
         lines = list(ctx.output.filter_lines([line])) if is_json else [line]
         if self._job.files is None:

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from apiyi_cli.cli.context import Context
-from apiyi_cli.cli.gateway.account import fetch_key_charges, open_account
+from apiyi_cli.cli.gateway.account import open_account
+from apiyi_cli.cli.gateway.key_group import keep_group
+from apiyi_cli.cli.gateway.key_log import fetch_key_charges
 from apiyi_cli.cli.output.ledger import open_ledger
 from apiyi_cli.core.endpoints import find_endpoint
 from apiyi_cli.decode.account import Charge
@@ -114,7 +116,8 @@ def _fetch_log(
     The log of the key is asked for first; the account's where that does not reach back far
     enough. Raises AuthError where neither can be read.
     """
-    charges = fetch_key_charges(ctx.gateway, ctx.messages.debug)
+    charges = fetch_key_charges(ctx.gateway.plan, ctx.messages.debug)
+    keep_group(ctx.settings, charges)
     covered_s = min((charge.created_at for charge in charges), default=float("inf"))
     if all(_is_settled_by(record, charges, covered_s) for record in uncertain):
         return charges, covered_s

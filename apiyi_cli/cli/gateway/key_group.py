@@ -1,0 +1,47 @@
+"""The group (分组) of a profile's key: the profile names it, or the key's own log does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from apiyi_cli.core.disk import read_regular
+from apiyi_cli.errors import SetupError
+
+if TYPE_CHECKING:
+    from apiyi_cli.decode.account import Charge
+    from apiyi_cli.settings.resolve import Settings
+
+
+def find_group(settings: Settings) -> str | None:
+    """Return the group of the key, None where neither the profile nor the log has named it."""
+    own = settings.in_profile.group
+    if own is not None:
+        return own
+    with suppress(OSError, UnicodeDecodeError):
+        return read_regular(_group_file(settings)).decode().strip() or None
+    return None
+
+
+def keep_group(settings: Settings, charges: Sequence[Charge]) -> str | None:
+    """Keep and return the group that the newest of the key's charges names, None without one."""
+    from apiyi_cli.settings.paths import private_dir, private_write
+
+    newest = max(charges, key=lambda charge: charge.created_at, default=None)
+    if newest is None or not newest.group:
+        return None
+    path = _group_file(settings)
+    # What cannot be kept is asked for again.
+    with suppress(OSError, ValueError, SetupError):
+        private_dir(path.parent)
+        private_write(path, newest.group.encode())
+    return newest.group
+
+
+def _group_file(settings: Settings) -> Path:
+    """Return the file with the group of a profile's key; it may not exist."""
+    from apiyi_cli.settings.paths import cache_dir
+
+    return cache_dir(settings.environ) / "groups" / settings.profile
