@@ -133,16 +133,74 @@ def test_the_cookbook_of_a_readme_is_the_topic_recipes(name: str) -> None:
     assert readme == insert_recipes(readme, source), "run make manual"
 
 
-def test_the_makefile_rule_keeps_paid_answers(samples: Path, warm: Warm) -> None:
-    (rule,) = re.findall(
-        r"^```make\n(.*?)^```$", (ROOT / READMES[0]).read_text("utf-8"), re.M | re.S
-    )
-    (samples / "Makefile").write_text(rule, "utf-8")
+def recipe(language: str, name: str = READMES[0]) -> str:
+    """Return the only block of a language."""
+    text = (ROOT / name).read_text("utf-8")
+    (block,) = re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)
+    return str(block)
+
+
+def recipe_environment(samples: Path, warm: Warm) -> dict[str, str]:
     path = f"{warm.launcher(samples / 'bin', measured=False)}:{os.environ['PATH']}"
-    environ = {**os.environ, "APIYI_PROFILE": "sandbox", "PATH": path}
+    return {**os.environ, "APIYI_PROFILE": "sandbox", "PATH": path}
+
+
+def test_the_makefile_rule_keeps_paid_answers(samples: Path, warm: Warm) -> None:
+    (samples / "Makefile").write_text(recipe("make"), "utf-8")
+    environ = recipe_environment(samples, warm)
     for _ in range(2):
         subprocess.run(["make", "answers.done"], cwd=samples, env=environ, check=True)
     assert len((samples / "answers.jsonl").read_text("utf-8").splitlines()) == 3
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_the_line_for_cron_runs_in_its_shell(name: str, samples: Path, warm: Warm) -> None:
+    schedule, line = re.fullmatch(r"((?:\S+ ){5}) *(.*)\n", recipe("cron", name)).groups()  # type: ignore[union-attr]
+    # In a crontab % ends the line.
+    assert schedule.split() == ["0", "3", "*", "*", "*"] and "%" not in line
+    config = samples / "config.toml"
+    config.touch(0o600)
+    with Gateway() as gateway:
+        config.write_text(
+            f'[profile.night]\nbase_urls = ["{gateway.base_url}"]\nmodel = "gpt-4o"\n'
+        )
+        environ = recipe_environment(samples, warm) | {"HOME": str(samples), "APIYI_PROFILE": ""}
+        environ |= {"APIYI_CONFIG": str(config), "APIYI_API_KEY": "sk-night-0123456789"}
+        (samples / "reviews").symlink_to(samples)
+        subprocess.run(["sh", "-c", line], cwd="/", env=environ, check=True)
+    assert len((samples / "out.jsonl").read_text("utf-8").splitlines()) == 3
+    assert (samples / "batch.log").read_text() == ""
+
+
+@pytest.mark.skipif(shutil.which("vim") is None, reason="vim is not installed")
+def test_the_line_for_vim_replaces_the_selected_lines(samples: Path, warm: Warm) -> None:
+    text = samples / "text.txt"
+    text.write_text("keep\nthis line\nand this one\nkeep\n")
+    select = 'exe "normal! 2GVj\\<Esc>"'
+    keys = [word for command in (select, recipe("vim").strip(), "wq") for word in ("-c", command)]
+    subprocess.run(
+        ["vim", "-es", "-N", "-u", "NONE", *keys, str(text)],
+        cwd=samples,
+        env=recipe_environment(samples, warm),
+        stdin=subprocess.DEVNULL,
+        check=True,
+    )
+    first, *answer, last = text.read_text().splitlines()
+    assert (first, last) == ("keep", "keep")
+    assert answer[:2] == ["[sandbox] You said: this line", "and this one"]
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_other_shells_can_read_their_recipes(name: str, tmp_path: Path) -> None:
+    shown = "".join(block for file, _, block in blocks() if file == name)
+    if zsh := shutil.which("zsh"):
+        subprocess.run([zsh, "-fn"], input=shown.encode(), check=True)
+    if powershell := shutil.which("pwsh"):
+        script = tmp_path / "recipe.ps1"
+        script.write_text(recipe("powershell", name), "utf-8")
+        parse = "[void][Management.Automation.Language.Parser]::ParseFile"
+        words = f"$e = $null; {parse}('{script}', [ref]$null, [ref]$e); exit $e.Count"
+        subprocess.run([powershell, "-NoProfile", "-Command", words], check=True)
 
 
 def test_both_readmes_are_the_same_book() -> None:

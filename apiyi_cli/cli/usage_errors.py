@@ -33,6 +33,7 @@ COMPLAINTS = (
 )
 
 
+MISSPELLING_RATIO = 0.75
 _KEY_HINT = Text("set APIYI_API_KEY, or --key-file PATH, or apiyi auth login")
 FOREIGN_HINTS = {
     "--api-key": _KEY_HINT,
@@ -64,7 +65,7 @@ def make_usage_error(complaint: Any, words: Sequence[str]) -> UsageError:
     plain = message.split(" (Possible")[0].split(" Did you mean")[0].rstrip(".?")
     near = find_nearest(str(typed), known) if typed else None
     if is_at_root:
-        hint = _hint_for_command(context, str(typed), near) or hint
+        hint = _hint_for_command(context, str(typed), near)
     elif typed in FOREIGN_HINTS:
         hint = FOREIGN_HINTS[str(typed)]
     why = Text("did you mean {near}?", near=near) if near else ""
@@ -98,7 +99,7 @@ def _spellings(context: Any) -> list[str]:
     return names
 
 
-def _hint_for_command(context: Any, typed: str, near: str | None) -> str | None:
+def _hint_for_command(context: Any, typed: str, near: str | None) -> str:
     """Return a line to type for an unknown command: the nearest one, or a chat question."""
     from apiyi_cli.core.shells import quote_words
 
@@ -106,13 +107,18 @@ def _hint_for_command(context: Any, typed: str, near: str | None) -> str | None:
     question = quote_words(["apiyi", "chat", " ".join(words)])
     if near is None or len(typed.split()) > 1:
         return question
-    if near not in FOREIGN_WORDS.values():
-        return None
     line = " ".join(["apiyi", near, *([quote_words(words[1:])] if words[1:] else ())])
     is_ours = FOREIGN_WORDS.get(typed.lower()) == near
-    return (
-        line if is_ours or not words[1:] else Text("{line}, or {other}", line=line, other=question)
-    )
+    if is_ours or (not words[1:] and _is_misspelling(typed, near)):
+        return line
+    return Text("{line}, or {other}", line=line, other=question)
+
+
+def _is_misspelling(typed: str, near: str) -> bool:
+    """Return True if a word is hardly anything else: `modles`, but not `hello` for `help`."""
+    from difflib import SequenceMatcher
+
+    return SequenceMatcher(None, typed.lower(), near).ratio() > MISSPELLING_RATIO
 
 
 def _find_switch(message: str) -> list[str]:

@@ -67,7 +67,8 @@ def _place(environ: Mapping[str, str], xdg: str, below_home: str, windows: str, 
 
 
 def _home(environ: Mapping[str, str]) -> Path:
-    folder = environ.get("USERPROFILE" if _WINDOWS else "HOME", "")
+    variable = "USERPROFILE" if _WINDOWS else "HOME"
+    folder = environ.get(variable, "")
     if Path(folder).is_absolute():
         return Path(folder)
     if not _WINDOWS:
@@ -76,7 +77,9 @@ def _home(environ: Mapping[str, str]) -> Path:
 
             return Path(pwd.getpwuid(os.getuid()).pw_dir)
     raise SetupError(
-        Text("no home folder"), Text("HOME is not set"), hint=Text("set HOME or APIYI_CONFIG")
+        Text("no home folder"),
+        Text("{variable} is not set", variable=variable),
+        hint=Text("set {variable} or APIYI_CONFIG", variable=variable),
     )
 
 

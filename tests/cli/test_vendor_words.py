@@ -160,6 +160,8 @@ def test_every_word_and_flag_works_or_is_answered_with_the_right_word(
         (["天空为什么是蓝的"], "apiyi chat '天空为什么是蓝的'"),
         (["ask", "hi", "there"], "apiyi chat hi there"),
         (["login"], "apiyi auth login"),
+        (["playgrund"], "apiyi playground"),
+        (["hello"], "apiyi help, or apiyi chat hello"),
         (["tts", "hello"], "apiyi speak hello"),
         (["translate", "a.wav"], "apiyi transcribe --translate a.wav"),
         (["chat", "--key", "x", "hi"], "set APIYI_API_KEY, or --key-file PATH"),

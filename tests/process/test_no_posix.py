@@ -18,31 +18,69 @@ if TYPE_CHECKING:
     from tests.conftest import Program
 
 HIDDEN = """
-import os, signal, sys
-import subprocess, tempfile, shutil  # the standard library may use what is hidden below
+import ctypes, os, pathlib, select, signal, sys
+# The standard library may use what is hidden below, as it does not on Windows.
+import asyncio, getpass, multiprocessing, platform, selectors, shutil, socket, subprocess, tempfile
+import typer
+{imports}
 for name in ("fcntl", "resource", "termios", "pwd", "grp", "tty", "pty"):
     sys.modules[name] = None
-for name in ("killpg", "getuid", "geteuid", "getsid", "ttyname", "pread", "pwrite", "fchmod",
-             "O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "sysconf", "getpgid", "setsid", "mkfifo"):
-    delattr(os, name)
-for name in ("setitimer", "SIGALRM", "SIGHUP", "SIGUSR1"):
-    delattr(signal, name)
+for module, names in (
+    (os, "killpg getuid geteuid getgid getsid ttyname pread pwrite fchmod fchown chown O_NOFOLLOW"
+         " O_NONBLOCK O_CLOEXEC O_DIRECTORY sysconf getpgid setsid mkfifo fork uname statvfs"
+         " getloadavg tcgetpgrp sched_getaffinity"),
+    (signal, "setitimer SIGALRM SIGHUP SIGUSR1 SIGPIPE SIGQUIT SIGWINCH SIGTSTP SIGCONT"
+             " pthread_sigmask sigwait"),
+    (select, "poll epoll"),
+):
+    for name in names.split():
+        if hasattr(module, name):
+            delattr(module, name)
 os.supports_follow_symlinks.discard(os.link)
+
+class Kernel:
+    def OpenProcess(self, rights, inherits, pid):
+        return pid if os.path.exists(f"/proc/{pid}") else 0
+
+    def __getattr__(self, name):
+        return lambda *values: 0
+
+ctypes.windll = type("Libraries", (), {"kernel32": Kernel()})()
+pathlib.WindowsPath = pathlib.PosixPath
+os.name, sys.platform = "nt", "win32"
+{more}
 from apiyi_cli.main import main
 sys.exit(main(sys.argv[1:]))
+"""
+# What libraries do on import for the platform that is faked is theirs.
+LIBRARIES = """
+import babel.messages.catalog, httpcore, httpx, jsonschema, keyring, orjson, tomlkit
+import rich.console, rich.markdown
+"""
+EVERY_MODULE = """
+import importlib, pkgutil, apiyi_cli
+for module in pkgutil.walk_packages(apiyi_cli.__path__, "apiyi_cli."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
 """
 
 
 @pytest.fixture
 def bare(started: Program) -> Any:
-    """Run a line without what POSIX alone has; it must not end in a defect."""
+    """Run a line as on Windows, without what POSIX alone has; it must not end in a defect."""
+    folders = {
+        "USERPROFILE": str(started.home),
+        "APPDATA": str(started.home / "config"),
+        "LOCALAPPDATA": str(started.home / "state"),
+    }
 
-    def run(*words: str, stdin: bytes | None = None, code: int = 0) -> str:
+    def run(*words: str, stdin: bytes | None = None, code: int = 0, more: str = "") -> str:
+        script = HIDDEN.replace("{imports}", LIBRARIES if more else "").replace("{more}", more)
         feed: dict[str, Any] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
         done = subprocess.run(
-            [sys.executable, "-c", HIDDEN, *words],
+            [sys.executable, "-c", script, *words],
             cwd=started.work,
-            env=started.environ,
+            env={**started.environ, **folders},
             capture_output=True,
             check=False,
             timeout=60,
@@ -53,6 +91,22 @@ def bare(started: Program) -> Any:
         return str(done.stdout, "utf-8")
 
     return run
+
+
+def test_every_module_can_be_imported(bare: Any) -> None:
+    assert "hi" in bare("chat", "hi", more=EVERY_MODULE)
+
+
+def test_consent_is_asked_for_on_the_console(bare: Any, gateway: Gateway, started: Program) -> None:
+    tool = '{"name":"now","parameters":{"type":"object"}}'
+    line = ("chat", "hi", "--tool", tool, "--run", "now=echo noon")
+    bare(*line, code=2)
+    for typed, result in (("y\n", "noon"), ("\n", "the user did not allow this call")):
+        (started.work / "CONIN$").write_text(typed)
+        (started.work / "CONOUT$").write_text("")
+        bare(*line)
+        assert (started.work / "CONOUT$").read_text().endswith("run now({}) -> echo noon? [y/N] ")
+        assert result in gateway.ledger[-1].json["messages"][-1]["content"]
 
 
 def test_text_tools_and_kept_conversations_work(bare: Any, gateway: Gateway) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.cli.commands.doctor.finding import Finding, State, make_failure
@@ -267,22 +267,34 @@ def path(ctx: Context) -> Iterator[Finding]:
 
 def installation(ctx: Context) -> Iterator[Finding]:
     """Ask `man` and the shell whether they find the manual and the completion."""
-    from apiyi_cli.cli.commands.doctor.installed import SHELLS, find_completion, find_manual
+    from apiyi_cli.cli.commands.doctor.installed import SHELLS, find_completion
+    from apiyi_cli.core.shells import find_shell
 
     environ = ctx.process.environ
-    if page := find_manual(environ):
-        yield Finding("manual", "ok", Text("man apiyi shows {page}", page=page))
-    else:
-        yield Finding("manual", "warning", Text("man finds no page of apiyi"), "apiyi help")
-    program = environ.get("SHELL") or "bash"
+    kind = find_shell(environ)
+    if kind == "posix":
+        yield _find_manual_page(environ)
+    elif kind == "cmd":
+        # It completes the names of files alone.
+        return
+    program = kind if kind == "powershell" else environ.get("SHELL") or "bash"
     shell = os.path.basename(program)
     if shell in SHELLS and (found := find_completion(shell, program, environ)):
         message = Text("installed for {shell}: {found}", shell=shell, found=found)
         yield Finding("completion", "ok", message)
     else:
         named = shell if shell in SHELLS else "bash"
-        advice = Text("apiyi completion {shell}; see apiyi help completion", shell=named)
+        advice = f"apiyi completion {named} --install"
         yield Finding("completion", "warning", Text("none found for {shell}", shell=shell), advice)
+
+
+def _find_manual_page(environ: Mapping[str, str]) -> Finding:
+    """Return whether `man` finds the manual."""
+    from apiyi_cli.cli.commands.doctor.installed import find_manual
+
+    if page := find_manual(environ):
+        return Finding("manual", "ok", Text("man apiyi shows {page}", page=page))
+    return Finding("manual", "warning", Text("man finds no page of apiyi"), "apiyi help")
 
 
 def limits(ctx: Context) -> Iterator[Finding]:

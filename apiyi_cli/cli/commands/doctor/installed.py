@@ -22,6 +22,10 @@ _START_FILES = {
     "bash": (".bashrc", ".bash_profile", ".bash_completion", ".profile"),
     "zsh": (".zshrc", ".zprofile", ".zshenv"),
     "fish": (".config/fish/config.fish",),
+    "powershell": tuple(
+        f"Documents/{name}/Microsoft.PowerShell_profile.ps1"
+        for name in ("PowerShell", "WindowsPowerShell")
+    ),
 }
 _QUESTIONS = {
     "zsh": ("-fc", "print -rl -- $fpath"),
@@ -31,6 +35,7 @@ _NAMES = {
     "bash": ("apiyi", "apiyi.bash", "_apiyi"),
     "zsh": ("_apiyi",),
     "fish": ("apiyi.fish",),
+    "powershell": ("apiyi.ps1",),
 }
 SHELLS = tuple(_NAMES)
 
@@ -77,7 +82,7 @@ def find_completion(shell: str, program: str, environ: Mapping[str, str]) -> str
             path = Path(folder, name)
             if path.is_file():
                 return str(path)
-    home = environ.get("HOME")
+    home = environ.get("USERPROFILE" if shell == "powershell" else "HOME")
     for name in _START_FILES[shell] if home else ():
         path = Path(str(home), name)
         if _mentions(path):
