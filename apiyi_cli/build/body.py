@@ -176,11 +176,17 @@ def _unknown_effort(body: Mapping[str, Any], family: Family) -> Iterator[Text]:
             effort=str(effort),
             levels=", ".join(EFFORTS),
         )
+    elif family.effort is not None and not family.effort:
+        yield Text(
+            "{model} is known to take no --effort; {effort} is sent as asked",
+            model=body.get("model", ""),
+            effort=effort,
+        )
     elif family.effort is not None and effort not in family.effort:
         yield Text(
             "{model} is known to take --effort {levels} only; {effort} is sent as asked",
             model=body.get("model", ""),
-            levels=", ".join(family.effort) or Text("none at all"),
+            levels=", ".join(family.effort),
             effort=effort,
         )
 

@@ -43,7 +43,7 @@ def test_rows_of_one_kind_share_a_request_and_each_has_its_own_vector_and_usage(
     several = {"id": "list", "input": ["one", "two"], "model": "text-embedding-3-large"}
     write(apiyi, [*rows, *whole, several, {"id": "bad", "input": " "}])
     ran = apiyi(f"{LINE} --summary sum.json")
-    assert ran.code == 3, ran.err
+    assert ran.code == 3 and "≈ $" not in ran.err, ran.err
     assert sorted(len(inputs(one)) for one in gateway.posts) == [2, 2, 50]
     records = {one["custom_id"]: one for one in read(apiyi)}
     for id, text in texts.items():
@@ -119,6 +119,21 @@ def test_the_size_of_a_pack_is_that_of_embed_and_may_be_chosen(
     write(apiyi, [{**long, "id": str(number)} for number in range(3)])
     shown = [json.loads(one) for one in apiyi(f"{LINE} --dry-run").out.splitlines()]
     assert [type(one["body"]["input"]) for one in shown] == [list, str]
+
+
+def test_no_pack_is_sent_that_would_cost_more_than_allowed(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    assert apiyi("models --update").code == 0
+    write(apiyi, [{"id": f"r{n}", "input": "word " * 300} for n in range(600)])
+    gateway.ledger.clear()
+    # 500 tokens by the estimate of bytes at $0.02 a million for each row: 128 of them $0.00128.
+    ran = apiyi(f"{LINE} --max-cost 0.003 --no-limits --summary sum.json")
+    assert ran.code == 9 and "the next request would cost ≈ $0.0013" in ran.err, ran.err
+    assert len(gateway.posts) == 2
+    summary = json.loads((apiyi.work / "sum.json").read_bytes())
+    assert (summary["ok"], summary["skipped"]) == (256, 344)
+    assert apiyi("batch verify out.jsonl --json").json["problems"] == []
 
 
 def test_a_pack_that_fails_fails_all_its_rows_and_counts_as_one_request(

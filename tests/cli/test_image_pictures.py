@@ -247,3 +247,18 @@ def test_a_refusal_is_no_answer_and_leaves_nothing(
     gateway.script(*[reply] * 6)
     apiyi(f"{line} --retries 0")
     assert list_rescued(apiyi) == []
+
+
+@pytest.mark.off_schema
+def test_the_newest_models_draw_gif_and_svg_and_a_wrong_name_is_said(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    line = "image cat --size 64x64 -m gpt-image-2.6"
+    ran = apiyi(f"{line}-flare --output-format svg -o x.svg")
+    assert (ran.code, ran.err) == (0, "")
+    assert (apiyi.work / "x.svg").read_bytes().startswith(b"<svg ")
+    ran = apiyi(f"{line}-all --n 2 --output-format gif")
+    assert ran.text.split() == ["cat-1.gif", "cat-2.gif"]
+    assert (apiyi.work / "cat-2.gif").read_bytes().startswith(b"GIF89a")
+    ran = apiyi(f"{line}-flare -o y.svg")
+    assert ran.code == 0 and "y.svg holds png, whatever its name says" in ran.err

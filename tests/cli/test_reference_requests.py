@@ -592,7 +592,7 @@ def test_an_unknown_family_is_asked_in_the_plain_form(apiyi: Program, gateway: G
             "respond hi -m gpt-5 --effort max",
             "take --effort none, minimal, low, medium, high, xhigh",
         ),
-        ("chat hi -m chat-latest --effort low", "known to take --effort none at all only"),
+        ("chat hi -m chat-latest --effort low", "known to take no --effort; low is sent as asked"),
         ("chat hi -m gemini-3.6-flash --effort max", "take --effort low, medium, high only"),
         ("chat hi -m gpt-6.1-terra --effort max", ""),
         ("chat hi -m claude-opus-5 --effort max", ""),

@@ -25,7 +25,8 @@ class BatchPlan:
     output is theirs. `check_row` raises for a row that must not be sent, `check_run` returns why
     the run cannot go on, `price` gives US dollars or None, and `show` draws the progress (at
     once if its last argument is True). `pack_size` is how many texts go into one request for
-    embeddings.
+    embeddings. `reserve` raises LimitError for a row or pack that would cost too much; it is called
+    before each is sent.
     """
 
     jobs: int
@@ -39,6 +40,7 @@ class BatchPlan:
     rules: StopRules = StopRules()
     price: Callable[[Row, Usage | None], float | None] = lambda row, usage: None
     check_row: Callable[[Row], None] = lambda row: None
+    reserve: Callable[[Row], None] = lambda row: None
     check_run: Callable[[], ApiyiError | None] = lambda: None
     show: Callable[[Counts, Throughput, bool], None] = lambda counts, throughput, now: None
     note: Callable[[str], None] = lambda text: None

@@ -17,6 +17,7 @@ from apiyi_cli.batch.run.stop_rules import StopSwitch
 from apiyi_cli.batch.run.worker import Worker
 from apiyi_cli.batch.state.record import RowOutcome
 from apiyi_cli.core.clock import describe_fewer_threads, start_thread
+from apiyi_cli.errors import LimitError
 
 Results = queue.SimpleQueue[RowOutcome | Exception | None]
 """Messages of threads: an outcome, an unexpected exception, or None to wake the run.
@@ -44,6 +45,7 @@ class RowWorkers:
         self._jobs = plan.jobs
         self._spare = plan.spare_workers
         self._note = plan.note
+        self._reserve = plan.reserve
         self._open_worker = open_worker
         self._results = results
         self._stop = stop
@@ -139,7 +141,7 @@ class RowWorkers:
         """Send a row or pack, and report the outcome of each row in it."""
         waiting = {id(item): item for item in row.rows}
         defect: Exception | None = None
-        if worker is not None and not self._stop.is_set:
+        if worker is not None and not self._stop.is_set and self._is_affordable(row):
             try:
                 for outcome in worker.send(row):
                     del waiting[id(outcome.row)]
@@ -159,6 +161,15 @@ class RowWorkers:
             self._results.put(outcome)
         with self._lock:
             self._returned += 1
+
+    def _is_affordable(self, row: Row) -> bool:
+        """Return True if a row or pack may be sent; report the error that stops the run."""
+        try:
+            self._reserve(row)
+        except LimitError as failure:
+            self._results.put(failure)
+            return False
+        return True
 
     def _reduce_jobs(self, count: int) -> None:
         if count < self._jobs:

@@ -105,7 +105,8 @@ class ResultHandler:
         """Return what an outcome adds to the cost: of a pack the first one the whole of it."""
         pack = outcome.pack
         if pack is not None:
-            return self._plan.price(pack.row, pack.usage) if pack.is_first else 0.0
+            cost = self._plan.price(pack.row, pack.usage)
+            return cost if pack.is_first or cost is None else 0.0
         usages = (*outcome.earlier, outcome.usage)
         prices = [self._plan.price(outcome.row, item) for item in usages]
         return None if None in prices else sum(filter(None, prices))

@@ -12,7 +12,7 @@ from typing import Any
 
 from apiyi_cli.core.filetypes import JPEG, PNG, WEBP, detect_picture
 from apiyi_cli.sandbox import checks
-from apiyi_cli.sandbox.drawing import png
+from apiyi_cli.sandbox.drawing import draw, png
 from apiyi_cli.sandbox.endpoints.catalogue import CREATED, model_of
 from apiyi_cli.sandbox.received_request import FormPart, ReceivedRequest
 from apiyi_cli.sandbox.request_summary import MARK, tokens
@@ -21,6 +21,7 @@ from apiyi_cli.sandbox.scripted_reply import Refused, ScriptedReply, invalid
 SIDE_MAX = 3840
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
 _RATIO = re.compile(r"(\d{1,2}):(\d{1,2})")
+_MIMES = {"gif": "image/gif", "svg": "image/svg+xml"}
 _FILE = re.compile(r"/files/([0-9a-f]{64})-(\d{1,4})x(\d{1,4})(?:-(\d+))?\.png")
 _FLUX_LIFE_S = 600
 _ORDINARY = 1024
@@ -110,7 +111,7 @@ def _answer(request: ReceivedRequest, fields: dict[str, Any], kind: str) -> Scri
     elif "b64_json" in data[0] and not _is_relayed(model) and not model.startswith("dall-e"):
         whole |= {
             "background": "opaque",
-            "output_format": "png",
+            "output_format": fields.get("output_format") or "png",
             "quality": _choose_quality(fields),
             "size": f"{width}x{height}",
             "usage": usage,
@@ -131,9 +132,12 @@ def _item(
         life_s = _FLUX_LIFE_S if model.startswith("flux") else None
         item["url"] = picture_url(request, seed, width, height, life_s)
     else:
+        form = fields.get("output_format")
+        content = draw(seed, width, height, form)
         # The relayed channels hand their upstream's data URL on.
-        start = "data:image/png;base64," if _is_relayed(model) else ""
-        item["b64_json"] = start + b64encode(png(seed, width, height)).decode()
+        mime = _MIMES.get(str(form), "image/png")
+        start = f"data:{mime};base64," if _is_relayed(model) else ""
+        item["b64_json"] = start + b64encode(content).decode()
     if prompt := fields.get("prompt"):
         item["revised_prompt"] = f"{MARK} {prompt}"
     return item

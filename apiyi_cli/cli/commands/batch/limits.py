@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.batch.run.stop_rules import StopRules, make_unpriced_error
+from apiyi_cli.cli.gateway.cost_limit import CostLimit
 from apiyi_cli.cli.output.ledger import estimate_cost
 from apiyi_cli.core.options.batch import BatchOptions
 from apiyi_cli.errors import UsageError
@@ -61,3 +62,20 @@ def check_price(prices: Prices) -> Callable[[Row], None]:
             raise make_unpriced_error(row.call.model)
 
     return check
+
+
+def reserve_cost(prices: Prices, max_cost: float | None) -> Callable[[Row], None]:
+    """Return a function that raises LimitError for a request that would exceed `max_cost`.
+
+    It is for requests whose cost is known before their answer: those for embeddings, of which
+    one may hold many rows. Others stop the run when the answers have reached the limit.
+    """
+    if max_cost is None:
+        return lambda row: None
+    limit = CostLimit(max_cost, prices)
+
+    def reserve(row: Row) -> None:
+        if row.call is not None and row.call.cost == "light":
+            limit.reserve(row.call)
+
+    return reserve

@@ -20,7 +20,12 @@ from apiyi_cli.batch.state.media_files import MediaSaver
 from apiyi_cli.batch.state.resume import ResumeState
 from apiyi_cli.cli.commands.batch.conclude import conclude
 from apiyi_cli.cli.commands.batch.inputs import BatchInputs
-from apiyi_cli.cli.commands.batch.limits import check_price, choose_jobs, read_stop_rules
+from apiyi_cli.cli.commands.batch.limits import (
+    check_price,
+    choose_jobs,
+    read_stop_rules,
+    reserve_cost,
+)
 from apiyi_cli.cli.commands.batch.outputs import Destination, open_destination, refuse_shared_files
 from apiyi_cli.cli.commands.batch.progress import ProgressReporter, SignalHandler
 from apiyi_cli.cli.gateway.cost_limit import require_prices
@@ -112,6 +117,7 @@ def _make_plan(
         rules=rules,
         price=lambda row, usage: estimate_cost(prices, row.call, usage) if row.call else None,
         check_row=check_price(prices) if rules.max_cost is not None else lambda row: None,
+        reserve=reserve_cost(prices, rules.max_cost),
         check_run=lambda: _find_trouble(ctx, wire_plan, destination),
         show=ProgressReporter(ctx, inputs.total, wire_plan).show,
         note=ctx.messages.note,

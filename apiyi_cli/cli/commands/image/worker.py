@@ -33,6 +33,7 @@ _EXTENSIONS = {
     "jpeg": "jpg",
     "webp": "webp",
     "gif": "gif",
+    "svg": "svg",
     "avif": "avif",
 }
 
