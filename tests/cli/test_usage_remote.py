@@ -115,19 +115,27 @@ def test_what_is_not_a_charge_of_the_span_is_not_counted(apiyi: Program, gateway
 
 
 @pytest.mark.parametrize(
-    "reply",
+    ("reply", "code"),
     [
-        ScriptedReply.json({"success": True, "data": "no"}),
-        ScriptedReply.json([]),
-        ScriptedReply.json({"success": True, "data": {"items": "no"}}),
+        (ScriptedReply.json({"success": True, "data": "CANARY"}), 8),
+        (ScriptedReply.json([]), 8),
+        (ScriptedReply.json({"success": True, "data": {"items": "CANARY"}}), 8),
+        (ScriptedReply.json({"success": False, "message": "无权进行此操作，access token 无效"}), 4),
+        (ScriptedReply.json({"success": False, "message": "no", "access_token": "CANARY"}), 6),
+        (ScriptedReply.json({"success": False, "message": "access token 无效"}, 401), 4),
+        (ScriptedReply.text("<html>CANARY</html>", "text/html"), 6),
     ],
 )
-def test_a_log_that_is_none_is_an_error(
-    apiyi: Program, gateway: Gateway, reply: ScriptedReply
+@pytest.mark.parametrize("line", ["usage --remote --since 1h", "usage --reconcile"])
+def test_a_log_that_is_none_is_an_error_that_repeats_none_of_it(
+    apiyi: Program, gateway: Gateway, home: Path, line: str, reply: ScriptedReply, code: int
 ) -> None:
+    add_record(home, ago_s=HOUR_S, request_id="r-1")
     gateway.script(reply, path=LOG)
-    ran = apiyi("usage --remote --since 1h --retries 0", env=WITH_TOKEN)
-    assert (ran.code, ran.out) == (8, b"")
+    gateway.script(reply, path=KEY_LOG)
+    ran = apiyi(f"{line} --retries 0 -v", env=WITH_TOKEN)
+    assert (ran.code, ran.out) == (code, b"")
+    assert "CANARY" not in ran.err and TOKEN not in ran.err
 
 
 @pytest.mark.parametrize(
