@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
+import ssl
+import threading
 import time
 from email.utils import formatdate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trustme
 
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
@@ -107,6 +112,74 @@ def test_without_a_key_the_hosts_are_reached_all_the_same(apiyi: Program, gatewa
     assert found["host"][0]["state"] == "ok" and "wants a key" in found["host"][0]["told"]
     assert found["limits"][0]["state"] == "ok"
     assert "authorization" not in gateway.ledger[0].headers
+
+
+class NodeProxy:
+    """A proxy that plays all nodes of the gateway but vip, and keeps what they were sent."""
+
+    def __init__(self, authority: trustme.CA) -> None:
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("*.apiyi.com").configure_cert(self.context)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.requests: dict[str, bytes] = {}
+        self.thread = threading.Thread(target=self._serve)
+        self.thread.start()
+
+    def close(self) -> None:
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.thread.join()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                plain, _ = self.listener.accept()
+                with plain:
+                    host = plain.recv(65536).split()[1].decode()
+                    if host.startswith("vip."):
+                        plain.sendall(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
+                        continue
+                    plain.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                    with self.context.wrap_socket(plain, server_side=True) as sock:
+                        self.requests[host] = sock.recv(65536)
+                        sock.sendall(UNKNOWN_KEY)
+
+
+UNKNOWN_KEY = (
+    b"HTTP/1.1 401 Unauthorized\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
+    b'{"error":{"message":"no key","type":"new_api_error"}}'
+)
+
+
+def test_all_nodes_of_the_gateway_are_tried_and_only_the_profiles_get_the_key(
+    apiyi: Program, tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    profile(apiyi, "https://api.apiyi.com/v1")
+    proxy = NodeProxy(authority)
+    try:
+        ran = apiyi(
+            f"doctor --json --proxy {proxy.url} --cacert {tmp_path / 'ca.pem'}",
+            env={"APIYI_BASE_URL": None},
+        )
+    finally:
+        proxy.close()
+    api, vip, b, cf = findings(ran)["host"]
+    assert (api["state"], vip["state"], b["state"], cf["state"]) == (
+        *("failure", "warning"),
+        *("ok", "ok"),
+    )
+    assert ran.code == 4 and "exit_code" not in vip
+    assert b["told"].startswith("https://b.apiyi.com/v1: connected in ")
+    assert cf["told"].endswith("used with --node cf")
+    sent = {host: b"authorization" in head.lower() for host, head in proxy.requests.items()}
+    assert sent == {
+        "api.apiyi.com:443": True,
+        "b.apiyi.com:443": False,
+        "api-cf.apiyi.com:443": False,
+    }
 
 
 def test_a_key_that_is_refused_exits_4(apiyi: Program) -> None:

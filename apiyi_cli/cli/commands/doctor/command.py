@@ -11,6 +11,7 @@ from apiyi_cli.cli.app import single
 from apiyi_cli.cli.commands.doctor import checks as checkup
 from apiyi_cli.cli.commands.doctor.finding import Finding, State, make_failure
 from apiyi_cli.cli.commands.doctor.models import list_models
+from apiyi_cli.cli.commands.doctor.nodes import nodes
 from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.core.options.connection import Connection
@@ -41,6 +42,8 @@ CHECKS = {
     "tls": Text("tls"),
 }
 """The name of each check on a terminal; machines read its key."""
+CHECK_NAMES = {"list_models": "model", "hosts": "host", "nodes": "host"}
+"""The checks whose functions have another name."""
 
 
 Brief = Annotated[
@@ -50,7 +53,7 @@ Brief = Annotated[
 
 
 def doctor(ctx: Context, *, brief: Brief = False, connection: Connection, output: Output) -> int:
-    """Check configuration, key, network, both hosts, clock, terminal and installation.
+    """Check configuration, key, network, all nodes, clock, terminal and installation.
 
     Exits 0 when nothing failed, else with the code of the first failure.
     """
@@ -96,6 +99,7 @@ def _run_checks(ctx: Context, typed: Connection) -> Iterator[Finding]:
         checkup.proxy,
         checkup.tls,
         checkup.hosts,
+        nodes,
         checkup.balance,
         checkup.terminal,
         checkup.path,
@@ -120,7 +124,7 @@ def _run_checks(ctx: Context, typed: Connection) -> Iterator[Finding]:
 
 
 def _name_check(check: Callable[[Context], Iterator[Finding]]) -> str:
-    return "model" if check is list_models else check.__name__
+    return CHECK_NAMES.get(check.__name__, check.__name__)
 
 
 def _find_max_time(ctx: Context, typed: Connection) -> float | None:
