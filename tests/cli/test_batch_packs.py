@@ -131,6 +131,9 @@ def test_no_pack_is_sent_that_would_cost_more_than_allowed(
     ran = apiyi(f"{LINE} --max-cost 0.003 --no-limits --summary sum.json")
     assert ran.code == 9 and "the next request would cost ≈ $0.0013" in ran.err, ran.err
     assert len(gateway.posts) == 2
+    write(apiyi, [{"id": "small", "input": "four words and more"}])
+    # A cost above 0 never looks like 0.
+    assert "< $0.000001" in apiyi("batch rows.jsonl --endpoint embed -m text-embedding-3-small").err
     summary = json.loads((apiyi.work / "sum.json").read_bytes())
     assert (summary["ok"], summary["skipped"]) == (256, 344)
     assert apiyi("batch verify out.jsonl --json").json["problems"] == []

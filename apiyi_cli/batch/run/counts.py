@@ -10,6 +10,7 @@ from apiyi_cli.batch.run.answer_judgement import REMARKS
 from apiyi_cli.batch.run.causes import FailureCauses
 from apiyi_cli.batch.state.record import RowOutcome
 from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.store.prices import format_cost
 from apiyi_cli.text import Text, join_texts
 
 RATE_WINDOW_S = 60.0
@@ -92,7 +93,7 @@ class Counts:
             "maybe_billed_twice": self.twice,
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
-            "cost_estimate": None if self.cost is None else round(self.cost, 6),
+            "cost_estimate": None if self.cost is None else round(self.cost, 9),
             "seconds": round(seconds, 3),
             **{remark: self.remarks.get(remark, 0) for remark in REMARKS},
         }
@@ -173,6 +174,6 @@ def format_summary(summary: dict[str, Any]) -> str:
             )
         )
     if summary["cost_estimate"] is not None:
-        words.append(f"≈ ${summary['cost_estimate']:.4f}")
+        words.append(format_cost(summary["cost_estimate"]))
     words.append(f"{summary['seconds']:.1f} s")
     return join_texts(words, "; ")

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from apiyi_cli.batch.run.counts import Counts
 from apiyi_cli.errors import ApiyiError, LimitError
+from apiyi_cli.store.prices import format_cost
 from apiyi_cli.text import Text
 
 PERCENT_AFTER: Final = 20
@@ -31,7 +32,9 @@ def check_rules(rules: StopRules, counts: Counts) -> LimitError | None:
         why = Text("{failed} of {done} rows have failed", failed=failed, done=done)
         return _make_stop_error(f"--max-errors {percent:g}%", why)
     if rules.max_cost is not None and (counts.cost or 0.0) >= rules.max_cost:
-        return _make_stop_error("--max-cost", Text("≈ ${cost} are used", cost=f"{counts.cost:.4f}"))
+        return _make_stop_error(
+            "--max-cost", Text("{cost} are used", cost=format_cost(counts.cost))
+        )
     return None
 
 

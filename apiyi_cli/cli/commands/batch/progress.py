@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from apiyi_cli.batch.run.counts import Counts, Throughput
 from apiyi_cli.batch.run.run import BatchRun
 from apiyi_cli.cli.process import find_grace_s
+from apiyi_cli.store.prices import format_cost
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.context import Context
@@ -63,7 +64,7 @@ class ProgressReporter:
             "tok/min": f"{tokens:,}/{limits.tpm:,}" if limits else f"{tokens:,}",
         }
         if counts.cost is not None:
-            fields["cost"] = f"≈ ${counts.cost:.4f}"
+            fields["cost"] = format_cost(counts.cost)
         done = counts.done + counts.resumed
         state = {"ok": counts.ok, "failed": counts.all_failed}
         if now:
