@@ -493,7 +493,7 @@ def test_a_template_makes_the_next_prompt_alone(
     (folder / "translate.md").write_text(text)
     (folder / "broken.md").write_text("---\nbase_url: https://x.example\n---\n{input}\n")
     gateway.script(*(ScriptedReply.chat(word) for word in ("uno", "due", "tre")))
-    talk = talks("chat -i -t translate -p lang=Italian one", rows=60)
+    talk = talks("chat -i -t translate -p lang=Italian one", rows=60, columns=300)
     talk.wait_for("uno")
     talk.wait_for_prompt()
     first = gateway.posts[-1].json
@@ -505,7 +505,7 @@ def test_a_template_makes_the_next_prompt_alone(
     talk.say("", "it wants -p lang=VALUE")
     talk.say("/template", "broken\ntranslate")
     talk.say("/template transalte", "did you mean translate?")
-    talk.say("/template broken", "broken.md:2: a templ")
+    talk.say("/template broken", "broken.md:2: a template cannot set")
     talk.say("/template translate lang='Old Norse'", "the next prompt goes through translate")
     talk.wait(lambda: "template translate" in talk.at_cursor)
     talk.say("two", "due")

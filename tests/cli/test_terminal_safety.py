@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -145,7 +146,7 @@ SCORES = {
 TASK = {"id": EVIL, "task_id": EVIL, "status": EVIL, "request_id": EVIL}
 FAILED = {"status": "failed", "fail_reason": EVIL, "error": {"code": EVIL, "message": EVIL}}
 BALANCE = {"success": True, "data": {"quota": 7, "group": EVIL, "username": EVIL}}
-CHARGES = {"success": True, "data": [{"created_at": 1.7e9, "quota": 7, "model_name": EVIL}]}
+CHARGES = {"success": True, "data": [{"created_at": time.time(), "quota": 7, "model_name": EVIL}]}
 NO_ACCOUNT = {"success": False, "message": EVIL}
 REGISTRY = {
     "schema_version": EVIL,
