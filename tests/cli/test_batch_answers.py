@@ -208,9 +208,7 @@ def test_rows_for_gemini_are_judged_by_their_schema(
     rows = [{**row, "custom_id": name} for name in ("good", "bad", "none")]
     (apiyi.work / "r.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     texts = ('{"age": 3}', '{"age": "three"}', "three")
-    # Short rows are streamed underneath.
-    path = GEMINI.replace(":generate", ":streamGenerate") if form == "short" else GEMINI
-    gateway.script(*map(says, texts), path=path)
+    gateway.script(*map(says, texts), path=GEMINI.replace(":generate", ":streamGenerate"))
     line = "batch r.jsonl -o o -j 1 -m gemini-3.6-flash"
     if form == "short":
         line += f" --protocol google --schema '{json.dumps(AGE)}'"
