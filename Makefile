@@ -3,6 +3,8 @@ PY := .venv/bin/python
 # Tests are compiled once, not by every process of every run.
 unexport PYTHONDONTWRITEBYTECODE
 MEASURED := --cov=apiyi_cli --cov-branch --cov-report=
+# Tests wait for a third of their time: half as many workers again as there are processors.
+WORKERS := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 3 / 2)))
 
 .venv/made: pyproject.toml
 	python3 -m venv .venv && $(PY) -m pip install -q --disable-pip-version-check -e '.[dev]'
@@ -23,7 +25,7 @@ try: $(or $(wildcard .venv/made),.venv/program)
 ## some tests measure rates and silences, which a machine that is busy otherwise can spoil
 test: .venv/made
 	@$(PY) -m pytest --collect-only -qq >/dev/null & $(MAKE) --no-print-directory check && wait
-	$(PY) -m pytest -n auto --dist worksteal $(MEASURED) || $(PY) -m pytest --last-failed
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal $(MEASURED) || $(PY) -m pytest --last-failed
 	$(PY) -m tests.covered
 
 ## nightly: the tests that take long: every byte at which a batch can be killed, and chaos
