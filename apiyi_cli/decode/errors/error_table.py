@@ -262,7 +262,7 @@ RULES: tuple[Rule, ...] = (
         ("one-api:middleware/auth.go", "new-api:i18n/locales/zh-CN.yaml"),
         Text("check the key's group, models and allowed addresses in the console"),
         speaker="gateway",
-        statuses=frozenset((IN_ANSWER, 403)),
+        statuses=frozenset((*BROKEN, 403)),
         always=frozenset((403,)),
         codes=_FORBIDDEN_CODES,
         words=_FORBIDDEN_WORDS,

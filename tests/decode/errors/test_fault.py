@@ -200,6 +200,7 @@ def test_one_amount_alone_gives_the_usual_hint() -> None:
         (401, error_fields("该令牌已过期"), AuthError),
         (403, error_fields("该令牌无权访问模型 gpt-4o"), AuthError),
         (403, error_fields("用户已被封禁"), AuthError),
+        (500, error_fields("用户已被封禁"), AuthError),
         (403, error_fields("您的 IP 不在令牌允许访问的列表中"), AuthError),
         (400, error_fields("Invalid token in logit_bias"), RejectedError),
         (429, error_fields("当前分组上游负载已饱和，请稍后再试"), TemporaryError),
