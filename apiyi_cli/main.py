@@ -70,14 +70,23 @@ def main(argv: Sequence[str]) -> int:
     process.messages.is_verbose = not {"-v", "--verbose"}.isdisjoint(argv)
     _catch_signals((*_STOPPING, *_REPORTING), _make_signal_handler(process))
     try:
+        return _run_to_death(argv, process)
+    except Interrupted as stop:
+        # A second signal, before the first one's death had begun.
+        return _die(stop.signum, process, stop.note)
+    finally:
+        _restore_signals()
+        process.close()
+
+
+def _run_to_death(argv: Sequence[str], process: Process) -> int:
+    """Run the command; die by the signal that stops it."""
+    try:
         return _run_command(argv, process)
     except Interrupted as stop:
         return _die(stop.signum, process, stop.note)
     except KeyboardInterrupt:
         return _die(signal.SIGINT, process)
-    finally:
-        _restore_signals()
-        process.close()
 
 
 def _begin_connecting(argv: Sequence[str]) -> Preconnection | None:

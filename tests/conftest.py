@@ -280,6 +280,10 @@ class Program:
                 if path.is_file() and not path.is_symlink():
                     assert _spelling_in(path.read_bytes()) is None, path
 
+    def terminal_words(self, line: str) -> tuple[list[str], bool]:
+        """Return the words of a line on a terminal, and whether they need a new session."""
+        return self._words(line), True
+
     def _words(self, line: str | Sequence[str]) -> list[str]:
         words = shlex.split(line) if isinstance(line, str) else line
         return [sys.executable, "-m", "apiyi_cli", *words]

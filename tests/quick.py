@@ -216,10 +216,14 @@ class Quick:
         env: Mapping[str, str | None] | None = None,
     ) -> Screen:
         """Run a line on a terminal of its own."""
-        program = str(self._launcher("quick-terminal", leads=True) / "apiyi")
+        words, leads = self.terminal_words(line)
         given = self._program.environment(env)
-        words = [program, *shlex.split(line)]
-        return self._program.shown(words, columns, redirect, keys, given, leads=False)
+        return self._program.shown(words, columns, redirect, keys, given, leads=leads)
+
+    def terminal_words(self, line: str) -> tuple[list[str], bool]:
+        """Return the words of a line on a terminal; the run itself makes a session."""
+        program = str(self._launcher("quick-terminal", leads=True) / "apiyi")
+        return [program, *shlex.split(line)], False
 
     def _launcher(self, name: str, *, leads: bool) -> Path:
         folder = self._program.path.parent.with_name(name)

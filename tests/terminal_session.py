@@ -16,6 +16,7 @@ import subprocess
 import termios
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyte
@@ -49,11 +50,12 @@ class TerminalSession:
         self.raw = b""
         name = os.ttyname(far)
         self.resize(columns, rows)
+        words, leads = program.terminal_words(line)
         self.process = subprocess.Popen(
-            ["sh", "-c", f'exec "$@" <{name} >{name} 2>&1', "sh", *program._words(line)],
+            ["sh", "-c", f'exec "$@" <{name} >{name} 2>&1', "sh", *words],
             cwd=program.work,
             env=program.environment(env),
-            start_new_session=True,
+            start_new_session=leads,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -75,13 +77,17 @@ class TerminalSession:
         self.wait_for_prompt()
 
     def since(self, place: int) -> str:
-        """Return what was written behind a place, without the sequences of the terminal."""
+        """Return what was written behind a place, without the sequences of the terminal.
+
+        What the terminal has broken at its edge is one line here.
+        """
         screen = pyte.HistoryScreen(self.screen.columns, self.screen.lines, history=5000)
         pyte.ByteStream(screen).feed(self.raw[place:])
         above = [
             "".join(line[at].data for at in range(screen.columns)) for line in screen.history.top
         ]
-        return "\n".join(line.rstrip() for line in [*above, *screen.display])
+        rows = [*above, *screen.display]
+        return "".join(row if row[-1:].strip() else f"{row.rstrip()}\n" for row in rows)
 
     def wait(self, ready: Callable[[], object], what: str = "") -> None:
         """Read until something is so."""
@@ -125,26 +131,39 @@ class TerminalSession:
         while self._read(0):
             pass
         self._program.check_silence(self.raw)
-        assert b"Traceback" not in self.raw
+        assert b"Traceback" not in self.raw, self.raw.decode()
         return self.process.returncode
 
     def kill(self, signum: int = signal.SIGKILL) -> int:
-        """Send a signal; return how the process ended."""
+        """Send a signal to a process that waits; return how it ended."""
+        self.wait_until_asleep()
         self.process.send_signal(signum)
         return self.end("")
 
     def interrupt_twice(self) -> int:
-        """Press Ctrl-C, and again at once when that has been seen; return the exit code.
+        """Press Ctrl-C, and again when the prompt says so or is new; return the exit code.
 
         On a busy machine the two may come more than a second apart, and count as first ones.
         """
-        for _ in range(20):
+        while self.process.poll() is None:
+            self.wait_until_asleep()
             seen = len(self.raw)
             self.type(CTRL_C)
-            self.wait(lambda seen=seen: len(self.raw) > seen or self.process.poll() is not None)  # type: ignore[misc]
-            if self.process.poll() is not None:
-                break
+            self.wait(lambda seen=seen: self._shows_prompt(seen) or self.process.poll() is not None)  # type: ignore[misc]
         return self.end("")
+
+    def wait_until_asleep(self) -> None:
+        """Read until the process waits for something.
+
+        A signal just before that would be noticed when a key is pressed: input() has no way to
+        be told.
+        """
+        status = Path(f"/proc/{self.process.pid}/stat")
+        self.wait(lambda: status.read_text().rpartition(")")[2].split()[0] in "SZ", "asleep")
+
+    def _shows_prompt(self, place: int) -> bool:
+        shown = self.raw[place:].decode("utf-8", "replace")
+        return PROMPT in shown or "Ctrl-C again" in shown
 
     def close(self) -> None:
         """Leave nothing behind."""

@@ -7,6 +7,8 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import IO, Final
 
+from apiyi_cli.errors import Interrupted
+
 _YES: Final = frozenset(("y", "yes", "是"))
 
 
@@ -41,8 +43,13 @@ class UserTerminal:
 
     def ask(self, question: str) -> bool:
         """Return True if the user answers the question with yes; no answer is a no."""
-        self.writer.write(question.encode("utf-8", "replace"))
-        return is_yes(self.reader.readline().decode("utf-8", "replace"))
+        try:
+            self.writer.write(question.encode("utf-8", "replace"))
+            return is_yes(self.reader.readline().decode("utf-8", "replace"))
+        except Interrupted:
+            # What is printed next begins a line.
+            self.writer.write(b"\n")
+            raise
 
 
 def has_user_terminal() -> bool:

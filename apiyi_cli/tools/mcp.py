@@ -108,6 +108,8 @@ class McpServers:
         self._stack = ExitStack()
         self._portal: BlockingPortal | None = None
         self._connected: dict[str, McpServer] = {}
+        self.noted: set[str] = set()
+        """What the user has been told about their tools."""
 
     def connect(self, value: str, headers: Mapping[str, str] | None = None) -> McpServer:
         """Return the server that a value of `--mcp` names, connected once.

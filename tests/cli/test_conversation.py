@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import stat
 import threading
@@ -14,8 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from apiyi_cli.cli.conversation.repl.clipboard import copy_text
+from apiyi_cli.cli.process import Process
+from apiyi_cli.core.clock import CLOCK
+from apiyi_cli.errors import SetupError
+from apiyi_cli.output.console import Console
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
+from tests.cli.test_toolbox import calling, results
 from tests.terminal_session import (
     CTRL_C,
     CTRL_D,
@@ -29,6 +36,8 @@ from tests.terminal_session import (
     UP,
     TerminalSession,
 )
+from tests.test_readme import picture
+from tests.tools.test_mcp import ZOO
 
 if TYPE_CHECKING:
     from tests.conftest import Program
@@ -40,18 +49,23 @@ FIFTY = [f"line {number} of a paste" for number in range(50)]
 class ConversationStarter:
     """Starts conversations, with prompt_toolkit or as if it were not installed."""
 
-    def __init__(self, program: Program) -> None:
-        self._program = program
+    def __init__(self, started: Program, warm: Program) -> None:
+        self._started = started
+        self._warm = warm
         self._running: list[TerminalSession] = []
 
-    def __call__(self, line: str = "chat", *, plain: bool = False, **how: Any) -> TerminalSession:
+    def __call__(
+        self, line: str = "chat", *, plain: bool = False, starts: bool = False, **how: Any
+    ) -> TerminalSession:
+        """Start a conversation; one that `starts` is a process that signals can be sent to."""
         env = dict(how.pop("env", None) or {})
         if plain:
-            hidden = self._program.work.with_name("hidden")
+            hidden = self._started.work.with_name("hidden")
             hidden.mkdir(exist_ok=True)
             (hidden / "prompt_toolkit.py").write_text("raise ImportError\n")
             env["PYTHONPATH"] = str(hidden)
-        talk = TerminalSession(self._program, line, env=env, **how)
+        program = self._started if plain or starts else self._warm
+        talk = TerminalSession(program, line, env=env, **how)
         self._running.append(talk)
         return talk
 
@@ -61,8 +75,8 @@ class ConversationStarter:
 
 
 @pytest.fixture
-def talks(started: Program) -> Iterator[ConversationStarter]:
-    running = ConversationStarter(started)
+def talks(started: Program, apiyi: Program) -> Iterator[ConversationStarter]:
+    running = ConversationStarter(started, apiyi)
     yield running
     running.close()
 
@@ -101,7 +115,7 @@ def usage(prompt: int, completion: int) -> dict[str, int]:
     }
 
 
-def test_keys_and_drafts(started: Program, gateway: Gateway, talks: ConversationStarter) -> None:
+def test_keys_and_drafts(apiyi: Program, gateway: Gateway, talks: ConversationStarter) -> None:
     talk = talks("chat --session trip")
     talk.wait_for_prompt()
     assert talk.text.startswith("apiyi 0.2.0 · gpt-4o · profile default · /help, Ctrl-D ends\n❯")
@@ -160,10 +174,10 @@ def test_keys_and_drafts(started: Program, gateway: Gateway, talks: Conversation
     talk.wait(lambda: talk.screen.cursor.y == 0)
     assert talk.end() == 0
 
-    history = state(started) / "prompts.ndjson"
+    history = state(apiyi) / "prompts.ndjson"
     assert stored(history) == ["hi", "\n".join(FIFTY), "你好，世界\n第二行", "```py\nprint(1)\n```"]
     assert stat.S_IMODE(history.stat().st_mode) == 0o600
-    session = state(started) / "sessions" / "trip.ndjson"
+    session = state(apiyi) / "sessions" / "trip.ndjson"
     assert stat.S_IMODE(session.stat().st_mode) == 0o600
     assert [one["content"] for one in stored(session)][1::2] == [
         "Hello!",
@@ -172,12 +186,12 @@ def test_keys_and_drafts(started: Program, gateway: Gateway, talks: Conversation
         "code",
         "quiet",
     ]
-    for path in started.home.rglob("*"):
+    for path in apiyi.home.rglob("*"):
         assert not path.is_file() or SHAPED.encode() not in path.read_bytes(), path
 
 
 def test_without_prompt_toolkit_it_is_the_same_conversation(
-    started: Program, gateway: Gateway, talks: ConversationStarter
+    apiyi: Program, gateway: Gateway, talks: ConversationStarter
 ) -> None:
     talk = talks("chat --session trip", plain=True)
     talk.wait_for_prompt()
@@ -214,7 +228,7 @@ def test_without_prompt_toolkit_it_is_the_same_conversation(
     talk.type(CTRL_C)
     talk.wait_for_prompt()
     assert talk.end() == 0
-    assert stored(state(started) / "sessions" / "trip.ndjson")[-1] == {
+    assert stored(state(apiyi) / "sessions" / "trip.ndjson")[-1] == {
         "role": "assistant",
         "content": "half\n\n",
         "cut": True,
@@ -222,7 +236,7 @@ def test_without_prompt_toolkit_it_is_the_same_conversation(
 
 
 def test_an_answer_that_is_stopped_stays_and_the_conversation_goes_on(
-    started: Program, gateway: Gateway, talks: ConversationStarter
+    apiyi: Program, gateway: Gateway, talks: ConversationStarter
 ) -> None:
     talk = talks("chat --session trip")
     talk.wait_for_prompt()
@@ -243,20 +257,20 @@ def test_an_answer_that_is_stopped_stays_and_the_conversation_goes_on(
         ("user", "go on"),
     ]
     assert talk.end() == 0
-    shown = started("session show trip")
+    shown = apiyi("session show trip")
     assert json.loads(shown.text.splitlines()[1])["cut"] is True
-    assert "assistant (cut): the first half" in started.terminal("session show trip").lines
-    chinese = started.terminal("session show trip", env={"LANG": "zh_CN.UTF-8"})
+    assert "assistant (cut): the first half" in apiyi.terminal("session show trip").lines
+    chinese = apiyi.terminal("session show trip", env={"LANG": "zh_CN.UTF-8"})
     assert "assistant (截断): the first half" in chinese.lines
     # What is shown can be sent again.
-    assert started(["chat", "hi", "--messages", "-"], stdin=shown.out).code == 0
+    assert apiyi(["chat", "hi", "--messages", "-"], stdin=shown.out).code == 0
     assert "cut" not in gateway.posts[-1].json["messages"][1]
 
 
 def test_kill_at_any_event_loses_at_most_that_event(
-    started: Program, gateway: Gateway, talks: ConversationStarter
+    apiyi: Program, gateway: Gateway, talks: ConversationStarter
 ) -> None:
-    talk = talks("chat --session trip")
+    talk = talks("chat --session trip", starts=True)
     talk.wait_for_prompt()
     held = HeldAnswer('piece "one"\n', "二\n\n", "piece three")
     gateway.script(ScriptedReply.chat("whole"), held.reply)
@@ -265,14 +279,14 @@ def test_kill_at_any_event_loses_at_most_that_event(
     talk.wait_for("二")
     assert talk.kill() == -signal.SIGKILL
     held.go.set()
-    messages = [json.loads(line) for line in started("session show trip").text.splitlines()]
+    messages = [json.loads(line) for line in apiyi("session show trip").text.splitlines()]
     assert messages == [
         {"role": "user", "content": "first"},
         {"role": "assistant", "content": "whole"},
         {"role": "user", "content": "second"},
         {"role": "assistant", "content": 'piece "one"\n二\n\n', "cut": True},
     ]
-    assert started("chat again --session trip").code == 0
+    assert apiyi("chat again --session trip").code == 0
     assert list_sent_messages(gateway)[3:] == [
         ("assistant", 'piece "one"\n二\n\n'),
         ("user", "again"),
@@ -280,7 +294,7 @@ def test_kill_at_any_event_loses_at_most_that_event(
 
 
 def test_a_turn_that_fails_leaves_its_draft_and_no_trace(
-    started: Program, gateway: Gateway, talks: ConversationStarter
+    apiyi: Program, gateway: Gateway, talks: ConversationStarter
 ) -> None:
     talk = talks("chat --strict --retries 0 --session trip")
     talk.wait_for_prompt()
@@ -293,7 +307,7 @@ def test_a_turn_that_fails_leaves_its_draft_and_no_trace(
     talk.type("the question\r")
     talk.wait_for("bad thing")
     talk.wait(lambda: talk.at_cursor.startswith("❯ the question"))
-    assert not (state(started) / "sessions" / "trip.ndjson").exists()
+    assert not (state(apiyi) / "sessions" / "trip.ndjson").exists()
     talk.say("", "better")
     # A cut one stays.
     talk.say("then", "half")
@@ -302,7 +316,7 @@ def test_a_turn_that_fails_leaves_its_draft_and_no_trace(
     talk.type(CTRL_C)
     talk.wait_for_prompt()
     assert talk.end() == 5
-    assert [one["content"] for one in stored(state(started) / "sessions" / "trip.ndjson")] == [
+    assert [one["content"] for one in stored(state(apiyi) / "sessions" / "trip.ndjson")] == [
         "the question",
         "better",
         "then",
@@ -312,14 +326,14 @@ def test_a_turn_that_fails_leaves_its_draft_and_no_trace(
 
 @pytest.mark.parametrize("plain", [False, True])
 def test_signals_end_it_and_nothing_is_lost(
-    started: Program, gateway: Gateway, talks: ConversationStarter, plain: bool
+    apiyi: Program, gateway: Gateway, talks: ConversationStarter, plain: bool
 ) -> None:
     for signum in (signal.SIGTERM, signal.SIGHUP):
-        talk = talks(plain=plain)
+        talk = talks(plain=plain, starts=True)
         talk.wait_for_prompt()
         assert talk.kill(signum) == -signum
         name = f"s{signum}"
-        talk = talks(f"chat --session {name}", plain=plain)
+        talk = talks(f"chat --session {name}", plain=plain, starts=True)
         talk.wait_for_prompt()
         held = HeldAnswer("half\n\n", " more")
         gateway.script(held.reply)
@@ -327,11 +341,11 @@ def test_signals_end_it_and_nothing_is_lost(
         talk.wait_for("half")
         assert talk.kill(signum) == -signum
         held.go.set()
-        assert stored(state(started) / "sessions" / f"{name}.ndjson")[1]["cut"] is True
-    talk = talks(plain=plain)
+        assert stored(state(apiyi) / "sessions" / f"{name}.ndjson")[1]["cut"] is True
+    talk = talks(plain=plain, starts=True)
     talk.wait_for_prompt()
     assert talk.interrupt_twice() == -signal.SIGINT
-    talk = talks(plain=plain)
+    talk = talks(plain=plain, starts=True)
     talk.wait_for_prompt()
     held = HeldAnswer("half\n\n", " more")
     gateway.script(held.reply)
@@ -343,10 +357,10 @@ def test_signals_end_it_and_nothing_is_lost(
     held.go.set()
 
 
-def test_every_command(started: Program, gateway: Gateway, talks: ConversationStarter) -> None:
-    (started.work / "notes.txt").write_text("some notes\n")
-    (started.work / "sys.txt").write_text("Be brief.")
-    editor = started.work.with_name("editor")
+def test_every_command(apiyi: Program, gateway: Gateway, talks: ConversationStarter) -> None:
+    (apiyi.work / "notes.txt").write_text("some notes\n")
+    (apiyi.work / "sys.txt").write_text("Be brief.")
+    editor = apiyi.work.with_name("editor")
     editor.write_text("#!/bin/sh\nprintf 'edited prompt\\n' > \"$1\"\n")
     editor.chmod(0o755)
     talk = talks(
@@ -362,10 +376,10 @@ def test_every_command(started: Program, gateway: Gateway, talks: ConversationSt
     talk.say("/copy code", "copied 9 characters (OSC 52)")
     assert b"\x1b]52;c;cHJpbnQoMSkK\x07" in talk.raw or b"\x1b]52;c;cHJpbnQoMSk=\x07" in talk.raw
     talk.say("/save answer.md", "saved as answer.md")
-    assert (started.work / "answer.md").read_text() == "Use:\n```py\nprint(1)\n```\n"
+    assert (apiyi.work / "answer.md").read_text() == "Use:\n```py\nprint(1)\n```\n"
     talk.say("/save answer.md", "the file exists")
     talk.say("/save all.ndjson", "saved as all.ndjson")
-    assert [one["role"] for one in stored(started.work / "all.ndjson")] == ["user", "assistant"]
+    assert [one["role"] for one in stored(apiyi.work / "all.ndjson")] == ["user", "assistant"]
 
     talk.say("/show request", '"Authorization":"Bearer ***"')
     talk.say("/show raw", '"reasoning_content":"let me think"')
@@ -444,13 +458,120 @@ def test_every_command(started: Program, gateway: Gateway, talks: ConversationSt
     talk.type(CTRL_C)
     talk.say("/help", "the draft in $EDITOR")
     assert talk.end() == 0
-    kept = stored(state(started) / "sessions" / "trip.ndjson")
-    assert kept == stored(state(started) / "sessions" / "trip-2.ndjson")
+    kept = stored(state(apiyi) / "sessions" / "trip.ndjson")
+    assert kept == stored(state(apiyi) / "sessions" / "trip-2.ndjson")
     assert [one["role"] for one in kept] == ["system", "user", "assistant", "user", "assistant"]
 
 
+def test_tools_are_asked_for_in_each_turn_and_files_go_with_one_prompt(
+    apiyi: Program, gateway: Gateway, talks: ConversationStarter
+) -> None:
+    (apiyi.work / "photo.png").write_bytes(picture())
+    (apiyi.work / "echo.sh").write_text("#!/bin/sh\ncat\n")
+    (apiyi.work / "echo.sh").chmod(0o755)
+    tool = '{"name":"now","parameters":{"type":"object"}}'
+    talk = talks(f"chat -i --tool '{tool}' --run now=./echo.sh --mcp {shlex.quote(ZOO)}")
+    talk.wait_for_prompt()
+    gateway.script(
+        calling(("now", '{"zone":"x"}'), ("add", '{"a":2,"b":3}')),
+        ScriptedReply.chat("It is noon, and 5."),
+        calling(("now", "{}")),
+        ScriptedReply.chat("Then not."),
+        calling(("now", "{}")),
+        ScriptedReply.chat("Now it is."),
+    )
+    talk.type("what time?\r")
+    talk.wait_for('run now({"zone":"x"}) -> ./echo.sh? [y/N]')
+    talk.type("y\r")
+    talk.wait_for('run add({"a":2,"b":3}) -> zoo')
+    talk.say("y", "It is noon, and 5.")
+    assert results(gateway) == ['{"zone":"x"}', "5"]
+    talk.type("and now?\r")
+    talk.wait_for("run now({}) -> ./echo.sh? [y/N]")
+    talk.say("n", "Then not.")
+    assert talk.text.count("is offered as") == 1
+    assert results(gateway, -1) == ["error: the user did not allow this call"]
+    # The conversation holds what was said, not how the tools were asked.
+    assert [role for role, _ in list_sent_messages(gateway, -2)] == ["user", "assistant", "user"]
+    talk.type("once more\r")
+    talk.wait(lambda: talk.text.count("run now({}) -> ./echo.sh? [y/N]") == 2)
+    talk.type(CTRL_C)
+    talk.wait_for("[y/N] ^C\napiyi: stopped; nothing of it came; it may be billed")
+    # Nothing came: the prompt is the draft again.
+    talk.wait(lambda: talk.at_cursor.startswith("❯ once more"))
+    talk.say("", "Now it is.")
+
+    talk.say("/set run", "it needs a value")
+    talk.say("/unset run", "❯")
+    talk.say("/unset mcp", "❯")
+    talk.say("/unset tool", "❯")
+    talk.say("/attach nothing.png", "nothing.png")
+    talk.say("/attach", "/attach PATH")
+    talk.type("/attach pho\t")
+    talk.wait(lambda: talk.at_cursor.startswith("❯ /attach photo.png"))
+    talk.say("", "photo.png goes with the next prompt")
+    talk.say("/attach https://x.example/b.png", "b.png goes with the next prompt")
+    talk.wait(lambda: "+2 files" in talk.at_cursor)
+    gateway.script(*(ScriptedReply.chat(word) for word in ("a dot", "a point", "plain")))
+    talk.say("what is it?", "a dot")
+    talk.say("/retry", "a point")
+    for request in (-2, -1):
+        text, own, linked = gateway.posts[request].json["messages"][-1]["content"]
+        assert text == {"type": "text", "text": "what is it?"}
+        assert own["image_url"]["url"].startswith("data:image/png;base64,iVBOR")
+        assert linked["image_url"]["url"] == "https://x.example/b.png"
+        assert "tools" not in gateway.posts[request].json
+    talk.say("and now?", "plain")
+    assert list_sent_messages(gateway)[-1] == ("user", "and now?")
+    assert talk.end() == 0
+
+
+@pytest.mark.parametrize(
+    ("environ", "programs", "way", "words"),
+    [
+        ({"TMUX": "/tmp/t,1,0"}, {"tmux": 0, "xclip": 0}, "tmux", "load-buffer -w -"),
+        ({"TERM_PROGRAM": "Apple_Terminal"}, {"pbcopy": 0}, "pbcopy", ""),
+        ({"VTE_VERSION": "7600", "WAYLAND_DISPLAY": "w"}, {"wl-copy": 0}, "wl-copy", ""),
+        ({"VTE_VERSION": "7600", "DISPLAY": ":0"}, {"xclip": 0}, "xclip", "-selection clipboard"),
+        (
+            {"TERM": "linux", "DISPLAY": ":0"},
+            {"xclip": 1, "xsel": 0},
+            "xsel",
+            "--clipboard --input",
+        ),
+        ({"TERM": "linux"}, {"clip.exe": 0, "xclip": 0}, "clip.exe", ""),
+        ({"TERM": "dumb"}, {"xclip": 0, "wl-copy": 0}, "", ""),
+    ],
+)
+def test_the_clipboard_is_filled_by_a_program_where_the_terminal_does_not_take_it(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    environ: dict[str, str],
+    programs: dict[str, int],
+    way: str,
+    words: str,
+) -> None:
+    for name, code in programs.items():
+        script = f'#!/bin/sh\n/bin/cat >"$0.got"\necho "$*" >"$0.words"\nexit {code}\n'
+        (tmp_path / name).write_text(script)
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    process = Process(Console(), {"TERM": "xterm", **environ, "PATH": str(tmp_path)}, CLOCK)
+    text = "你好 \x1b]52;c;x\x07\n"
+    if not way:
+        with pytest.raises(SetupError) as raised:
+            copy_text(process, text)
+        assert "/save FILE" in str(raised.value.hint)
+        return
+    assert copy_text(process, text) == way
+    encoding = "utf-16" if way == "clip.exe" else "utf-8"
+    copied = (tmp_path / f"{way}.got").read_bytes().decode(encoding)
+    assert copied.startswith("你好 ") and "\x1b" not in copied
+    assert (tmp_path / f"{way}.words").read_text() == f"{words}\n"
+
+
 def test_how_it_begins_and_what_it_leaves(
-    started: Program, gateway: Gateway, talks: ConversationStarter
+    apiyi: Program, gateway: Gateway, talks: ConversationStarter
 ) -> None:
     gateway.script(
         ScriptedReply.chat("one"), ScriptedReply.chat("two"), ScriptedReply.chat("three")
@@ -465,35 +586,35 @@ def test_how_it_begins_and_what_it_leaves(
         ("assistant", "one"),
         ("user", "second"),
     ]
-    assert not (state(started) / "prompts.ndjson").exists()
-    assert not (state(started) / "terminals").exists()
+    assert not (state(apiyi) / "prompts.ndjson").exists()
+    assert not (state(apiyi) / "terminals").exists()
 
     talk = talks("chat")
     talk.wait_for_prompt()
     talk.say("hi", "three")
     assert talk.end() == 0
-    (kept,) = (state(started) / "terminals").iterdir()
+    (kept,) = (state(apiyi) / "terminals").iterdir()
     assert [one["content"] for one in stored(kept)] == ["hi", "three"]
 
-    assert "stdin is not a terminal" in started("chat -i").err
-    assert started("chat -i hello").code == 2
-    assert started("chat").code == 2
-    several = started.terminal("chat -i -m gpt-4o -m gpt-4.1")
+    assert "stdin is not a terminal" in apiyi("chat -i").err
+    assert apiyi("chat -i hello").code == 2
+    assert apiyi("chat").code == 2
+    several = apiyi.terminal("chat -i -m gpt-4o -m gpt-4.1")
     assert several.code == 2 and any("/compare gpt-4o gpt-4.1" in line for line in several.lines)
-    keyless = started.terminal("chat", env={"APIYI_API_KEY": None})
+    keyless = apiyi.terminal("chat", env={"APIYI_API_KEY": None})
     assert keyless.code == 4
 
 
 def test_a_template_makes_the_next_prompt_alone(
-    started: Program, gateway: Gateway, talks: ConversationStarter
+    apiyi: Program, gateway: Gateway, talks: ConversationStarter
 ) -> None:
-    folder = started.home / "config" / "apiyi" / "templates"
+    folder = apiyi.home / "config" / "apiyi" / "templates"
     folder.mkdir(parents=True)
     text = "---\nmodel: gpt-4o-mini\ntemperature: 0.2\n---\nInto {lang}: {input}\n"
     (folder / "translate.md").write_text(text)
     (folder / "broken.md").write_text("---\nbase_url: https://x.example\n---\n{input}\n")
     gateway.script(*(ScriptedReply.chat(word) for word in ("uno", "due", "tre")))
-    talk = talks("chat -i -t translate -p lang=Italian one", rows=60, columns=300)
+    talk = talks("chat -i -t translate -p lang=Italian one", rows=60)
     talk.wait_for("uno")
     talk.wait_for_prompt()
     first = gateway.posts[-1].json
@@ -505,7 +626,7 @@ def test_a_template_makes_the_next_prompt_alone(
     talk.say("", "it wants -p lang=VALUE")
     talk.say("/template", "broken\ntranslate")
     talk.say("/template transalte", "did you mean translate?")
-    talk.say("/template broken", "broken.md:2: a template cannot set")
+    talk.say("/template broken", "broken.md:2: a templ")
     talk.say("/template translate lang='Old Norse'", "the next prompt goes through translate")
     talk.wait(lambda: "template translate" in talk.at_cursor)
     talk.say("two", "due")
@@ -518,17 +639,17 @@ def test_a_template_makes_the_next_prompt_alone(
 
 
 def test_options_of_one_prompt_begin_no_conversation(
-    started: Program, gateway: Gateway, talks: ConversationStarter
+    apiyi: Program, gateway: Gateway, talks: ConversationStarter
 ) -> None:
-    own = started.work / "editor"
+    own = apiyi.work / "editor"
     own.write_text("#!/bin/sh\nprintf 'from the editor' > \"$1\"\n")
     own.chmod(0o755)
     env = {"EDITOR": str(own)}
     gateway.script(*(ScriptedReply.chat(word) for word in ("edited", "in it", "on")))
-    assert started.terminal("chat -e", env=env).code == 0
+    assert apiyi.terminal("chat -e", env=env).code == 0
     assert list_sent_messages(gateway) == [("user", "from the editor")]
     for line in ("chat -p lang=x", "chat -t nothing", "chat -i -t nothing", "chat -i -p lang=x"):
-        assert started.terminal(line).code == 2
+        assert apiyi.terminal(line).code == 2
     talk = talks("chat -i -e", env=env)
     talk.wait_for("in it")
     talk.wait_for_prompt()
@@ -539,9 +660,9 @@ def test_options_of_one_prompt_begin_no_conversation(
 
 
 def test_the_context_and_the_money_are_watched(
-    started: Program, gateway: Gateway, talks: ConversationStarter
+    apiyi: Program, gateway: Gateway, talks: ConversationStarter
 ) -> None:
-    assert started("models --update").code == 0
+    assert apiyi("models --update").code == 0
     talk = talks("chat --max-cost 0.01")
     talk.wait_for_prompt()
     gateway.script(
@@ -569,9 +690,9 @@ def has_prompt_behind(talk: TerminalSession, seen: int, text: str) -> bool:
 
 @pytest.mark.nightly
 def test_the_five_hundredth_turn_is_like_the_fifth(
-    started: Program, gateway: Gateway, talks: ConversationStarter
+    apiyi: Program, gateway: Gateway, talks: ConversationStarter
 ) -> None:
-    talk = talks("chat --session long --no-limits")
+    talk = talks("chat --session long --no-limits", starts=True)
     talk.wait_for_prompt()
     status = Path(f"/proc/{talk.process.pid}/status")
     memory_kb: dict[int, int] = {}
@@ -589,4 +710,4 @@ def test_the_five_hundredth_turn_is_like_the_fifth(
     assert late < 3 * early + 0.05
     assert memory_kb[500] - memory_kb[5] < 8_000
     assert talk.end() == 0
-    assert len(stored(state(started) / "sessions" / "long.ndjson")) == 1000
+    assert len(stored(state(apiyi) / "sessions" / "long.ndjson")) == 1000

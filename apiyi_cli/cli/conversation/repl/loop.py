@@ -41,6 +41,8 @@ def run_loop(dialogue: Dialogue, *, keeps_history: bool) -> None:
             if stop.signum != SIGINT or interrupts.is_second or interrupts.note():
                 raise
             draft = ""
+            # Below the ^C that the terminal shows where nobody reads keys.
+            dialogue.messages.print("")
 
 
 def answer(dialogue: Dialogue, text: str, history: PromptHistory) -> str:

@@ -6,6 +6,7 @@ asked to mark it. A line of ``` opens a block, which another one ends.
 
 from __future__ import annotations
 
+import signal
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -46,19 +47,26 @@ class PlainReader:
         )
         if state:
             dialogue.messages.print_faint(state)
-        while True:
-            try:
-                return self._read_prompt(draft)
-            except Interrupted as stop:
-                if stop.signum != SIGINT or dialogue.interrupts.note():
+        before = signal.getsignal(signal.SIGINT)
+        dialogue.process.on_signal = _raise_once
+        try:
+            while True:
+                try:
+                    return self._read_prompt(draft)
+                except Interrupted as stop:
+                    signal.signal(signal.SIGINT, before)
+                    if stop.signum != SIGINT or dialogue.interrupts.note():
+                        raise
+                    draft = ""
+                    sys.stdout.write("\n")
+                except EOFError:
+                    sys.stdout.write("\n")
                     raise
-                draft = ""
-                sys.stdout.write("\n")
-            except EOFError:
-                sys.stdout.write("\n")
-                raise
-            finally:
-                sys.stdout.flush()
+                finally:
+                    sys.stdout.flush()
+        finally:
+            dialogue.process.on_signal = None
+            signal.signal(signal.SIGINT, before)
 
     def _read_prompt(self, draft: str) -> str:
         """Return one prompt: a line, a pasted text, or a block between fences."""
@@ -118,6 +126,16 @@ class PlainReader:
             kept = text[: len(text) - length]
             self._completions = [f"{kept}{word}" for word in words]
         return self._completions[number] if number < len(self._completions) else None
+
+
+def _raise_once(name: str, signum: int) -> float | None:
+    """End the input for a signal; a Ctrl-C until that has happened is ignored.
+
+    Its handler would run within readline's C code while an exception is set there, which
+    Python takes for a defect.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise Interrupted(signum)
 
 
 def _load_readline() -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from apiyi_cli.render.wrap import clip
+from apiyi_cli.render.wrap import clip, display_width
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def describe_state(dialogue: Dialogue, translate: Callable[[str], str], width: i
         pieces.append(format_total(totals.usd))
     extra = describe_pending(dialogue, translate)
     pieces = [*extra, *pieces]
-    while pieces and len(SEPARATOR.join(pieces)) > width:
+    while pieces and display_width(SEPARATOR.join(pieces)) > width:
         # The figures on the right matter most.
         pieces.pop(0)
     return clip(SEPARATOR.join(pieces), max(width, 1))

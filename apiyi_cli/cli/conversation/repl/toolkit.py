@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncGenerator, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prompt_toolkit.application import get_app, run_in_terminal
 from prompt_toolkit.completion import Completer, Completion
@@ -25,6 +25,7 @@ from apiyi_cli.errors import Interrupted
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
+    from prompt_toolkit.application import Application
     from prompt_toolkit.buffer import Buffer
     from prompt_toolkit.completion import CompleteEvent
     from prompt_toolkit.document import Document
@@ -94,7 +95,7 @@ class ToolkitReader:
         """End a prompt whose signal arrived before it could be ended."""
         loop = get_app().loop
         if self._signal is not None and loop is not None:
-            loop.call_soon_threadsafe(_leave)
+            loop.call_soon_threadsafe(_leave, get_app())
 
     def _note_typing(self, buffer: Buffer) -> None:
         if buffer.text:
@@ -106,7 +107,8 @@ class ToolkitReader:
         self._signal = signum
         app = self._session.app
         if app.loop is not None and app.is_running:
-            app.loop.call_soon_threadsafe(_leave)
+            # Named, because a signal's handler does not know which one is running.
+            app.loop.call_soon_threadsafe(_leave, app)
         return None
 
     def _describe_state(self) -> str:
@@ -136,9 +138,14 @@ class ToolkitReader:
             event.current_buffer.insert_text("\n")
 
         @keys.add("c-c", filter=at_prompt)
-        @keys.add("<sigint>")
         def interrupt(event: KeyPressEvent) -> None:
             self._interrupt(event)
+
+        @keys.add("<sigint>")
+        def stop(event: KeyPressEvent) -> None:
+            # Typed before the terminal handed keys over: it shows ^C where nobody counts on it.
+            self._signal = SIGINT
+            _leave(event.app)
 
         @keys.add("c-o", filter=at_prompt)
         def edit(event: KeyPressEvent) -> None:
@@ -215,8 +222,7 @@ class _DialogueCompleter(Completer):
         return [Completion(word, start_position=-length) for word in words]
 
 
-def _leave() -> None:
-    app = get_app()
+def _leave(app: Application[Any]) -> None:
     if app.is_running and not app.is_done:
         app.exit(exception=EOFError())
 
