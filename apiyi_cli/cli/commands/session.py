@@ -27,6 +27,8 @@ def list_(ctx: Context, *, output: Output) -> None:
     sessions = SessionStore.open(ctx.process.environ).all()
     if ctx.output.form != "text":
         ctx.output.write_records(map(_make_record, sessions))
+    elif ctx.process.console.stdout_is_terminal and not sessions:
+        ctx.messages.note(Text("no conversation is kept: apiyi chat --session NAME keeps one"))
     elif ctx.process.console.stdout_is_terminal:
         headers = [Text("session"), Text("messages"), Text("last used")]
         rows = [

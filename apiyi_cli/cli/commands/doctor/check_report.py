@@ -117,7 +117,8 @@ def _describe(ctx: Context, report: BriefReport, failure: ApiyiError | None) -> 
     say = ctx.messages.translate if ctx.process.console.stdout_is_terminal else str
     status = say(STATUS_NAMES[report.status])
     if failure is not None:
-        lines: Sequence[Any] = [f"{status}: {say(failure.sentence())}"]
+        line = Text("{what}: {why}", what=status, why=failure.sentence())
+        lines: Sequence[Any] = [say(line)]
         if failure.hint:
             lines = [*lines, f"  {say(Text('try: '))}{say(failure.hint)}"]
         return "\n".join(lines)
