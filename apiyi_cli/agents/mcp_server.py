@@ -7,6 +7,7 @@ process. Stdout carries the protocol alone. The official `mcp` package is import
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -24,6 +25,7 @@ from apiyi_cli.agents.served_tools import (
 from apiyi_cli.core.exit_codes import EXIT_CODES
 from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.core.language import Translate
+from apiyi_cli.errors import Interrupted
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
@@ -66,10 +68,42 @@ def serve(
     """Serve until the client closes stdin. `commands` are the described commands by name."""
     import anyio
 
-    anyio.run(_serve, _Session(options, commands, say), version)
+    try:
+        anyio.run(_serve, _Session(options, commands, say), version)
+    except _StoppedBySignal as stop:
+        raise Interrupted(stop.signum) from None
+
+
+class _StoppedBySignal(KeyboardInterrupt):
+    """What ends the event loop: of all exceptions it lets this one and SystemExit through."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signum = signum
+
+
+def _end_loop_on_signals() -> None:
+    """Have the signals that end the program end the loop, between two steps of its tasks.
+
+    An exception of a signal handler would be that of the task whose step it interrupts, and the
+    server would go on without that task.
+    """
+    import asyncio
+
+    def stop(signum: int) -> None:
+        raise _StoppedBySignal(signum)
+
+    loop = asyncio.get_running_loop()
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        signum = getattr(signal, name, None)
+        if signum is not None and signal.getsignal(signum) is not signal.SIG_IGN:
+            # Loops on Windows have none.
+            with suppress(NotImplementedError):
+                loop.add_signal_handler(signum, stop, signum)
 
 
 async def _serve(session: _Session, version: str) -> None:
+    _end_loop_on_signals()
     from mcp.server.lowlevel import Server
     from mcp.server.stdio import stdio_server
 

@@ -6,6 +6,7 @@ extra and is imported here alone, when a server is named.
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -347,7 +348,9 @@ def _explain(failure: BaseException, stderr: StderrTail) -> str:
     if isinstance(failure, OSError) and failure.strerror:
         why = system_reason(failure)
     else:
-        why = " ".join(str(failure).split()) or type(failure).__name__
+        # Behind the number that the package's HTTP client leaves in.
+        why = re.sub(r"^\[Errno -?\d+\] ", "", " ".join(str(failure).split()))
+        why = why or type(failure).__name__
     if last := stderr.last_line:
         return Text("{why} (its last words: {last})", why=why, last=last)
     return why

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Work = Callable[[Client], Awaitable[None]]
 LIMIT_S = 60.0
+NOBODY = {"APIYI_BASE_URL": None, "APIYI_API_KEY": None, "APIYI_MODEL": None}
 
 
 def use(apiyi: Program, work: Work, *words: str, env: dict[str, str | None] | None = None) -> str:
@@ -159,7 +160,7 @@ def test_a_call_that_is_cancelled_ends_its_request(apiyi: Program, gateway: Gate
 def test_the_client_that_leaves_ends_everything(
     apiyi: Program, stopped: list[subprocess.Popen[bytes]]
 ) -> None:
-    process = apiyi.start("mcp", stdin=subprocess.PIPE)
+    process = apiyi.start("--profile sandbox mcp", stdin=subprocess.PIPE, env=NOBODY)
     stopped.append(process)
     assert process.stdin is not None and process.stdout is not None
     asked = {
@@ -175,8 +176,34 @@ def test_the_client_that_leaves_ends_everything(
     process.stdin.write(json.dumps(asked).encode() + b"\n")
     answer = json.loads(process.stdout.readline())
     assert answer["result"]["serverInfo"]["name"] == "apiyi"
+    process.stdin.write(b'{"jsonrpc":"2.0","method":"notifications/initialized"}\n')
+    called = {"method": "tools/call", "params": {"name": "models", "arguments": {}}}
+    process.stdin.write(json.dumps({"jsonrpc": "2.0", "id": 2, **called}).encode() + b"\n")
+    # The profile before the command holds for each call as well.
+    result = json.loads(process.stdout.readline())["result"]
+    assert "sandbox-1" in result["content"][0]["text"]
     out, err = process.communicate(timeout=20)
     assert (process.returncode, out, err) == (0, b"", b"")
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "why"),
+    [
+        ("mcp --folder there-is-none", 2, "there-is-none: it is not a folder"),
+        ("--profile nobody mcp", 10, "there is no profile 'nobody'"),
+    ],
+)
+def test_what_no_call_could_use_is_told_at_once(
+    apiyi: Program, line: str, code: int, why: str
+) -> None:
+    ran = apiyi(line)
+    assert ran.code == code and why in ran.err
+
+
+def test_on_a_terminal_it_says_who_is_meant_to_speak(apiyi: Program) -> None:
+    screen = apiyi.terminal("mcp", keys=b"\x04", columns=120)
+    assert screen.code == 0
+    assert screen.lines[0].startswith("apiyi: agents speak to this by JSON")
 
 
 def test_a_signal_ends_it(apiyi: Program, stopped: list[subprocess.Popen[bytes]]) -> None:

@@ -12,6 +12,7 @@ from apiyi_cli.core.options import Flag, list_given
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.mcp import McpOptions
 from apiyi_cli.core.options.output import Output
+from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
 
@@ -28,10 +29,23 @@ def mcp(ctx: Context, *, mcp_options: McpOptions, connection: Connection, output
 
     require_package(Text("cannot serve MCP"))
     ctx.output.require_ready()
+    # An unknown profile is told here, not by each call.
+    profile = ctx.settings.in_profile.name
+    if ctx.settings.origin("profile").startswith("flag"):
+        # Also where it was typed before the command.
+        connection = connection.replace(profile=profile)
+    folder = Path(mcp_options.folder or "").absolute()
+    if not folder.is_dir():
+        raise UsageError(
+            Text("cannot use --folder {path}", path=folder), Text("it is not a folder")
+        )
+    if ctx.process.console.stdin_is_terminal:
+        line = Text("agents speak to this by JSON: name the line in their configuration")
+        ctx.messages.note(Text("{line}; Ctrl-C ends it", line=line))
     options = ServerOptions(
         shared=tuple(_write_options(connection)),
         max_usd=mcp_options.max_cost,
-        folder=Path(mcp_options.folder or "").absolute(),
+        folder=folder,
         scratch=ctx.process.make_scratch_folder(),
         environ=os.environ,
         cost_report=COST_REPORT,
