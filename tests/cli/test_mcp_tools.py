@@ -59,7 +59,7 @@ def test_tools_are_offered_called_and_answered(apiyi: Program, gateway: Gateway)
     [
         (["respond", "-m", "gpt-4o"], "/v1/responses"),
         (["chat", "-m", "claude-sonnet-5", "--protocol", "anthropic"], "/v1/messages"),
-        (["chat", "-m", "gemini-2.5-flash", "--protocol", "google"], "streamGenerateContent"),
+        (["chat", "-m", "gemini-3.6-flash", "--protocol", "google"], "streamGenerateContent"),
     ],
     ids=lambda value: value if isinstance(value, str) else value[0],
 )
