@@ -15,7 +15,16 @@ from typing import Any, NamedTuple
 
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.events import Usage
-from apiyi_cli.core.jsontext import Verbatim, as_line, one_line, read, read_first, value_end, write
+from apiyi_cli.core.jsontext import (
+    InvalidJSON,
+    Verbatim,
+    as_line,
+    one_line,
+    read,
+    read_first,
+    value_end,
+    write,
+)
 from apiyi_cli.decode.frames.fields import read_count, read_object, read_objects
 from apiyi_cli.decode.frames.reply_body import facts_of, read_body, read_json
 from apiyi_cli.decode.frames.usage import usage
@@ -67,6 +76,12 @@ def vectors(
             )
         texts[place] = text
     length = _check_lengths(reply, texts, dimensions)
+    if keep_body:
+        # Text between the vectors was skipped; a body that is kept is merged as a whole.
+        try:
+            read_first(raw)
+        except InvalidJSON:
+            raise _make_misfit(reply, Text("there is no answer in it")) from None
     return Vectors(texts, usage(answer.get("usage")), raw if keep_body else b"", length)
 
 
