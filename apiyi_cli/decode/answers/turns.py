@@ -12,6 +12,7 @@ from typing import Any
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.jsontext import read_exact
 from apiyi_cli.decode.answers.assemble import assemble_completion
+from apiyi_cli.decode.frames.fields import read_objects
 
 _SAID = frozenset(("role", "content", "tool_calls"))
 # Fields of an answer that a question does not have.
@@ -29,13 +30,13 @@ def read_turn(call: Call, chunks: Sequence[bytes]) -> dict[str, Any] | None:
     whole = _read_whole(chunks)
     content: Any = None
     if call.protocol == "anthropic":
-        blocks = whole.get("content")
+        blocks = read_objects(whole.get("content"))
         # The API refuses a text block that is empty, though it sends them.
-        content = [block for block in blocks or () if block != {"type": "text", "text": ""}]
+        content = [block for block in blocks if block != {"type": "text", "text": ""}]
     elif call.protocol == "google":
         candidate = _first(whole.get("candidates"))
         inner = candidate.get("content")
-        content = inner.get("parts") if isinstance(inner, dict) else None
+        content = read_objects(inner.get("parts")) if isinstance(inner, dict) else None
     else:
         content = _openai_message(_first(whole.get("choices")).get("message"))
     return {"protocol": call.protocol, "model": call.model, "content": content} if content else None
@@ -68,7 +69,7 @@ def _openai_message(message: Any) -> dict[str, Any] | None:
         for name, value in message.items()
         if name in _SAID or (name not in _ANSWER_ONLY and value not in (None, "", [], {}))
     }
-    calls = own.get("tool_calls") or ()
+    calls = read_objects(own.get("tool_calls"))
     if not calls:
         own.pop("tool_calls", None)
     has_extra = any(call.keys() - {"id", "type", "function", "index"} for call in calls)
