@@ -7,12 +7,13 @@ on it has an unknown price, not a price of 0.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from apiyi_cli.core.disk import read_regular
 from apiyi_cli.core.jsontext import read_event, write
+from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.text import Text
 
 TOKENS_IN_MINUTE = 1000
@@ -49,7 +50,7 @@ class BilledUnits(NamedTuple):
     seconds: float | None = None
 
 
-class Tier(NamedTuple):
+class Tier(PlainValue):
     """The prices of a request whose prompt has more than `above` tokens."""
 
     above: float
@@ -59,7 +60,9 @@ class Tier(NamedTuple):
 
 
 class Prices:
-    """The price list in a file, for the keys of one `group`.
+    """The price list in a file, for the keys of the group that `find_group` returns.
+
+    It is called only where a list has ratios for groups.
 
     The file is `{"fetched": seconds since 1970, "models": {name: [input, output, request]},
     "cached": {name: price}, "tiers": {name: [[above, input, output, cached], …]},
@@ -67,7 +70,7 @@ class Prices:
     What cannot be read in it has no price.
     """
 
-    def __init__(self, path: Path, group: str | None = None) -> None:
+    def __init__(self, path: Path, find_group: Callable[[], str | None] = lambda: None) -> None:
         self._path = path
         self.fetched = 0.0
         self._models: dict[str, list[float | None]] = {}
@@ -81,8 +84,8 @@ class Prices:
             self._cached = _numbers(value.get("cached"))
             tiers = value.get("tiers") or {}
             self._tiers = {name: [Tier(*row) for row in rows] for name, rows in tiers.items()}
-            ratio = _find_ratio(_numbers(value.get("groups")), group)
-            factor = _number(value.get("factor"))
+            groups, factor = _numbers(value.get("groups")), _number(value.get("factor"))
+            ratio = _find_ratio(groups, find_group()) if groups and factor else None
             if ratio is not None and factor:
                 self._ratio = ratio / factor
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
@@ -109,9 +112,9 @@ class Prices:
         fitting = [tier for tier in tiers if prompt_tokens > tier.above]
         if not fitting:
             return None
-        above, into, out, cached = max(fitting, key=lambda tier: tier.above)
-        ratio = self._ratio
-        return Tier(above, into * ratio, out * ratio, None if cached is None else cached * ratio)
+        tier, ratio = max(fitting, key=lambda tier: tier.above), self._ratio
+        cached = None if tier.cached is None else tier.cached * ratio
+        return Tier(tier.above, tier.input * ratio, tier.output * ratio, cached)
 
     def cost(
         self, model: str, prompt_tokens: int | None, completion_tokens: int | None
@@ -174,9 +177,13 @@ def encode_price_list(value: Any, now: float, registry: Any = None) -> bytes:
         models.setdefault(name, [usd and usd * factor for usd in price])
         if reduced is not None:
             cached.setdefault(name, reduced * factor)
-        if models[name][2] is None and (found := _read_tiers(billing)):
+        if models[name][2] is None and (listed_tiers := _read_tiers(billing)):
             tiers[name] = [
-                [above, *(usd and usd * factor for usd in usds)] for above, *usds in found
+                [
+                    tier.above,
+                    *(usd and usd * factor for usd in (tier.input, tier.output, tier.cached)),
+                ]
+                for tier in listed_tiers
             ]
     if not models:
         raise ValueError(Text("it has no prices"))

@@ -144,7 +144,7 @@ REGISTRY: dict[str, Any] = {
 def with_registry(tmp_path: Path, group: str | None = None, **more: Any) -> Prices:
     path = tmp_path / "prices.json"
     path.write_bytes(encode_price_list({"data": ROWS, **more}, 1000.0, REGISTRY))
-    return Prices(path, group)
+    return Prices(path, lambda: group)
 
 
 def test_the_registry_fills_what_the_price_list_does_not_have(tmp_path: Path) -> None:

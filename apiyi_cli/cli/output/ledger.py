@@ -128,10 +128,14 @@ def open_ledger(settings: Settings) -> Ledger:
 
 def load_prices(settings: Settings) -> Prices:
     """Return the price list that was fetched last, empty when there is none."""
-    from apiyi_cli.cli.gateway.key_group import find_group
     from apiyi_cli.store.prices import Prices
 
-    return Prices(cache_dir(settings.environ) / "prices.json", find_group(settings))
+    def find_group() -> str | None:
+        from apiyi_cli.cli.gateway import key_group
+
+        return key_group.find_group(settings)
+
+    return Prices(cache_dir(settings.environ) / "prices.json", find_group)
 
 
 def estimate_cost(
