@@ -217,6 +217,7 @@ BAD = [
     ('{"prompt":"x","temperature":9}', "rows.jsonl:2:15: temperature: expected a number from 0"),
     ('{"prompt":"  "}', "rows.jsonl:2:2: prompt: expected a text that is not empty"),
     ('{"text":"x"}', "rows.jsonl:2:1: the row has no prompt or messages"),
+    ('{"input":"x"}', "rows.jsonl:2:1: the row has an input and no prompt or messages: --endpoint"),
     ('{"messages":[{"content":"x"}]}', "rows.jsonl:2:2: messages: expected a list of messages"),
     ('{"url":"/v1/nothing","body":{}}', "rows.jsonl:2:2: url: no endpoint is known"),
     ('{"url":"/v1/embeddings","body":{"model":"m"}}', "rows.jsonl:2:2: url: /v1/embeddings is a"),

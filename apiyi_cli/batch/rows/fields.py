@@ -187,7 +187,14 @@ class RowFields:
         """Remove the input of the row; raise InvalidField if there is none."""
         value = self.text(*names)
         if value is None:
-            raise InvalidField("", Text("the row has no {names}", names=" or ".join(names)))
+            listed = " or ".join(names)
+            if "input" in self.fields and "input" not in names:
+                why = Text(
+                    "the row has an input and no {names}: --endpoint embed or respond reads it",
+                    names=listed,
+                )
+                raise InvalidField("", why)
+            raise InvalidField("", Text("the row has no {names}", names=listed))
         return value
 
     @property
