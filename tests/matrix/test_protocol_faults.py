@@ -21,9 +21,14 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.no_cover
 
 PROTOCOLS = ("openai", "anthropic", "google")
-PRINTED = {"text": "", "ndjson": "--ndjson", "session": "--session mine"}
+PRINTED = {
+    "text": "",
+    "ndjson": "--ndjson",
+    "session": "--session mine",
+    "schema": "--schema a",
+}
 """Forms whose reader has seen what came before the fault."""
-WHOLE = {"json": "--json", "file": "-o answer.txt", "extract": "-x", "schema": "--schema a"}
+WHOLE = {"json": "--json", "file": "-o answer.txt", "extract": "-x"}
 FORMS = {**PRINTED, **WHOLE, "row": ""}
 CONFIG = '[families."fault:*"]\nkind = "chat"\nprotocols = ["openai", "anthropic", "google"]\n'
 TEXT = "[sandbox] You said: hi there my friend"
