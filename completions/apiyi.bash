@@ -42,7 +42,7 @@ _apiyi_table() {
             takers=' -m --model --encoding --format --language --prompt --temperature --timestamps -j --jobs --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache --max-cost --tag '
             ;;
         'speak')
-            options='-m|--model --force-model --encoding *-f|--file -n|--no-stdin --voice --format --speed --instructions --skip-existing --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --max-cost --tag --no-cache -h|--help --help-all'
+            options='-m|--model --force-model --encoding *-f|--file -n|--no-stdin --voice --format --speed --instructions --split --skip-existing --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --failover|--no-failover --rpm --tpm --limits|--no-limits --proxy --cacert *-H|--header --json --ndjson --jq -o|--output --force -q|--quiet -v|--verbose -u|--usage --color *-O|--option --dry-run --code --cache --max-cost --tag --no-cache -h|--help --help-all'
             takers=' -m --model --encoding -f --file --voice --format --speed --instructions --profile --base-url --node --key-file --timeout --max-time --retries --retry-ambiguous --max-retry-time --rpm --tpm --proxy --cacert -H --header --jq -o --output --color -O --option --code --cache --max-cost --tag '
             ;;
         'playground')

@@ -598,6 +598,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--format'); Help = 'mp3, opus, aac, flac, wav, pcm... Else by the extension of -o, else mp3.'; Rule = '=mp3 opus aac flac wav pcm' }
                 @{ Names = @('--speed'); Help = 'How fast, 1 being usual.'; Rule = 'text' }
                 @{ Names = @('--instructions'); Help = 'How to read it: tone, accent, pace (@FILE reads a file; not tts-1).'; Rule = 'at' }
+                @{ Names = @('--split'); Help = 'Read a text over 4,096 characters in parts, and join the sound.' }
                 @{ Names = @('--skip-existing'); Help = 'Send nothing if the -o file is there already.' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
                 @{ Names = @('--base-url'); Help = 'Address of the API, with its /v1.'; Rule = 'text' }

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from apiyi_cli.build.body import apply_options, describe_unknown_value, option_fields
+from apiyi_cli.build.speech_parts import MOST_CHARACTERS
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.endpoints import SPEAK
 from apiyi_cli.core.options.speak import SpeakOptions
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
-MOST_CHARACTERS = 4096
 VOICE = "alloy"
 FORMATS = {
     "mp3": "mp3",
@@ -41,7 +41,7 @@ def speak_call(
                 count=len(text),
                 most_characters=MOST_CHARACTERS,
             ),
-            hint=Text("speak it in parts, a file each, and join them with ffmpeg"),
+            hint=Text("--split (reads it in parts that end with sentences, and joins them)"),
         )
     body: dict[str, Any] = {
         "model": model,

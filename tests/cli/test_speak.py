@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
+import wave
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from apiyi_cli.sandbox.audio_files import RATE_HZ, mp3
+from apiyi_cli.sandbox.endpoints.speech import seconds_of
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
@@ -173,3 +179,83 @@ def test_a_player_that_goes_away_ends_it(apiyi: Program, gateway: Gateway) -> No
     ran = apiyi.shell(f"set -o pipefail; apiyi speak hi {MODEL} | head -c 3; echo $?")
     assert ran.out == b"ID3141\n"
     assert ran.err == ""
+
+
+SENTENCES = "".join(f"This is sentence number {n} of a long story. " for n in range(250))
+
+
+def long_story(apiyi: Program) -> str:
+    (apiyi.work / "story.txt").write_text(SENTENCES)
+    return "-f story.txt --split"
+
+
+def test_a_long_text_is_read_in_parts_that_end_with_sentences(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    ran = apiyi(f"speak {long_story(apiyi)} {MODEL} -o out.wav")
+    assert (ran.code, ran.out, ran.err) == (0, b"", ""), ran.err
+    texts = [one.json["input"] for one in gateway.posts]
+    assert len(texts) == 3
+    assert all(len(text) <= 4096 and text.endswith(".") for text in texts)
+    assert " ".join(texts) == SENTENCES.strip()
+    with wave.open(str(apiyi.work / "out.wav")) as sound:
+        seconds = sum(seconds_of(text, 1.0) for text in texts)
+        assert sound.getnframes() == pytest.approx(seconds * RATE_HZ, abs=3)
+    assert list((apiyi.home / "state" / "apiyi" / "rescue").iterdir()) == []
+
+
+def test_parts_stream_to_a_player_and_are_shown_as_requests(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    gateway.script(spoken(b"ID3\4\0\0\0\0\0\2ab" + mp3(1)), spoken(mp3(2)), spoken(mp3(1)))
+    ran = apiyi(f"speak {long_story(apiyi)} {MODEL}")
+    assert (ran.code, ran.out) == (0, mp3(1) + mp3(2) + mp3(1)), ran.err
+    ran = apiyi(f"speak {long_story(apiyi)} {MODEL} --dry-run")
+    assert (ran.code, ran.out.count(b'"input"')) == (0, 3), ran.err
+    assert len(gateway.posts) == 3
+
+
+@pytest.mark.parametrize(
+    ("form", "length"), [("opus", b"OggS"), ("flac", b"fLaC"), ("aac", b"\xff\xf1")]
+)
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg")
+def test_other_formats_are_joined_to_one_recording(
+    apiyi: Program, gateway: Gateway, form: str, length: bytes
+) -> None:
+    ran = apiyi(f"speak {long_story(apiyi)} {MODEL} -o out.{form}")
+    assert ran.code == 0, ran.err
+    path = apiyi.work / f"out.{form}"
+    assert path.read_bytes().startswith(length)
+    probe = ["ffmpeg", "-nostdin", "-hide_banner", "-i", str(path), "-f", "null", "-"]
+    report = subprocess.run(probe, capture_output=True, check=True, text=True).stderr
+    hours, minutes, seconds = re.findall(r"time=(\d+):(\d+):([\d.]+)", report)[-1]
+    told = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    assert told == pytest.approx(len(SENTENCES) * 0.06, rel=0.01)
+
+
+def test_without_ffmpeg_what_it_would_join_is_refused_before_anything_is_sent(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    ran = apiyi(f"speak {long_story(apiyi)} {MODEL} -o out.opus", env={"PATH": "/nowhere"})
+    assert (ran.code, gateway.ledger) == (2, [])
+    assert "--format mp3" in ran.err
+
+
+def test_parts_that_are_paid_are_not_bought_twice(apiyi: Program, gateway: Gateway) -> None:
+    line = f"speak {long_story(apiyi)} {MODEL} -o out.mp3"
+    gateway.script(spoken(mp3(1)), spoken(mp3(2)), ScriptedReply.error(401, "wrong key"))
+    ran = apiyi(line)
+    assert ran.code == 4, ran.err
+    assert "parts 1 to 2 of 3 are in" in ran.err
+    gateway.script(spoken(mp3(3)))
+    ran = apiyi(line)
+    assert ran.code == 0, ran.err
+    assert "0001.mp3 was there already" in ran.err
+    assert (apiyi.work / "out.mp3").read_bytes() == mp3(1) + mp3(2) + mp3(3)
+    assert " ".join(one.json["input"] for one in gateway.posts) == SENTENCES.strip()
+
+
+def test_a_short_text_with_split_is_one_request(apiyi: Program, gateway: Gateway) -> None:
+    gateway.script(spoken())
+    ran = apiyi(f"speak hi --split {MODEL}")
+    assert (ran.code, ran.out, len(gateway.posts)) == (0, SOUND, 1)

@@ -29,6 +29,7 @@ TEXTS = {
     "puzzle.txt": "Which number comes next: 1, 2, 4?\n",
     "news.txt": "Rain is expected.\n",
     "story.txt": "Once there was a fox.\n",
+    "book.txt": "Once there was a fox.\n" * 200,
     "beginnings.txt": "Once upon\nIt was\n",
     "titles.txt": "first title\nsecond title\n",
     "docs.txt": "first line\nsecond line\n",

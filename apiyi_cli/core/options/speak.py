@@ -41,6 +41,12 @@ class SpeakOptions(Group, panel="Speech"):
         config=False,
         wire="instructions",
     )
+    split = flag(
+        bool,
+        "--split",
+        help="Read a text over 4,096 characters in parts, and join the sound.",
+        panel="Request",
+    )
     skip_existing = flag(
         bool,
         "--skip-existing",

@@ -36,6 +36,7 @@ def speak(
 
     Without --format the extension of the -o file decides, else the API's own default (mp3). -o
     may be a directory or a template (fields: slug, model, ext; of the first -f FILE dir, stem).
+    --split reads a long text in several requests and joins their sound.
     """
     if ctx.output.form != "text":
         raise UsageError(
@@ -52,40 +53,65 @@ def speak(
     speak_options = ctx.settings.fill(speak_options)
     check_skipping(ctx.settings.output, speak_options.skip_existing, needs_output=True)
     target = _find_target(ctx, speak_options, spoken, files)
-    call = _build_call(ctx, speak_options, spoken, target)
+    calls = _build_calls(ctx, speak_options, spoken, target)
     if target is not None and target.exists:
         print_skipped(ctx.messages, 1)
     elif ctx.settings.prints_request:
-        ctx.gateway.print_request(call)
+        for call in calls:
+            ctx.gateway.print_request(call)
     else:
-        _write_speech(ctx, call, target)
+        _write_speech(ctx, calls, target)
 
 
-def _build_call(
+def _build_calls(
     ctx: Context, speak_options: SpeakOptions, text: str, target: SpeechFile | None
-) -> Call:
+) -> list[Call]:
+    """Return the requests in the order of the text: one, or with --split one for each part."""
+    model = ctx.settings.models[0]
     path = None if target is None else target.path
-    return speak_call(
-        model=ctx.settings.models[0],
-        text=text,
-        speak_options=_complete_options(ctx, speak_options, path),
-        options=ctx.inputs.read_options(ctx.settings.request),
-    )
+    completed = _complete_options(ctx, speak_options, path)
+    options = ctx.inputs.read_options(ctx.settings.request)
+    texts = [text]
+    if speak_options.split:
+        from apiyi_cli.build.speech_parts import split_text
+
+        texts = split_text(text, counts_tokens=not model.startswith("tts-1")) or texts
+    return [
+        speak_call(model=model, text=part, speak_options=completed, options=options)
+        for part in texts
+    ]
 
 
-def _write_speech(ctx: Context, call: Call, target: SpeechFile | None) -> None:
-    """Send the call and write its audio to the target, or to stdout."""
+def _write_speech(ctx: Context, calls: list[Call], target: SpeechFile | None) -> None:
+    """Send the calls and write their audio to the target, or to stdout."""
+    path = None if target is None else target.path
     if target is None:
         ctx.output.require_ready()
         ctx.output.refuse_terminal("speech", Text("-o speech.mp3, or | a player: mpv -, ffplay -"))
     else:
         target.check()
+    if len(calls) == 1:
+        ctx.output.write(_request_audio(ctx, calls[0]), content="raw", path=path)
+        return
+    from apiyi_cli.cli.commands.speak.split import SpeechParts
+    from apiyi_cli.decode.speech_join import state_length
+    from apiyi_cli.output.files import is_device
+
+    parts = SpeechParts(ctx, calls)
+    speech = (_request_audio(ctx, call) for call in calls)
+    ctx.output.write(parts.read(speech), content="raw", path=path)
+    if path is not None and not is_device(path):
+        state_length(path)
+    parts.discard()
+
+
+def _request_audio(ctx: Context, call: Call) -> Iterator[bytes]:
+    """Yield the audio of a call, which is sent when the first piece is asked for."""
 
     def decode(reply: Reply) -> Iterator[bytes]:
         return audio(reply, call.model)
 
-    pieces = ctx.gateway.stream(call, decode, shows=lambda piece: True)
-    ctx.output.write(pieces, content="raw", path=None if target is None else target.path)
+    return ctx.gateway.stream(call, decode, shows=lambda piece: True)
 
 
 class SpeechFile:
