@@ -123,6 +123,10 @@ class LiveMarkdown:
         if draft.width < NARROWEST or draft.height < LOWEST or not text:
             return ""
         self._tail = (self._tail + text)[-_TAIL:]
+        if self._is_held and "\n" in text:
+            # A long row of a table has ended.
+            self._is_held = False
+            return self._relayout()
         if self._is_held or self._must_hold(text):
             self._is_held = True
             return ""
@@ -197,8 +201,10 @@ class LiveMarkdown:
             return lines[count:]
         if blocks and blocks[0].kind == "table":
             rest = self._lines([_rest_of_table(blocks[0], _letters(self._settled))])
-            rule = next((at for at, line in enumerate(rest) if _RULE.match(_plain(line))), -1)
-            return [*rest[rule + 1 :], *self._lines(blocks[1:])]
+            rule = next((at for at, line in enumerate(rest) if _RULE.match(_plain(line))), None)
+            # A table that is too wide is shown as it is written, without a rule.
+            if rule is not None:
+                return [*rest[rule + 1 :], *self._lines(blocks[1:])]
         return _skip(lines, _letters(self._settled))
 
     def _lines(self, blocks: list[Block]) -> list[str]:

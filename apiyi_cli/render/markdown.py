@@ -122,7 +122,7 @@ class Markdown:
         yield from self._wrap(self._words(text), lead, hang)
 
     def _quote(self, block: Block) -> Iterator[Text]:
-        inner = "\n".join(line.lstrip()[1:].removeprefix(" ") for line in block.text.split("\n"))
+        inner = "\n".join(map(_strip_quote_mark, block.text.split("\n")))
         for line in self._quote_lines(inner):
             yield _style("▌ ", _DIM).append_text(line)
 
@@ -237,6 +237,12 @@ class Markdown:
         href, start = links.pop()
         if words.plain[start:] not in (href, href.removeprefix("mailto:")):
             words.append(f" ({neutralize(href)})", style=_DIM)
+
+
+def _strip_quote_mark(line: str) -> str:
+    """Return a line of a quote without its `>`; a line that goes on lazily has none."""
+    bare = line.lstrip()
+    return bare[1:].removeprefix(" ") if bare.startswith(">") else line
 
 
 def _find_mark(block: Block) -> tuple[str, str]:

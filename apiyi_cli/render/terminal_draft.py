@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from rich.cells import get_character_cell_size
-
-from apiyi_cli.render.wrap import cuts, has_certain_width, most_cells
+from apiyi_cli.render.wrap import cuts, has_certain_width, most_cells, takes_column
 
 _TAB = 4
 
@@ -152,8 +150,9 @@ class Draft:
         out = []
         for character in piece:
             cells = most_cells(character)
-            # A selector may come later, and make the last character wider.
-            if self._column + cells >= self.width and get_character_cell_size(character):
+            # A selector may come later, and make the last character wider. It takes no column
+            # itself, but a skin tone does in terminals that do not join it.
+            if self._column + cells >= self.width and takes_column(character):
                 out += ["\n", self._break()]
             self._line += character
             self._row = (self._row or "") + character

@@ -74,6 +74,11 @@ def most_cells(text: str) -> int:
     return cells
 
 
+def takes_column(character: str) -> bool:
+    """Return True for a character that may take a column of a terminal without any other."""
+    return bool(get_character_cell_size(character) or _WIDE.match(character))
+
+
 def _cells_at(text: str, at: int) -> int:
     """Return the columns of one character; a selector is counted with the one before it."""
     if text[at] == _EMOJI_SELECTOR:
