@@ -28,7 +28,8 @@ LIMIT_S = 30.0
 PROMPT = "❯"
 PASTED = "\x1b[200~", "\x1b[201~"
 CTRL_C, CTRL_D, CTRL_J, CTRL_L, CTRL_O, CTRL_R = "\x03", "\x04", "\n", "\x0c", "\x0f", "\x12"
-UP, LEFT = "\x1b[A", "\x1b[D"
+CTRL_Z = "\x1a"
+UP, LEFT, BACKSPACE = "\x1b[A", "\x1b[D", "\x7f"
 
 
 class TerminalSession:
@@ -42,7 +43,9 @@ class TerminalSession:
         columns: int = 100,
         rows: int = 40,
         env: Mapping[str, str | None] | None = None,
+        script: str = 'exec "$@"',
     ) -> None:
+        """Start the program by a shell's `script`, in which "$@" are its words."""
         self._program = program
         self._near, far = pty.openpty()
         self.screen = pyte.Screen(columns, rows)
@@ -52,7 +55,7 @@ class TerminalSession:
         self.resize(columns, rows)
         words, leads = program.terminal_words(line)
         self.process = subprocess.Popen(
-            ["sh", "-c", f'exec "$@" <{name} >{name} 2>&1', "sh", *words],
+            ["sh", "-c", f"exec <{name} >{name} 2>&1; {script}", "sh", *words],
             cwd=program.work,
             env=program.environment(env),
             start_new_session=leads,

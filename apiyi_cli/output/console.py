@@ -136,6 +136,7 @@ class Console:
         if not self.stdout_is_terminal:
             write_or_rescue(lines, self._write_bytes, rescue)
             return
+        self.window.watch_stops()
         encoder = TerminalEncoder(content)
         try:
             write_or_rescue(lines, lambda data: self._write_bytes(encoder.feed(data)), rescue)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from collections.abc import Callable
 from functools import cached_property
+from types import FrameType
 
 _REFLOWING = (
     "TMUX",
@@ -23,7 +26,8 @@ class Window:
     """The terminal that answer and messages share.
 
     `before_message`, if set, returns what has to be written to the terminal before a message
-    interrupts the answer. `messages_shown` counts those of other threads, which could not ask.
+    interrupts the answer. `messages_shown` counts what came without asking: messages of other
+    threads, and what a shell wrote while the process was stopped.
     """
 
     def __init__(self) -> None:
@@ -40,6 +44,18 @@ class Window:
         """Return columns and rows of the terminal; the user may limit the columns."""
         columns, rows = _terminal_size()
         return min(_read_columns() or columns, columns), rows
+
+    def watch_stops(self) -> None:
+        """Count from now on when the process continues after Ctrl-Z.
+
+        The shell has written below the answer then, and left the cursor on an empty row.
+        """
+        number = getattr(signal, "SIGCONT", None)
+        if number is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(number, self._note_stop)
+
+    def _note_stop(self, signum: int, frame: FrameType | None) -> None:
+        self.messages_shown += 1
 
     @cached_property
     def can_draw(self) -> bool:

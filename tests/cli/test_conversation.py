@@ -6,9 +6,7 @@ import json
 import shlex
 import signal
 import stat
-import threading
 import time
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +21,7 @@ from apiyi_cli.output.console import Console
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 from tests.cli.test_toolbox import calling, results
+from tests.conversations import ConversationStarter, HeldAnswer, state, stored, usage
 from tests.terminal_session import (
     CTRL_C,
     CTRL_D,
@@ -31,7 +30,6 @@ from tests.terminal_session import (
     CTRL_O,
     CTRL_R,
     LEFT,
-    LIMIT_S,
     PASTED,
     UP,
     TerminalSession,
@@ -46,73 +44,9 @@ SHAPED = "sk-" + "a1b2c3d4" * 4
 FIFTY = [f"line {number} of a paste" for number in range(50)]
 
 
-class ConversationStarter:
-    """Starts conversations, with prompt_toolkit or as if it were not installed."""
-
-    def __init__(self, started: Program, warm: Program) -> None:
-        self._started = started
-        self._warm = warm
-        self._running: list[TerminalSession] = []
-
-    def __call__(
-        self, line: str = "chat", *, plain: bool = False, starts: bool = False, **how: Any
-    ) -> TerminalSession:
-        """Start a conversation; one that `starts` is a process that signals can be sent to."""
-        env = dict(how.pop("env", None) or {})
-        if plain:
-            hidden = self._started.work.with_name("hidden")
-            hidden.mkdir(exist_ok=True)
-            (hidden / "prompt_toolkit.py").write_text("raise ImportError\n")
-            env["PYTHONPATH"] = str(hidden)
-        program = self._started if plain or starts else self._warm
-        talk = TerminalSession(program, line, env=env, **how)
-        self._running.append(talk)
-        return talk
-
-    def close(self) -> None:
-        for talk in self._running:
-            talk.close()
-
-
-@pytest.fixture
-def talks(started: Program, apiyi: Program) -> Iterator[ConversationStarter]:
-    running = ConversationStarter(started, apiyi)
-    yield running
-    running.close()
-
-
-def state(apiyi: Program) -> Path:
-    return apiyi.home / "state" / "apiyi"
-
-
-def stored(path: Path) -> list[Any]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
 def list_sent_messages(gateway: Gateway, request: int = -1) -> list[tuple[str, Any]]:
     messages = gateway.posts[request].json["messages"]
     return [(one["role"], one.get("content")) for one in messages]
-
-
-class HeldAnswer:
-    """A streamed answer that stops before its last piece until it is let go."""
-
-    def __init__(self, *deltas: Any) -> None:
-        self.go = threading.Event()
-        whole = ScriptedReply.chat(*deltas, usage=usage(10, 5))
-        self.reply = whole.replace(wait=lambda piece: self._wait(piece, len(deltas)))
-
-    def _wait(self, piece: int, last: int) -> None:
-        if piece == last:
-            self.go.wait(LIMIT_S)
-
-
-def usage(prompt: int, completion: int) -> dict[str, int]:
-    return {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-    }
 
 
 def test_keys_and_drafts(apiyi: Program, gateway: Gateway, talks: ConversationStarter) -> None:

@@ -6,9 +6,12 @@ asked to mark it. A line of ``` opens a block, which another one ends.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.cli.conversation.repl.completion import find_completions
@@ -52,7 +55,13 @@ class PlainReader:
         try:
             while True:
                 try:
-                    return self._read_prompt(draft)
+                    with self._stopping_between_lines():
+                        return self._read_prompt(draft)
+                except _Stopped as stop:
+                    sys.stdout.write("\n")
+                    sys.stdout.flush()
+                    os.kill(os.getpid(), signal.SIGTSTP)
+                    draft = stop.draft
                 except Interrupted as stop:
                     signal.signal(signal.SIGINT, before)
                     if stop.signum != SIGINT or dialogue.interrupts.note():
@@ -68,11 +77,31 @@ class PlainReader:
             dialogue.process.on_signal = None
             signal.signal(signal.SIGINT, before)
 
+    @contextmanager
+    def _stopping_between_lines(self) -> Iterator[None]:
+        """Raise _Stopped for Ctrl-Z: readline as Python uses it leaves the terminal as it is."""
+        number = getattr(signal, "SIGTSTP", None)
+        if number is None or signal.getsignal(number) is signal.SIG_IGN:
+            yield
+            return
+        signal.signal(number, self._on_stop)
+        try:
+            yield
+        finally:
+            signal.signal(number, signal.SIG_DFL)
+
+    def _on_stop(self, signum: int, frame: FrameType | None) -> None:
+        signal.signal(signum, signal.SIG_IGN)
+        raise _Stopped("" if self._readline is None else self._readline.get_line_buffer())
+
     def _read_prompt(self, draft: str) -> str:
         """Return one prompt: a line, a pasted text, or a block between fences."""
         text = self._read_line(PROMPT, draft)
         while has_open_fence(text):
-            text += "\n" + self._read_line(MORE, "")
+            try:
+                text += "\n" + self._read_line(MORE, "")
+            except _Stopped as stop:
+                raise _Stopped(f"{text}\n{stop.draft}") from None
         return text
 
     def _read_line(self, prompt: str, draft: str) -> str:
@@ -126,6 +155,13 @@ class PlainReader:
             kept = text[: len(text) - length]
             self._completions = [f"{kept}{word}" for word in words]
         return self._completions[number] if number < len(self._completions) else None
+
+
+class _Stopped(Exception):
+    """Ctrl-Z was pressed; `draft` is what was typed."""
+
+    def __init__(self, draft: str) -> None:
+        self.draft = draft
 
 
 def _raise_once(name: str, signum: int) -> float | None:
