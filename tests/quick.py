@@ -78,7 +78,8 @@ class Warm:
         path = Path(self._folder.name, "socket")
         if self._process is None:
             words = [sys.executable, str(SERVER), str(path), *_data_file()]
-            self._process = subprocess.Popen(words, stdout=subprocess.PIPE)
+            pipe = subprocess.PIPE
+            self._process = subprocess.Popen(words, stdin=pipe, stdout=pipe)
             assert self._process.stdout is not None
             assert self._process.stdout.readline() == b"ready\n"
         return path
@@ -124,7 +125,6 @@ class Warm:
     def close(self) -> None:
         self._pool.shutdown()
         if self._process is not None:
-            self._process.terminate()
             self._process.communicate()
         self._folder.cleanup()
 
