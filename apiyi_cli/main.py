@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
-from apiyi_cli.deferred import defer_modules
+from apiyi_cli.deferred import defer_logging, defer_module, defer_modules, defer_names
 from apiyi_cli.errors import ApiyiError, Interrupted, UsageError
 from apiyi_cli.text import Text, join_texts
 
@@ -33,13 +33,23 @@ _RARELY_USED = (
     "bz2",  # shutil: for archives
     "lzma",
     "tokenize",  # inspect, linecache: for source code
-    "platform",  # typer: to open files and to complete
-    "shellingham",
-    "subprocess",
+    "linecache",  # inspect, traceback
+    "token",  # inspect
+    "shellingham",  # typer: to complete
+    "subprocess",  # typer: to open files
     "textwrap",  # traceback
+    "selectors",  # socket: to send files
+    "ssl",  # httpcore: a gateway on this machine has no certificate
     "certifi",  # httpcore: for a trust store that is not ours
 )
-"""Modules that libraries import and few runs use: 12 of 120 ms together."""
+"""Modules that libraries import and few runs use."""
+_RARELY_CALLED = {
+    "difflib": ("get_close_matches",),
+    "gettext": ("gettext",),
+    "shutil": ("get_terminal_size",),
+    "traceback": ("FrameSummary", "StackSummary"),
+}
+"""What typer takes from modules for its help and its errors, which are not ours."""
 
 
 def run() -> NoReturn:
@@ -53,7 +63,7 @@ def main(argv: Sequence[str]) -> int:
         return 0
     # A run is short and makes few cycles; commands that run long switch it on again.
     gc.disable()
-    defer_modules(*_RARELY_USED)
+    _defer_rarely_used()
     # Until the run can clean up, a signal ends the process at once.
     _restore_signals()
     preconnection = _begin_connecting(argv)
@@ -87,6 +97,15 @@ def _run_to_death(argv: Sequence[str], process: Process) -> int:
         return _die(stop.signum, process, stop.note)
     except KeyboardInterrupt:
         return _die(signal.SIGINT, process)
+
+
+def _defer_rarely_used() -> None:
+    """Let the modules that few runs use be loaded on first use."""
+    defer_modules(*_RARELY_USED)
+    defer_logging()
+    if hasattr(os, "uname"):
+        # uuid asks it for the system's name, but it compiles ten patterns when it is loaded.
+        defer_module("platform", system=lambda: os.uname().sysname)
 
 
 def _begin_connecting(argv: Sequence[str]) -> Preconnection | None:
@@ -133,7 +152,8 @@ def _run_typer(argv: Sequence[str], process: Process) -> int:
     # Rich is for people: without a terminal, help and usage errors do not pay for it.
     if not (process.console.stdout_is_terminal and process.console.stderr_is_terminal):
         os.environ.setdefault("TYPER_USE_RICH", "0")
-    import typer
+    with defer_names(_RARELY_CALLED):
+        import typer
 
     from apiyi_cli.cli.app import app, fill_optional_values
     from apiyi_cli.cli.typed_words import rewrite_words

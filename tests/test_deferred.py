@@ -29,6 +29,43 @@ from wsgiref.headers import Headers
 assert type(sys.modules["wsgiref"]) is DeferredModule and "wsgiref.simple_server" not in sys.modules
 assert not hasattr(sys.modules["wsgiref"], "absent")
 """
+NAMES = """
+import sys
+from apiyi_cli.deferred import DeferredModule, defer_module, defer_names
+defer_module("colorsys", ONE_SIXTH=6)
+from colorsys import ONE_SIXTH
+assert ONE_SIXTH == 6 and type(sys.modules["colorsys"]) is DeferredModule
+with defer_names({"bisect": ("insort",)}):
+    from bisect import insort
+    assert type(sys.modules["bisect"]) is DeferredModule
+numbers = [1, 3]
+insort(numbers, 2)
+assert numbers == [1, 2, 3] and type(sys.modules["bisect"]) is not DeferredModule
+with defer_names({"calendar": ("isleap",)}):
+    import calendar
+assert calendar.isleap is sys.modules["calendar"].isleap is not None
+with defer_names({"bisect": ("insort",)}):
+    from bisect import insort as real
+assert real is sys.modules["bisect"].insort
+"""
+LOGGING = """
+import sys
+from apiyi_cli.deferred import DeferredModule, defer_logging
+defer_logging()
+import logging
+quiet = logging.getLogger("library.part")
+assert not quiet.isEnabledFor(logging.DEBUG) and quiet.isEnabledFor(30)
+assert quiet.name == "library.part" and type(sys.modules["logging"]) is DeferredModule
+import logging.handlers
+import logging as real
+assert real.handlers and type(real) is not DeferredModule
+real.basicConfig(level=real.DEBUG, stream=sys.stdout)
+assert quiet.isEnabledFor(10)
+quiet.debug("seen %s", 1)
+quiet.propagate = False
+assert real.getLogger("library.part").propagate is False
+assert logging.getLogger().handlers == real.getLogger().handlers != []
+"""
 ENGINE = """
 import sys
 from apiyi_cli.wire.http.engine import httpcore
@@ -59,6 +96,9 @@ assert not failures, failures
 """
 
 
-@pytest.mark.parametrize("script", [SCRIPT, ENGINE, THREADS], ids=["deferred", "engine", "threads"])
+_IDS = ["deferred", "names", "logging", "engine", "threads"]
+
+
+@pytest.mark.parametrize("script", [SCRIPT, NAMES, LOGGING, ENGINE, THREADS], ids=_IDS)
 def test_a_deferred_module_is_the_real_one_when_it_is_used(script: str) -> None:
     subprocess.run([sys.executable, "-c", script], check=True)

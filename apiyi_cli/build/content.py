@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import binascii
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from apiyi_cli.core.call import Source
-from apiyi_cli.core.filetypes import SVG, FileType, detect_type
 from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import UsageError
+from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.text import Text
+
+if TYPE_CHECKING:
+    from apiyi_cli.core.filetypes import FileType
 
 PICTURES_TEXT: Final = "Pictures in the results of the functions, in order:"
 """The text before pictures of function results, which can be text only."""
 
 
-class Attachment(NamedTuple):
+class Attachment(PlainValue):
     """The name of a file and its bytes, or a URL, which the gateway fetches."""
 
     name: str
@@ -59,6 +62,8 @@ def attachment_error(name: str, why: str, hint: str | None = None) -> UsageError
 
 def detect_attachment_type(attachment: Attachment) -> FileType:
     """Return the type of a file to attach; raise UsageError for text and unknown types."""
+    from apiyi_cli.core.filetypes import SVG, detect_type
+
     content = attachment.content or b""
     if not content:
         raise attachment_error(attachment.name, Text("it is empty"))

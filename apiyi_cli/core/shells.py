@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
@@ -28,6 +27,8 @@ def quote_word(word: str, shell: Shell | None = None) -> str:
     """Return a word quoted for the shell."""
     shell = shell or find_shell(os.environ)
     if shell == "posix":
+        import shlex
+
         return shlex.quote(word)
     if re.fullmatch(r"[\w@+=:,./\\-]+", word, re.ASCII) and not word.startswith(("@", "-")):
         return word

@@ -119,7 +119,7 @@ class PageFacts:
                 {
                     "id": name,
                     "kind": known.get(name, ModelFacts()).kind,
-                    "price": price and list(price),
+                    "price": price and [price.input, price.output, price.request],
                     "unfit": [word for word in PROPOSED if refusal(name, word) is not None],
                 }
             )

@@ -13,11 +13,12 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.core.disk import make_private_folder, open_regular, write_all
 from apiyi_cli.core.jsontext import InvalidJSON, read_event, whole_characters, write
 from apiyi_cli.errors import SetupError
+from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ GROUPINGS = {
 }
 
 
-class Record(NamedTuple):
+class Record(PlainValue):
     """One request: start (seconds since 1970), profile, model, usage, result.
 
     Tokens and cost (US dollars, an estimate) are None where they are not known. `exit` is
@@ -65,7 +66,7 @@ class Record(NamedTuple):
     tag: str = ""
 
 
-class Total(NamedTuple):
+class Total(PlainValue):
     """The sum over one group: requests, those that failed, those from the cache, tokens.
 
     `unknown` counts requests without token counts, `unpriced` those without a known price:
@@ -87,7 +88,7 @@ class Total(NamedTuple):
     uncertain_cost: float | None = None
 
 
-class SentRecord(NamedTuple):
+class SentRecord(PlainValue):
     """The fields of a record by which the gateway's log is searched."""
 
     at: float
@@ -112,7 +113,7 @@ class Ledger:
 
     def append(self, records: Iterable[Record]) -> None:
         """Add records; raises OSError, on which the run's result does not depend."""
-        lines = b"".join(write(sanitize_values(record)) + b"\n" for record in records)
+        lines = b"".join(write(_values_of(record)) + b"\n" for record in records)
         make_private_folder(self._folder)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         fd = open_regular(self._spool, flags)
@@ -236,6 +237,10 @@ def _records(lines: bytes) -> Iterator[list[Any]]:
             if isinstance(values, list) and _OLD_LENGTH <= len(values) <= len(Record._fields):
                 values += (False, "")[len(values) - _OLD_LENGTH :]
                 yield sanitize_values(values)
+
+
+def _values_of(record: Record) -> list[Any]:
+    return sanitize_values([getattr(record, name) for name in Record._fields])
 
 
 def sanitize_values(values: Sequence[Any]) -> list[Any]:

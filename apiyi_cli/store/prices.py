@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from apiyi_cli.core.disk import read_regular
 from apiyi_cli.core.jsontext import read_event, write
@@ -28,7 +28,7 @@ _TIER_BOUNDS = (
 _DATED = r"-(\d{8}|\d{4}-\d{2}-\d{2})$"
 
 
-class Price(NamedTuple):
+class Price(PlainValue):
     """US dollars: for a million input and output tokens, or for each request."""
 
     input: float | None
@@ -36,7 +36,7 @@ class Price(NamedTuple):
     request: float | None
 
 
-class BilledUnits(NamedTuple):
+class BilledUnits(PlainValue):
     """The usage of a request; None is unknown.
 
     `cached` are those of the prompt's tokens that the gateway had cached, `items` the things

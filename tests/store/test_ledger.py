@@ -32,7 +32,7 @@ def record(**values: object) -> Record:
         cached=False,
         cost=0.5,
     )
-    return ordinary._replace(**values)  # type: ignore[arg-type]
+    return ordinary._replace(**values)
 
 
 def requests(ledger: Ledger) -> int:

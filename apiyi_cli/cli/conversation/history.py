@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from time import localtime, strftime
 from typing import TYPE_CHECKING, Any
 
+from apiyi_cli.core.digest import sha256
 from apiyi_cli.errors import OutputError, UsageError
 from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.text import Text
@@ -129,10 +130,8 @@ def identify_terminal(console: Console) -> str | None:
         device = os.ttyname(shown.index(True))
     except OSError:
         return None
-    import hashlib
-
-    digest = hashlib.sha256(f"{device}\0{leader}\0{_start_time(leader)}".encode())
-    return digest.hexdigest()[:16]
+    digest: str = sha256(f"{device}\0{leader}\0{_start_time(leader)}".encode()).hexdigest()
+    return digest[:16]
 
 
 def _start_time(pid: int) -> str:

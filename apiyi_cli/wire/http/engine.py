@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from apiyi_cli.deferred import defer_package
+from apiyi_cli.deferred import defer_names, defer_package
 
 _HOMES = {
     "ConnectionPool": "_sync.connection_pool",
@@ -29,6 +29,8 @@ _HOMES = {
     "URL": "_models",
 }
 _EXCEPTIONS = "_exceptions"
+_ANNOTATIONS = {"ssl": ("SSLContext",)}
+"""What httpcore takes from modules only to say what a function returns."""
 # Workers come here at the same time: what one of them hides, another must not uncover.
 _LOCK = threading.Lock()
 
@@ -37,7 +39,7 @@ class _Engine:
     """The names of httpcore, each looked up once."""
 
     def __getattr__(self, name: str) -> Any:
-        with _LOCK, _without_asynchronous_libraries():
+        with _LOCK, _without_asynchronous_libraries(), defer_names(_ANNOTATIONS):
             try:
                 home = import_module(f"httpcore.{_HOMES.get(name, _EXCEPTIONS)}")
                 value = getattr(home, name)

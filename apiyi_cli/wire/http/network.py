@@ -211,7 +211,8 @@ class _TimedStream(httpcore.NetworkStream):
         )
 
     def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
+        # For HTTP/2, which is never offered; the question alone would load `ssl`.
+        return None if info == "ssl_object" else self._inner.get_extra_info(info)
 
 
 class _SecureStream(httpcore.NetworkStream):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from apiyi_cli.build.tokens import FIRST_ANSWER
+from apiyi_cli.core.digest import sha256
 from apiyi_cli.wire.limits.rates import MEAN_COUNT, MEANS
 from apiyi_cli.wire.limits.windows import Counters
 
@@ -34,10 +35,8 @@ def learn(counters: Counters, model: str, tokens: int) -> None:
 
 
 def _fingerprint(model: str) -> float:
-    import hashlib
-
     # 48 bits are exact in a double; 0 marks a free entry.
-    return float(int.from_bytes(hashlib.sha256(model.encode()).digest()[:6], "big") | 1)
+    return float(int.from_bytes(sha256(model.encode()).digest()[:6], "big") | 1)
 
 
 def _mean_index(counters: Counters, name: float) -> int:

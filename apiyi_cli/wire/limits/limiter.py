@@ -26,6 +26,7 @@ from types import ModuleType, TracebackType
 from typing import Final
 
 from apiyi_cli.core.clock import CLOCK, Clock
+from apiyi_cli.core.digest import sha256
 from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.defaults import Limits
@@ -65,11 +66,9 @@ class Limiter:
         clock: Clock = CLOCK,
         tell: Callable[[str], None] = ignore,
     ) -> None:
-        import hashlib
-
         self.limits = check_limits(limits)
         self._clock = clock
-        name = hashlib.sha256(b"apiyi limits\0" + key.encode()).hexdigest()[:32]
+        name = sha256(b"apiyi limits\0" + key.encode()).hexdigest()[:32]
         numbers = f"{name}-{limits.rpm}-{limits.tpm}-{limits.window_s:g}.rates"
         self._path = folder / numbers
         fcntl = _fcntl()

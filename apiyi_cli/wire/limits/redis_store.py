@@ -12,6 +12,7 @@ from collections.abc import Callable
 from importlib.resources import files
 from typing import Any, Final
 
+from apiyi_cli.core.digest import sha256
 from apiyi_cli.core.hosts import host_in_url, split_url
 from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import SetupError
@@ -105,8 +106,6 @@ class LimitServer:
     """The script in the server, and messages when the server does not answer."""
 
     def __init__(self, url: str, key: str, limits: Limits, tell: Callable[[str], None]) -> None:
-        import hashlib
-
         redis = _package()
         self.failures: tuple[type[Exception], ...] = (redis.RedisError, OSError)
         self._failure: type[Exception] = redis.ConnectionError
@@ -121,7 +120,7 @@ class LimitServer:
         self._script = self._client.register_script(lua)
         self._queue = StepQueue(self._send)
         self._state = threading.Lock()
-        name = hashlib.sha256(b"apiyi limits\0" + key.encode()).hexdigest()[:32]
+        name = sha256(b"apiyi limits\0" + key.encode()).hexdigest()[:32]
         # The braces keep the keys in one slot of a cluster.
         numbers = f"rates-5:{limits.rpm}-{limits.tpm}-{limits.window_s:g}"
         self.numbers = f"{limits.rpm}/{limits.tpm}/{limits.window_s:g}/{limits.concurrency}"

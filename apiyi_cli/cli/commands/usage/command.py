@@ -108,7 +108,7 @@ def _print_ledger(ctx: Context, since_s: float, by: str) -> None:
 
 
 def _make_record(total: Total, by: str) -> dict[str, object]:
-    fields = total._asdict()
+    fields = {name: getattr(total, name) for name in Total._fields}
     return {by: fields.pop("group"), **fields}
 
 
