@@ -22,6 +22,10 @@ class DeferredModule(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         """Return the attribute of the real module, which is loaded if needed."""
+        if name == "__all__":
+            # For `from module import *`, which looks at no attribute before.
+            real = _load(self.__name__)
+            return getattr(real, name, [word for word in vars(real) if not word.startswith("_")])
         if name.startswith("__"):
             # Only the import system and introspection ask for these.
             raise AttributeError(f"module {self.__name__!r} has not been loaded")

@@ -24,6 +24,10 @@ colorsys.ONE_THIRD = 7
 assert sys.modules["colorsys"].ONE_THIRD == 7
 from bisect import insort
 assert type(sys.modules["bisect"]) is not DeferredModule
+defer_modules("token", "stringprep")
+from token import *
+from stringprep import *
+assert ENCODING == sys.modules["token"].ENCODING and in_table_a1("\u0221")
 defer_package("wsgiref")
 from wsgiref.headers import Headers
 assert type(sys.modules["wsgiref"]) is DeferredModule and "wsgiref.simple_server" not in sys.modules
