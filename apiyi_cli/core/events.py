@@ -35,14 +35,22 @@ class _Event:
 class Chunk(_Event):
     """One JSON object of the server, byte for byte. `whole` if it is the entire answer.
 
-    `opening` is True if nothing of the answer came with it or before it.
+    `opening` is True if nothing of the answer came with it or before it. `source` is what an
+    answer is put together from: it may hold half a character, whose other half comes next.
     """
 
-    __slots__ = ("data", "opening", "whole")
+    __slots__ = ("data", "opening", "source", "whole")
     __match_args__ = ("data", "whole")
 
-    def __init__(self, data: bytes, whole: bool = False, opening: bool = False) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        whole: bool = False,
+        opening: bool = False,
+        source: bytes | None = None,
+    ) -> None:
         self.data = data
+        self.source = data if source is None else source
         self.whole = whole
         self.opening = opening
 

@@ -32,7 +32,7 @@ def whole(
                     if event.whole:
                         yield event.data + b"\n"
                     else:
-                        chunks.append(event.data)
+                        chunks.append(event.source)
                 elif isinstance(event, SIDE_EVENTS):
                     on_event(event)
     except GeneratorExit:

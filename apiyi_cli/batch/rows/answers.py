@@ -133,7 +133,7 @@ def _read_text(events: Any, call: Call, reply: Reply, choices: int) -> Iterator[
     for batch in events(reply, choices=choices, verbatim=True, cost=call.cost):
         for event in batch:
             if isinstance(event, Chunk):
-                chunks.append(event.data)
+                chunks.append(event.data if event.whole else event.source)
                 whole = event.whole
             elif isinstance(event, Delta) and event.index == 0:
                 texts.append(event.text)
@@ -141,7 +141,7 @@ def _read_text(events: Any, call: Call, reply: Reply, choices: int) -> Iterator[
                 usage = event
             elif isinstance(event, Finish):
                 # Of several answers the one that was cut off must be reported.
-                finish = finish if finish in ("length", "content_filter") else event.reason
+                finish = event.reason if finish in ("", "stop", "tool_calls") else finish
             elif isinstance(event, Refusal):
                 refused = True
             elif isinstance(event, ToolCall):

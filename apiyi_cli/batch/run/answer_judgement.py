@@ -12,9 +12,18 @@ from apiyi_cli.core.call import Call
 from apiyi_cli.errors import Facts, IncompleteError
 from apiyi_cli.text import Text
 
-Remark = Literal["length", "content_filter", "refusal", "empty"]
-REMARKS: Final[tuple[Remark, ...]] = ("length", "content_filter", "refusal", "empty")
+Remark = Literal["length", "content_filter", "refusal", "empty", "unknown_end"]
+REMARKS: Final[tuple[Remark, ...]] = (
+    "length",
+    "content_filter",
+    "refusal",
+    "empty",
+    "unknown_end",
+)
 """What can be wrong with a complete answer."""
+
+
+_USUAL_ENDS: Final = ("", "stop", "tool_calls")
 
 
 class AnswerRules(NamedTuple):
@@ -69,7 +78,9 @@ def _remark(answer: RowAnswer) -> Remark | None:
         return "content_filter"
     if answer.finish == "length":
         return "length"
-    return "empty" if answer.is_empty else None
+    if answer.is_empty:
+        return "empty"
+    return None if answer.finish in _USUAL_ENDS else "unknown_end"
 
 
 def _strict_error(remark: Remark) -> IncompleteError:
@@ -78,6 +89,7 @@ def _strict_error(remark: Remark) -> IncompleteError:
         "content_filter": Text("the answer was cut off by a content filter"),
         "refusal": Text("the model refused to answer"),
         "empty": Text("the answer has nothing to print"),
+        "unknown_end": Text("the answer ended for an unknown reason"),
     }
     facts = Facts(code=remark, status=200, phase="content")
     return IncompleteError(

@@ -131,6 +131,7 @@ def describe_remarks(summary: dict[str, Any]) -> str:
         "content_filter": Text("held back by a filter: {count}", count=count["content_filter"]),
         "refusal": Text("refused: {count}", count=count["refusal"]),
         "empty": Text("empty: {count}", count=count["empty"]),
+        "unknown_end": Text("ended for an unknown reason: {count}", count=count["unknown_end"]),
     }
     shown = [texts[remark] for remark in REMARKS if summary.get(remark)]
     if not shown:

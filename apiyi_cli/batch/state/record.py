@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.core.events import Usage
 from apiyi_cli.core.exit_codes import EXIT_CODES
-from apiyi_cli.core.jsontext import Verbatim, is_strict, one_line, read_first, write
+from apiyi_cli.core.jsontext import Verbatim, is_strict, one_line, read_exact, write
 from apiyi_cli.errors import ApiyiError
 
 MAX_LEVELS = 250
@@ -176,6 +176,6 @@ def _embed(body: bytes | None) -> Any:
     if is_strict(body):
         return Verbatim(one_line(body))
     try:
-        return read_first(body, exact=True)
+        return read_exact(body)
     except ValueError:
         return body.decode("utf-8", "replace")

@@ -14,7 +14,7 @@ from apiyi_cli.cli.app import single
 from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.conversation.loop import print_reply
 from apiyi_cli.cli.conversation.request import begin_draft, read_prompt
-from apiyi_cli.cli.output.stderr_events import WARNINGS, empty_answer
+from apiyi_cli.cli.output.stderr_events import describe_finish, empty_answer
 from apiyi_cli.cli.output.usage import UsageTotals, print_usage
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.call import Call, Reply
@@ -198,9 +198,9 @@ class LineFinishes:
         if self._total and len(self._empty) == self._total:
             return []
         return [
-            Text("{count} of them: {warning}", count=count, warning=WARNINGS[reason])
+            Text("{count} of them: {warning}", count=count, warning=warning)
             for reason, count in self._reasons.items()
-            if reason in WARNINGS
+            if (warning := describe_finish(reason))
         ]
 
     def raise_failure(self, *, is_strict: bool) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from apiyi_cli.cli.conversation.answer_files import AnswerFiles
 from apiyi_cli.cli.conversation.reply import find_printed_text
-from apiyi_cli.cli.output.stderr_events import WARNINGS
+from apiyi_cli.cli.output.stderr_events import describe_finish
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.events import Delta, Empty, Finish, InlineFile, Restart, ToolCall, Usage
 from apiyi_cli.errors import ApiyiError
@@ -68,7 +68,7 @@ class CompareRow:
             elif isinstance(event, Usage):
                 self.usage = event
             elif isinstance(event, Finish):
-                self.warning = WARNINGS.get(event.reason, "")
+                self.warning = describe_finish(event.reason)
             elif isinstance(event, InlineFile):
                 self.files.append(event)
             elif isinstance(event, Empty):

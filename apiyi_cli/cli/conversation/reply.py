@@ -90,7 +90,7 @@ class ReplyCollector:
                     self._texts.append(event.text)  # type: ignore[union-attr]
             elif kind is Chunk:
                 if self.call is not None:
-                    self.chunks.append(event.data)  # type: ignore[union-attr]
+                    self.chunks.append(event.source)  # type: ignore[union-attr]
             elif kind is ToolCall:
                 self.calls.append(event)  # type: ignore[arg-type]
             elif kind is Finish:

@@ -16,11 +16,22 @@ if TYPE_CHECKING:
     from apiyi_cli.cli.settings import CommandSettings
     from apiyi_cli.output.console import Console
 
-WARNINGS = {
+_WARNINGS = {
+    "stop": "",
+    "tool_calls": "",
     "length": Text("the answer was cut off by the token limit (raise --max-tokens)"),
     "content_filter": Text("the answer was cut off by a content filter"),
 }
 DIM = "2"
+
+
+def describe_finish(reason: str) -> str:
+    """Return the warning about an answer that ended for this reason, "" for a usual end."""
+    if (warning := _WARNINGS.get(reason)) is not None:
+        return warning
+    return Text(
+        "the answer ended for an unknown reason, {reason}: it may lack its end", reason=reason
+    )
 
 
 def empty_answer(why: str) -> IncompleteError:
@@ -100,7 +111,7 @@ class StderrEvents:
         if self._empty:
             raise empty_answer(self._empty)
         for reason in dict.fromkeys(self.finishes or self._finishes_before):
-            if warning := WARNINGS.get(reason):
+            if warning := describe_finish(reason):
                 if self._strict:
                     raise IncompleteError(Text("the answer is not whole"), warning)
                 self._messages.note(warning)

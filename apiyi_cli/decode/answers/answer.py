@@ -39,6 +39,10 @@ _REASONS = {
     "max_tokens": "length",
     "max_output_tokens": "length",
     "model_length": "length",
+    "max_length": "length",
+    "context_length": "length",
+    "context_window_exceeded": "length",
+    "model_context_window_exceeded": "length",
     "tool_use": "tool_calls",
     "function_call": "tool_calls",
     "refusal": "content_filter",
@@ -47,7 +51,19 @@ _REASONS = {
     "prohibited_content": "content_filter",
     "blocklist": "content_filter",
     "spii": "content_filter",
+    "sensitive": "content_filter",
+    "content-filter": "content_filter",
+    "image_safety": "content_filter",
+    "image_prohibited_content": "content_filter",
+    "normal": "stop",
 }
+# GLM, DeepSeek, vLLM and relays in front of them: the answer was not finished.
+_FAILURES = frozenset(
+    (
+        *("error", "network_error", "insufficient_system_resource", "abort", "aborted"),
+        *("cancelled", "canceled", "failed", "timeout", "server_error", "interrupted"),
+    )
+)
 _KNOWN = frozenset(_REASONS.values())
 Spoken = type[Delta] | type[Reasoning] | type[Refusal]
 Key = TypeVar("Key", bound=Hashable)
@@ -256,6 +272,11 @@ def finish_reason(value: object) -> str | None:
         return None
     word = value.strip().lower()
     return _REASONS.get(word) or (word if word in _KNOWN else whole_characters(value.strip()))
+
+
+def is_failure(finish: object) -> bool:
+    """Return True if the reason says that the model did not finish its answer."""
+    return isinstance(finish, str) and finish.strip().lower() in _FAILURES
 
 
 def next_piece(previous: str, full: str, finish: object) -> str:

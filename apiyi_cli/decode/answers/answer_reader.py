@@ -13,8 +13,19 @@ from typing import Any
 
 from apiyi_cli.core.call import Cost, Reply
 from apiyi_cli.core.events import Chunk, EventBatch, Notice
-from apiyi_cli.core.jsontext import InvalidJSON, as_line, one_line, read, read_plain
+from apiyi_cli.core.jsontext import (
+    InvalidJSON,
+    as_line,
+    is_strict,
+    one_line,
+    read,
+    read_first,
+    read_plain,
+    trim,
+    write,
+)
 from apiyi_cli.decode.answers.answer import Answer
+from apiyi_cli.decode.frames.fields import is_markup, read_objects
 from apiyi_cli.decode.frames.reply_body import (
     classify_refusal,
     detect_kind,
@@ -29,6 +40,7 @@ from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError, describ
 from apiyi_cli.text import Text, join_texts
 
 _EVENT_LINE = re.compile(rb"^data:", re.MULTILINE)
+_MAX_STRAY = 4096
 
 
 def read_answer(
@@ -51,17 +63,41 @@ def read_answer(
             yield from _Stream(reply, answer, verbatim, cost).batches(chunks)
             return
         raw = read_body(reply, chunks)
-        if kind == "text" and _EVENT_LINE.search(raw):
+        if kind in ("text", "html") and _EVENT_LINE.search(raw):
             # Events after a line of other text, a proxy's perhaps: they are paid for.
             yield from _Stream(reply, answer, verbatim, cost).batches([raw])
             return
-        yield from _read_whole(reply, answer, raw, parse_body(reply, kind, raw), verbatim, cost)
+        value = parse_body(reply, kind, raw)
+        if pieces := _find_pieces(raw, value, answer):
+            events = [b"data: %b\n\n" % piece for piece in pieces]
+            yield from _Stream(reply, answer, verbatim, cost).batches(events)
+            return
+        yield from _read_whole(reply, answer, raw, value, verbatim, cost)
     finally:
         reply.close()
 
 
-def _one_line(data: bytes) -> bytes:
+def _find_pieces(raw: bytes, value: Any, answer: Answer) -> list[bytes]:
+    """Return the pieces of an answer that came as JSON lines or as an array of objects.
+
+    Google's own stream is such an array; a relay that drops the frames leaves lines.
+    """
+    if isinstance(value, list):
+        if not (value and all(isinstance(item, dict) and answer.key in item for item in value)):
+            return []
+        return [write(item) for item in read_first(raw, exact=True)]
+    is_piece = any(
+        isinstance(choice, dict) and "delta" in choice
+        for choice in read_objects(value.get(answer.key))
+    ) or (answer.key in ("type", "candidates") and answer.key in value)
+    lines = [line for line in trim(raw).splitlines() if line.strip()] if is_piece else []
+    return lines if len(lines) > 1 and all(map(is_strict, lines)) else []
+
+
+def _one_line(data: bytes, *, torn: bool = False) -> bytes:
     """Return an event's JSON on one line; it nearly always is already."""
+    if torn:
+        return as_line(data)
     if data[:1] == b"{" and data[-1:] == b"}" and b"\n" not in data:
         return data
     return one_line(data)
@@ -118,6 +154,7 @@ class _Stream:
         self.cost = cost
         self._noticed: set[str] = set()
         self._strangers: list[str] = []
+        self._stray = b""
 
     def batches(self, chunks: Iterable[bytes]) -> Iterator[EventBatch]:
         """Yield the event batches of the stream, then raise the error that ended it."""
@@ -126,7 +163,7 @@ class _Stream:
         problem: ApiyiError | None = None
         cause: ApiyiError | None = None
         try:
-            for batch in frames(chunks):
+            for batch in frames(chunks, self._note_stray):
                 tick()
                 trouble = self._take(batch, out)
                 if trouble is not None:
@@ -166,7 +203,9 @@ class _Stream:
         if out:
             yield out
         if not answer.proved:
-            raise (problem or _make_unproved(self.reply, answer, self._strangers)) from cause
+            problem = problem or self._read_stray()
+            problem = problem or _make_unproved(self.reply, answer, self._strangers)
+            raise _add_words(problem, self._stray, self.reply) from cause
 
     def _take(self, batch: list[Frame], out: EventBatch) -> object:
         """Add the events of one read; return the error that stops the stream, or None."""
@@ -181,13 +220,12 @@ class _Stream:
                 value = read_plain(data)
             except InvalidJSON:
                 value = self._repair(data, event, out)
-                data = as_line(data)
             if type(value) is dict and key in value and not value.get("error") and event != "error":
                 if not answer.started and key == "type":
                     answer = self._follow(value, out)
                     key, take = answer.key, answer.take
                 if verbatim:
-                    chunk = Chunk(_one_line(data))
+                    chunk = Chunk(_one_line(data, torn=self.answer.torn), source=data)
                     out.append(chunk)
                     trouble = take(value, out)
                     if is_opening:
@@ -215,8 +253,13 @@ class _Stream:
             if event == "error":
                 return data.decode("utf-8", "replace")
             if data.strip():
+                self._note_stray(data)
                 self._notice(Text("a part of the stream that is not JSON was passed over"), out)
             return None
+
+    def _note_stray(self, line: bytes) -> None:
+        if len(self._stray) < _MAX_STRAY:
+            self._stray += line + b"\n"
 
     def _take_other(self, value: Any, data: bytes, event: str, out: EventBatch) -> object:
         """Read an object of another kind; return the error that it is, or None."""
@@ -233,7 +276,10 @@ class _Stream:
             if isinstance(value, dict):
                 answer = self._follow(value, out)
             if self.verbatim:
-                out.append(Chunk(one_line(data), opening=self.answer.phase == "opened"))
+                is_opening = self.answer.phase == "opened"
+                out.append(
+                    Chunk(_one_line(data, torn=self.answer.torn), opening=is_opening, source=data)
+                )
             if isinstance(value, dict):
                 return answer.take(value, out)
         return None
@@ -249,10 +295,36 @@ class _Stream:
                 del self._strangers[8:]
         return self.answer
 
+    def _read_stray(self) -> ApiyiError | None:
+        """Return the error that came as JSON of several lines between the events, or None."""
+        try:
+            value = read(self._stray)
+        except ValueError:
+            return None
+        if find_refusal(self.reply, value, self.cost) is None:
+            return None
+        self._stray = b""
+        return _make_reported(value, self.reply, self.answer, self.cost, begun=self.answer.started)
+
     def _notice(self, text: str, out: EventBatch) -> None:
         if text not in self._noticed:
             self._noticed.add(text)
             out.append(Notice(text))
+
+
+def _add_words(problem: ApiyiError, stray: bytes, reply: Reply) -> ApiyiError:
+    """Return the problem with the words between the events, which may tell its reason."""
+    if not stray or problem.facts.cause is not None:
+        return problem
+    from apiyi_cli.decode.errors.error_body import quote_text, read_error_page
+
+    if is_markup(stray):
+        words = read_error_page(stray, reply.headers).message
+    else:
+        words = quote_text(stray, reply.headers)
+    error = problem.replace_facts()
+    error.why = join_texts((problem.why, Text("beside its events came: {said}", said=words)), "; ")
+    return error
 
 
 def _make_reported(

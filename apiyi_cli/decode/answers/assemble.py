@@ -13,6 +13,8 @@ _JOINED = ("content", "reasoning_content", "reasoning", "refusal")
 _JOINED_FIELDS = {"audio": ("data", "transcript"), "function_call": ("name", "arguments")}
 _SAID_ONCE = ("role", "type", "id", "name", "model")
 _OBJECTS = {"chat.completion.chunk": "chat.completion"}
+_TEXT_FIELDS = frozenset(("type", "text", "index"))
+_TEXT_TYPES = (None, "text", "output_text")
 
 
 def assemble_completion(chunks: Iterable[bytes]) -> dict[str, Any]:
@@ -87,7 +89,7 @@ class _Choice:
     def __init__(self) -> None:
         self.has_deltas = False
         self.message: dict[str, Any] = {}
-        self.texts: dict[str, list[str]] = {}
+        self.texts: dict[str, list[Any]] = {}
         self.calls = ToolCalls()
         self.rest: dict[str, Any] = {}
 
@@ -114,10 +116,9 @@ class _Choice:
             return
         content = message.get("content")
         if isinstance(content, str) and "content" in self.texts:
-            message = {
-                **message,
-                "content": next_piece("".join(self.texts["content"]), content, finish),
-            }
+            previous = _join_pieces(self.texts["content"])
+            if isinstance(previous, str):
+                message = {**message, "content": next_piece(previous, content, finish)}
         self._fill(message)
 
     def _add_delta(self, delta: object) -> None:
@@ -129,7 +130,7 @@ class _Choice:
         for name, field in delta.items():
             if name == "tool_calls":
                 self.calls.add(field)
-            elif name in _JOINED and isinstance(field, str):
+            elif name in _JOINED and isinstance(field, str | list | dict):
                 self.texts.setdefault(name, []).append(field)
             elif name in _JOINED_FIELDS:
                 parts = _JOINED_FIELDS[name]
@@ -142,7 +143,7 @@ class _Choice:
 
     def as_object(self, index: int) -> dict[str, Any]:
         """Return the choice in the shape of an unstreamed answer."""
-        texts = {name: whole_characters("".join(parts)) for name, parts in self.texts.items()}
+        texts = {name: _join_pieces(pieces) for name, pieces in self.texts.items()}
         rest = {"logprobs": None, "finish_reason": None, **self.rest}
         if "text" in texts:
             return {"index": index, "text": texts["text"], **rest}
@@ -163,6 +164,35 @@ class _Choice:
         if self.calls.calls or message.get("refusal"):
             message["content"] = message["content"] or None
         return {"index": index, "message": message, **rest}
+
+
+def _join_pieces(pieces: list[Any]) -> Any:
+    """Return the text of the pieces; a list of parts where some hold more than text."""
+    parts: list[Any] = []
+    for piece in pieces:
+        for part in piece if isinstance(piece, list) else (piece,):
+            text = _text_of(part)
+            if text is None:
+                parts.append(part)
+            elif parts and isinstance(parts[-1], str):
+                parts[-1] += text
+            else:
+                parts.append(text)
+    if all(isinstance(part, str) for part in parts):
+        return whole_characters("".join(parts))
+    return [
+        {"type": "text", "text": whole_characters(part)} if isinstance(part, str) else part
+        for part in parts
+        if part != ""
+    ]
+
+
+def _text_of(part: Any) -> str | None:
+    """Return the text of a part that holds nothing else, None for any other part."""
+    if isinstance(part, dict):
+        is_text = part.keys() <= _TEXT_FIELDS and part.get("type") in _TEXT_TYPES
+        return part["text"] if is_text and isinstance(part.get("text"), str) else None
+    return part if isinstance(part, str) else None
 
 
 def _extend(old: Any, new: Any) -> Any:

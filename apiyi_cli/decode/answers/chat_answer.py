@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apiyi_cli.core.events import Delta, EventBatch, Reasoning, Refusal
-from apiyi_cli.decode.answers.answer import Answer, finish_reason, next_piece
+from apiyi_cli.decode.answers.answer import Answer, finish_reason, is_failure, next_piece
 from apiyi_cli.decode.answers.toolcalls import ToolCalls
 from apiyi_cli.decode.frames.fields import read_count
 from apiyi_cli.decode.frames.usage import usage
@@ -180,8 +180,11 @@ class ChatAnswer(Answer):
 
     def _finish(self, choice: dict[str, Any], finish: object, index: int) -> object:
         """Finish a choice; return its error if an error ended it."""
-        if finish == "error":
-            return {"error": choice.get("error") or Text("the model ended with an error")}
+        if is_failure(finish):
+            why = Text("the model ended with an error")
+            if finish != "error":
+                why = Text("the model ended with {reason}", reason=finish)
+            return {"error": choice.get("error") or why}
         if reason := finish_reason(finish):
             self.reasons[index] = reason
         return None

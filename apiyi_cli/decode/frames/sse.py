@@ -7,6 +7,7 @@ consumer: a frame `[DONE]` is handed on like any other.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import repeat
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from apiyi_cli.text import Text
 _MAX_EVENT = 128 * 2**20
 _BOM = b"\xef\xbb\xbf"
 _DONE = (b"data: [DONE]\n", b"data:[DONE]\n")
+_FIELD = re.compile(rb"(?:id|retry)?:|(?:data|event|id|retry)\Z")
 
 
 class Frame(NamedTuple):
@@ -31,14 +33,16 @@ class Frame(NamedTuple):
 _frame: Callable[[type[Frame], tuple[bytes, str]], Frame] = tuple.__new__
 
 
-def frames(chunks: Iterable[bytes]) -> Iterator[list[Frame]]:
+def frames(
+    chunks: Iterable[bytes], on_stray: Callable[[bytes], object] = lambda line: None
+) -> Iterator[list[Frame]]:
     """Yield the frames that each read completed, as one list per read; never an empty list.
 
     More is accepted than the standard allows, because it is seen: a last event without its blank
     line; one-line objects without a blank line between them; `[DONE]` or an object on a line
-    without `data:`. Events without data, comments, `id` and `retry` are dropped. When the
-    transport raises, the frames that had come are yielded first. Raises RejectedError for an
-    event of more than 128 MB.
+    without `data:`. Events without data, comments, `id` and `retry` are dropped; `on_stray` gets
+    any other line, such as a proxy's words. When the transport raises, the frames that had come
+    are yielded first. Raises RejectedError for an event of more than 128 MB.
     """
     held: list[bytes] = []
     size = 0
@@ -57,16 +61,16 @@ def frames(chunks: Iterable[bytes]) -> Iterator[list[Frame]]:
                         ),
                     )
                 continue
-            done = _events(b"".join((*held, chunk[:cut])))
+            done = _events(b"".join((*held, chunk[:cut])), on_stray)
             held = [chunk[cut:]] if cut < len(chunk) else []
             size = len(chunk) - cut
             if done:
                 yield done
     except ApiyiError:
-        if last := _events(b"".join(held)):
+        if last := _events(b"".join(held), on_stray):
             yield last
         raise
-    if last := _events(b"".join(held)):
+    if last := _events(b"".join(held), on_stray):
         yield last
 
 
@@ -118,7 +122,7 @@ def _with_lf_only(chunks: Iterable[bytes]) -> Iterator[bytes]:
             yield chunk
 
 
-def _events(text: bytes) -> list[Frame]:
+def _events(text: bytes, on_stray: Callable[[bytes], object]) -> list[Frame]:
     """Return the frames of a text that ends where an event ends."""
     follow = text.count(b"\n\ndata: ")
     if (
@@ -131,11 +135,11 @@ def _events(text: bytes) -> list[Frame]:
         return list(map(_frame, repeat(Frame), zip(data, repeat(""))))
     events: list[Frame] = []
     for block in text.split(b"\n\n"):
-        events += _block(block)
+        events += _block(block, on_stray)
     return events
 
 
-def _block(block: bytes) -> list[Frame]:
+def _block(block: bytes, on_stray: Callable[[bytes], object]) -> list[Frame]:
     """Return the frames of the lines between two blank lines: none, one, rarely several."""
     data: list[bytes] = []
     event = ""
@@ -146,6 +150,8 @@ def _block(block: bytes) -> list[Frame]:
             event = line[6:].removeprefix(b" ").decode("utf-8", "replace")
         elif line == b"[DONE]" or (line.startswith(b'{"') and line.endswith(b"}")):
             data.append(line)
+        elif not _FIELD.match(line) and not line.isspace() and line:
+            on_stray(line)
     whole = b"\n".join(data)
     if len(data) > 1 and not _is_json(whole):
         return [Frame(line, event) for line in data if line]
