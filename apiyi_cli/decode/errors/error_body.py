@@ -8,12 +8,12 @@ conclusions.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from apiyi_cli.core.jsontext import read_first, trim, whole_characters
-from apiyi_cli.decode.frames.fields import is_markup, read_objects
+from apiyi_cli.core.jsontext import read, read_first, trim, whole_characters, write_text
+from apiyi_cli.decode.frames.fields import is_markup
 from apiyi_cli.text import Text
 
 _MAX_MESSAGE = 500
@@ -27,14 +27,30 @@ _WORDS_WITHIN = 1 << 16
 _TAG = re.compile(r"<[^>]*>")
 _RAY = re.compile(r"Ray ID:?\s*(?:<[^>]*>\s*)*([0-9a-f]{12,20})", re.IGNORECASE)
 
-_TEXT_FIELDS = ("message", "msg", "error_msg", "err", "description", "detail")
+_TEXT_FIELDS = (
+    "message",
+    "msg",
+    "error_msg",
+    "errmsg",
+    "status_msg",
+    "err",
+    "description",
+    "detail",
+)
+_CODE_FIELDS = ("code", "error_code", "errcode")
+_INNER_FIELDS = ("error", "errors", "ResponseMetadata", "base_resp", "header")
 _ENVELOPE = frozenset(
     (
         *_TEXT_FIELDS,
-        *("code", "type", "param", "status", "status_code", "success", "request_id", "requestId"),
-        *("header", "error", "data", "timestamp", "path", "localized_message", "object"),
+        *_CODE_FIELDS,
+        *_INNER_FIELDS,
+        *("type", "param", "status", "status_code", "success", "request_id", "requestId"),
+        *("data", "timestamp", "path", "localized_message", "object", "log_id", "trace_id"),
     )
 )
+_CAPITALS = {"Code": "code", "Message": "message", "RequestId": "request_id", "Error": "error"}
+_MAX_DEPTH = 6
+_ANSWER_FIELDS = frozenset(("choices", "data", "output", "results", "text", "candidates"))
 _FINE = frozenset(("0", "200", "ok", "success"))
 
 
@@ -47,6 +63,7 @@ class ErrorBody(NamedTuple):
 
     `message` is safe to show: keys masked, at most 500 characters, the request id taken out.
     `status` is the status that the body itself names (that of an upstream, often), None if none.
+    `quote` is JSON as it came, for a reason in words that are not known.
     """
 
     message: str = ""
@@ -56,6 +73,7 @@ class ErrorBody(NamedTuple):
     status: int | None = None
     request_id: str | None = None
     form: Form = ""
+    quote: str = ""
 
 
 def read_error_body(raw: bytes, headers: Mapping[str, str]) -> ErrorBody:
@@ -72,9 +90,12 @@ def read_error_body(raw: bytes, headers: Mapping[str, str]) -> ErrorBody:
         value = read_first(_as_utf8(text, headers))
     except ValueError:
         return ErrorBody(quote_text(text, headers), form="text")
-    if isinstance(value, str | int | float):
-        return ErrorBody(_make_safe(str(value)), form="text")
-    return (_read_error(value) or ErrorBody())._replace(form="json")
+    if isinstance(value, str):
+        return ErrorBody(_make_safe(value), form="text")
+    if isinstance(value, int | float):
+        return ErrorBody(write_text(value), form="text")
+    body = _read_error(value) or ErrorBody()
+    return body._replace(form="json", quote=_make_safe(write_text(value)) if value else "")
 
 
 def decode_text(raw: bytes, headers: Mapping[str, str]) -> str:
@@ -133,19 +154,35 @@ def find_error(value: Any) -> ErrorBody | None:
         return find_error(value[0]) if value and isinstance(value[0], dict) else None
     if not isinstance(value, dict):
         return None
+    value = _lower_names(value)
     if (
         value.get("error")
         or value.get("type") == "error"
         or value.get("object") == "error"
         or value.get("success") is False
+        or (not any(map(value.get, _ANSWER_FIELDS)) and _has_failed(value))
     ):
         return _read_error(value)
     if value.get("success") or value.get("data") or not value.keys() <= _ENVELOPE:
+        return None
+    if any(isinstance(value.get(name), dict) for name in _TEXT_FIELDS):
+        # The message of an answer, as in the first event of Anthropic's streams.
         return None
     error = _read_error(value)
     if error is None or not error.message or value.get("code") is True:
         return None
     return None if (error.code or error.message).lower() in _FINE else error
+
+
+def _has_failed(value: Mapping[str, Any]) -> bool:
+    """Return True for `errors`, and a code of failure as MiniMax, Baidu and Tencent send it."""
+    if isinstance(value.get("errors"), list | dict) and value["errors"]:
+        return True
+    base = value.get("base_resp")
+    codes = [base.get("status_code")] if isinstance(base, dict) else []
+    if isinstance(value.get("error_msg"), str) or isinstance(value.get("errmsg"), str):
+        codes += [value.get("error_code"), value.get("errcode")]
+    return any(_read_word(code) not in (None, "0", "200") for code in codes)
 
 
 def read_error_page(text: bytes, headers: Mapping[str, str]) -> ErrorBody:
@@ -164,44 +201,95 @@ def read_error_page(text: bytes, headers: Mapping[str, str]) -> ErrorBody:
 
 
 def _read_error(value: Any) -> ErrorBody | None:
-    if isinstance(value, list):
-        value = next((item for item in value if isinstance(item, dict)), None)
-    if not isinstance(value, dict):
+    levels = _find_levels(value)
+    if not levels:
         return None
-    error = value.get("error")
-    inner = error if isinstance(error, dict) else value
-    message = error if isinstance(error, str) else _find_message(inner) or _find_message(value)
-    header = value.get("header")
-    if not message and isinstance(header, dict):
-        message = _find_message(header)
-    request_id = _read_word(value.get("request_id")) or _read_word(value.get("requestId"))
+    inner = levels[0]
+    message = next(filter(None, map(_find_message, levels)), "")
+    request_id = _first_word(levels, ("request_id", "requestId"))
     # A gateway adds its id to the words of an upstream that has added its own: the last counts.
     for tail in _REQUEST_ID.finditer(message):
         request_id = tail[1].strip() or request_id
     message = _REQUEST_ID.sub("", message)
-    code = _read_word(inner.get("code")) or _read_word(value.get("code"))
+    code = _first_word(levels, _CODE_FIELDS)
     param = _read_word(inner.get("param"))
     return ErrorBody(
         message=_make_safe(message),
         code=code,
-        type=_type(inner),
+        type=next(filter(None, map(_type, levels[:-1] or levels)), None),
         param=param,
-        status=_status(value.get("status_code"), inner.get("status_code"), code, param),
+        status=_status(*(level.get("status_code") for level in reversed(levels)), code, param),
         request_id=request_id,
     )
 
 
+def _find_levels(value: Any) -> list[dict[str, Any]]:
+    """Return the objects that describe an error, the innermost first.
+
+    An error is an object, a text, JSON as a text, or a list of these, and may hold another one.
+    """
+    levels: list[dict[str, Any]] = []
+    while value and len(levels) < _MAX_DEPTH:
+        if isinstance(value, str):
+            value = _read_object(value) or {"message": value}
+        if isinstance(value, list):
+            value = next((item for item in value if isinstance(item, dict)), {"message": value})
+        if not isinstance(value, dict):
+            break
+        fields = _lower_names(value)
+        levels.insert(0, fields)
+        if isinstance(fields.get("errors"), dict) and not fields.get("error"):
+            break
+        value = next((fields[name] for name in _INNER_FIELDS if fields.get(name)), None)
+        value = value or _read_object(fields.get("message"))
+    return levels
+
+
+def _lower_names(value: dict[str, Any]) -> dict[str, Any]:
+    return {_CAPITALS.get(name, name): item for name, item in value.items()}
+
+
+def _read_object(text: Any) -> dict[str, Any] | None:
+    """Return the JSON object that a text is, None for any other value."""
+    if not isinstance(text, str) or not text.lstrip().startswith("{"):
+        return None
+    try:
+        value = read(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _first_word(levels: Iterable[Mapping[str, Any]], names: Iterable[str]) -> str | None:
+    words = (_read_word(level.get(name)) for level in levels for name in names)
+    return next(filter(None, words), None)
+
+
 def _find_message(fields: Mapping[str, Any]) -> str:
-    """Return the first field with a message, also from FastAPI's list of places."""
-    for name in (*_TEXT_FIELDS, "localized_message"):
-        message = fields.get(name)
-        if isinstance(message, str) and message.strip():
+    """Return the first field with a message, also from lists and objects of messages."""
+    for name in (*_TEXT_FIELDS, "localized_message", "errors", "title"):
+        if message := _join_message(fields.get(name)):
             return message
-        if isinstance(message, list):
-            places = read_objects(message)
-            if texts := [_format_place(item) for item in places if item.get("msg")]:
-                return "; ".join(texts)
     return ""
+
+
+def _join_message(message: Any, depth: int = 0) -> str:
+    """Return a message as text: FastAPI's places, a text for each field or language."""
+    if isinstance(message, str):
+        return message if message.strip() else ""
+    if depth > _MAX_DEPTH:
+        return ""
+    if isinstance(message, list):
+        return "; ".join(filter(None, (_join_message(item, depth + 1) for item in message)))
+    if not isinstance(message, dict):
+        return ""
+    if message.get("msg") and "loc" in message:
+        return _format_place(message)
+    named = (_join_message(message.get(name), depth + 1) for name in (*_TEXT_FIELDS, "title"))
+    if text := next(filter(None, named), ""):
+        return text
+    texts = ((name, _join_message(item, depth + 1)) for name, item in message.items())
+    return "; ".join(f"{name}: {text}" for name, text in texts if text)
 
 
 def _format_place(item: Mapping[str, Any]) -> str:

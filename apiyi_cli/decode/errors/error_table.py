@@ -70,8 +70,9 @@ _FUNDS_CODES = _pattern(
     r"|billing_\w+|credit_balance_\w+|payment_required|account_overdue\w*|arrearage"
 )
 _FUNDS_WORDS = _pattern(
-    r"额度(?:不足|已用尽|已耗尽|失败)|余额不足|欠费|quota\b.*\bnot enough|TokenStatusExhausted"
-    r"|exceeded your current quota|insufficient (?:user )?(?:quota|balance|credits?|funds)"
+    r"(?:额度|余额|配额|点数|积分)(?:已?[用耗](?:完|尽|光)|不足|不够|为 ?[0零])|额度失败|欠费"
+    r"|quota\b.*\bnot enough|TokenStatusExhausted|not enough (?:balance|credits?|funds)"
+    r"|exceeded your current quota|insufficient (?:user |account )?(?:quota|balance|credits?|funds)"
     r"|credit balance is too low|quota (?:is )?exhausted"
 )
 _AUTH_CODES = _pattern(
@@ -79,18 +80,24 @@ _AUTH_CODES = _pattern(
     r"|unauthenticated|account_deactivated|auth_\w*invalid|token_expired"
 )
 _AUTH_WORDS = _pattern(
-    r"无效的令牌|令牌无效|未提供令牌|该令牌已过期|该令牌状态不可用|access token 无效"
+    r"无效的? ?(?:令牌|密钥|api[- ]?key|token)|未提供(?:令牌|密钥)|该令牌状态不可用"
+    r"|(?:令牌|密钥|api[- ]?key|token) ?(?:无效|错误|不正确|不存在|已?过期|已?失效|已?被?禁用)"
+    r"|鉴权失败|身份(?:验证|认证)失败|认证失败"
     r"|invalid token\b|incorrect api key|invalid (?:x-)?api[- ]key"
 )
 _FORBIDDEN_CODES = _pattern(r"permission_(?:error|denied)|access_denied|forbidden")
-_FORBIDDEN_WORDS = _pattern(r"无权|已被封禁|令牌允许访问的列表|不支持指定渠道|只能在指定网段使用")
+_FORBIDDEN_WORDS = _pattern(
+    r"无权|(?:没有|无|缺少)\S{0,8}权限|权限不足|已被封禁|令牌允许访问的列表|不支持指定渠道"
+    r"|只能在指定网段使用"
+)
 _CHANNEL_ACCOUNT_WORDS = _pattern(
     r"your access was terminated|api[- ]key (?:not valid|expired)"
     r"|organization has been (?:disabled|restricted)"
     r"|account (?:is |has been )?(?:deactivated|suspended|disabled|not active)"
 )
 _MODEL_WORDS = _pattern(
-    r"无可用渠道|可用渠道(?:失败|不存在)|no available channels?|模型不存在|不支持的模型"
+    r"(?:无|没有)可用的?渠道|可用渠道(?:失败|不存在)|no available channels?"
+    r"|模型.{0,40}(?:不存在|已下[线架])|不支持(?:的|该)模型"
     r"|model not exist|model\b.{0,80}\b(?:does not exist|not found|is no longer available)"
 )
 _TOO_LARGE_WORDS = _pattern(
@@ -120,7 +127,7 @@ _CONTENT_CODES = _pattern(
 )
 _CONTENT_WORDS = _pattern(
     r"rejected by (?:the|our) safety system|content[ _]policy|content management policy"
-    r"|safety_violations|敏感词|内容审核|内容安全"
+    r"|safety_violations|敏感(?:词|内容|信息)|内容审核|内容安全|违规内容|内容\S{0,6}违规|涉[及嫌]违规"
 )
 
 _FULL = Text(
@@ -220,7 +227,7 @@ RULES: tuple[Rule, ...] = (
         ("new-api:types/error.go", "new-api:controller/relay.go"),
         _LATER,
         codes=_pattern(r"channel:\S+|get_channel_failed"),
-        words=_pattern(r"渠道\S{0,12}[（(]retry[)）]"),
+        words=_pattern(r"渠道\S{0,12}[（(]retry[)）]|渠道(?:已?被?禁用|已?停用|不可用|异常|维护)"),
     ),
     Rule(
         "upstream-key",

@@ -177,7 +177,7 @@ def _error(
         or (
             Text("upstream status {status}", status=body.status)
             if body.status
-            else Text("no reason given")
+            else body.quote or Text("no reason given")
         ),
         hint=error_class.hint,
         facts=Facts(
