@@ -25,7 +25,7 @@ PAGE = Path(__file__).parents[1] / "apiyi_cli/playground/page"
 GROUPS = {name: load_command(name).callback.groups for name in PAGE_COMMANDS}
 DYNAMIC = {
     *("Answer", "Request", "Raw", "Code", "Log", "Compare", "Text", "Data", "Media", "More"),
-    *("Prompt", "Texts", "Query", "Recordings", "Search", "Path", "Commands", "Response"),
+    *("Prompt", "Query", "Recordings", "Search", "Path", "Commands", "Response"),
     *("Documents, one a line", "Standard input", "Send", "Stop", "Copy the command line"),
     *("These keys", "Palette: commands, options, models, history"),
 }

@@ -28,6 +28,7 @@ MOST_WORD_BYTES: Final = 100_000
 """Longer prompts go through standard input: Linux allows 128 kB in one argument."""
 READING_METHODS: Final = ("GET", "HEAD")
 SPEECH_FILE: Final = "speech"
+VIDEO_FILE: Final = "video.mp4"
 
 _FIELDS: Final = {
     "command": str,
@@ -36,18 +37,20 @@ _FIELDS: Final = {
     "stdin": str,
     "method": str,
     "language": str,
+    "task": str,
     "options": dict,
     "files": dict,
 }
 _PATH_LIKE: Final = re.compile(r"^(?:[/\\~.]|[A-Za-z]:)|^\S*[/\\]\S*$|\.json$", re.I)
 """Texts that would name a file."""
+_TASK: Final = re.compile(r"\w[\w.:-]{0,199}", re.ASCII)
 
 
 class PageRequest(NamedTuple):
     """A request of the page: names and values, not yet checked against the table.
 
     `files` are ids of uploads by option; those of the command's argument are under `""`.
-    `language` is that of a program (`--code`).
+    `language` is that of a program (`--code`), `task` the video task to resume.
     """
 
     command: str
@@ -56,6 +59,7 @@ class PageRequest(NamedTuple):
     stdin: str = ""
     method: str = ""
     language: str = ""
+    task: str = ""
     options: Mapping[str, Any] = {}
     files: Mapping[str, Sequence[str]] = {}
 
@@ -143,6 +147,9 @@ def build_line(
         words += _file_words(option, request.files.get(name, ()), names)
     if request.command == "speak" and mode == "run":
         words.append(f"--output={SPEECH_FILE}.{_speech_format(request)}")
+    if request.task:
+        # A task knows the folder that its first run would have saved to.
+        words.append(f"--output={VIDEO_FILE}")
     rest, stdin = _arguments(request, table, names)
     if rest:
         words += ["--", *rest]
@@ -159,6 +166,8 @@ def _arguments(
 ) -> tuple[list[str], str | None]:
     """Return the words after `--` and the text of standard input."""
     command = PAGE_COMMANDS[request.command]
+    if request.task:
+        return _task_words(request), None
     if request.stdin and not command.stdin:
         raise _refuse(Text("this command has no field for standard input"))
     stdin = request.stdin or None
@@ -177,6 +186,13 @@ def _arguments(
     if is_own_word or (stdin is None and len(prompt.encode()) > MOST_WORD_BYTES):
         return [], prompt
     return [prompt], stdin
+
+
+def _task_words(request: PageRequest) -> list[str]:
+    """Return the words that resume a video task."""
+    if request.command != "video" or not _TASK.fullmatch(request.task):
+        raise _refuse(Text("there is no task {name}", name=repr(request.task)))
+    return ["resume", request.task]
 
 
 def _api_words(request: PageRequest, table: FormTable) -> list[str]:

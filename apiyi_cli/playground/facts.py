@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -65,6 +66,7 @@ class PageFacts:
     def __init__(self, program: PageProgram, table: FormTable) -> None:
         self._program = program
         self._table = table
+        self._server = secrets.token_hex(4)
 
     def settings(self, profile: str, command: str | None = None) -> Settings:
         """Return the settings of a profile, for one command if it is named."""
@@ -93,6 +95,9 @@ class PageFacts:
             "words": {word: say(word) for word in PAGE_WORDS},
             "language": language,
             "profile": profile,
+            # A page that was loaded again keeps its drafts, and uploads only from this server.
+            "server": self._server,
+            "start_profile": self._program.profile,
             "profiles": list(settings.profiles),
             "base_url": urls[0] if urls else "",
             "is_sandbox": settings.sandbox,
@@ -115,10 +120,12 @@ class PageFacts:
             if not isinstance(name, str):
                 continue
             price = prices.of(name)
+            facts = known.get(name, ModelFacts())
             models.append(
                 {
                     "id": name,
-                    "kind": known.get(name, ModelFacts()).kind,
+                    "kind": facts.kind,
+                    "context": facts.context,
                     "price": price and [price.input, price.output, price.request],
                     "unfit": [word for word in PROPOSED if refusal(name, word) is not None],
                 }

@@ -6,20 +6,30 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from apiyi_cli.core.disk import make_private_folder, open_regular, replace_private, write_all
-from apiyi_cli.core.jsontext import InvalidJSON, read_event, write
+from apiyi_cli.core.disk import (
+    make_private_folder,
+    open_regular,
+    read_regular,
+    replace_private,
+    write_all,
+)
+from apiyi_cli.core.jsontext import write
+from apiyi_cli.playground.history_index import HistoryIndex, IndexRow
 
 FILE_NAME: Final = "history.ndjson"
-MOST_ENTRIES: Final = 500
+MOST_ENTRIES: Final = 10_000
+MOST_BYTES: Final = 1 << 30
+"""The size of all entries with their files; beyond either limit the oldest entries go."""
+PAGE_ENTRIES: Final = 100
+"""The number of entries that a search returns at once."""
 MOST_TEXT_CHARS: Final = 200_000
 """The kept part of an answer; the page showed all of it."""
 _ID: Final = re.compile(r"[0-9a-f]{16}")
-_SUMMARY: Final = ("id", "at", "command", "model", "prompt", "exit", "stopped", "billed", "cost")
 
 
 class PageHistory:
@@ -29,9 +39,18 @@ class PageHistory:
     whole under a lock. Without a folder nothing is kept.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        *,
+        most_entries: int = MOST_ENTRIES,
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
         self._folder = folder
+        self._most_entries = most_entries
+        self._most_bytes = most_bytes
         self._lock = threading.Lock()
+        self._index = HistoryIndex((folder or Path()) / FILE_NAME)
 
     @property
     def is_on(self) -> bool:
@@ -49,29 +68,31 @@ class PageHistory:
             for path in files:
                 shutil.copyfile(path, place / path.name)
                 (place / path.name).chmod(0o600)
+        size = sum(path.stat().st_size for path in files)
         with self._hold_lock():
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-            fd = open_regular(self._folder / FILE_NAME, flags)
-            try:
-                write_all(fd, write(entry) + b"\n")
-            finally:
-                os.close(fd)
-        self._drop_old()
+            _append_line(self._folder / FILE_NAME, write({**entry, "files_size": size}))
+            self._drop_old()
 
-    def search(self, words: str = "") -> list[dict[str, Any]]:
-        """Return short entries that have all the words, the newest first."""
+    def search(self, words: str = "", before: str = "") -> dict[str, Any]:
+        """Return the newest short entries that have all the words, and whether there are more.
+
+        `before` is the id of the last entry of the page before, "" for the first page.
+        """
         wanted = words.lower().split()
-        shown = []
-        for entry in reversed(self._entries()):
-            text = f"{entry.get('command')} {entry.get('model')} {entry.get('prompt')}".lower()
-            if all(word in text for word in wanted):
-                short = {name: entry.get(name) for name in _SUMMARY}
-                shown.append({**short, "prompt": str(entry.get("prompt") or "")[:200]})
-        return shown
+        rows = [row for row in self._rows() if all(word in row.searched for word in wanted)]
+        rows.reverse()
+        start = next((at + 1 for at, row in enumerate(rows) if row.id == before), 0)
+        shown = rows[start : start + PAGE_ENTRIES]
+        return {
+            "entries": [row.short for row in shown],
+            "more": len(rows) > start + len(shown),
+            "total": len(rows),
+        }
 
     def find(self, id: str) -> dict[str, Any] | None:
         """Return a whole entry, None if it does not exist."""
-        return next((entry for entry in self._entries() if entry.get("id") == id), None)
+        row = next((row for row in self._rows() if row.id == id), None)
+        return None if row is None else self._index.read(row)
 
     def find_file(self, id: str, name: str) -> Path | None:
         """Return the path of an entry's file, None if it does not exist."""
@@ -88,42 +109,36 @@ class PageHistory:
         if self._folder is None or not self._folder.is_dir():
             return
         with self._hold_lock():
-            entries = self._entries()
-            kept = [entry for entry in entries if id and entry.get("id") != id]
-            self._replace(kept, entries)
+            rows = self._rows()
+            self._replace([row for row in rows if id and row.id != id], rows)
+
+    def _rows(self) -> Sequence[IndexRow]:
+        return () if self._folder is None else self._index.rows()
 
     def _drop_old(self) -> None:
-        with self._hold_lock():
-            entries = self._entries()
-            if len(entries) > MOST_ENTRIES + MOST_ENTRIES // 10:
-                self._replace(entries[-MOST_ENTRIES:], entries)
+        """Drop the oldest entries, a tenth more than needed; the caller holds the lock."""
+        rows = self._rows()
+        total = sum(row.size + row.files_size for row in rows)
+        if len(rows) <= self._most_entries and total <= self._most_bytes:
+            return
+        most, most_bytes = self._most_entries * 9 // 10, self._most_bytes * 9 // 10
+        at = 0
+        while at < len(rows) - 1 and (len(rows) - at > most or total > most_bytes):
+            total -= rows[at].size + rows[at].files_size
+            at += 1
+        self._replace(rows[at:], rows)
 
-    def _replace(self, kept: list[dict[str, Any]], before: list[dict[str, Any]]) -> None:
+    def _replace(self, kept: Sequence[IndexRow], before: Sequence[IndexRow]) -> None:
         assert self._folder is not None
-        data = b"".join(write(entry) + b"\n" for entry in kept)
-        replace_private(self._folder / FILE_NAME, data)
-        left = {entry.get("id") for entry in kept}
-        for entry in before:
-            id = entry.get("id")
-            if isinstance(id, str) and id not in left and _ID.fullmatch(id):
-                shutil.rmtree(self._folder / id, ignore_errors=True)
-
-    def _entries(self) -> list[dict[str, Any]]:
-        """Return the readable entries; a line cut by a crash is left out."""
-        if self._folder is None:
-            return []
-        try:
-            fd = open_regular(self._folder / FILE_NAME)
-        except OSError:
-            return []
-        entries = []
-        with os.fdopen(fd, "rb") as file:
-            for line in file:
-                with suppress(InvalidJSON):
-                    entry = read_event(line)
-                    if isinstance(entry, dict):
-                        entries.append(entry)
-        return entries
+        path = self._folder / FILE_NAME
+        content = b""
+        with suppress(FileNotFoundError):
+            content = read_regular(path)
+        replace_private(path, b"".join(content[row.offset : row.offset + row.size] for row in kept))
+        left = {row.id for row in kept}
+        for row in before:
+            if row.id not in left and _ID.fullmatch(row.id):
+                shutil.rmtree(self._folder / row.id, ignore_errors=True)
 
     @contextmanager
     def _hold_lock(self) -> Iterator[None]:
@@ -141,3 +156,17 @@ class PageHistory:
                 yield
             finally:
                 os.close(fd)
+
+
+def _append_line(path: Path, line: bytes) -> None:
+    """Append a line to a private file, on a new line also after one that was cut."""
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    fd = open_regular(path, flags)
+    try:
+        end = os.fstat(fd).st_size
+        if end:
+            os.lseek(fd, end - 1, os.SEEK_SET)
+            line = line if os.read(fd, 1) == b"\n" else b"\n" + line
+        write_all(fd, line + b"\n")
+    finally:
+        os.close(fd)

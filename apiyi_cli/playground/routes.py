@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
-from urllib.parse import quote
+from typing import Any, Final
 
-from apiyi_cli.core.filetypes import HEAD_BYTES, detect_type
 from apiyi_cli.core.jsontext import InvalidJSON, read_event, write
 from apiyi_cli.core.temporary_files import make_scratch_folder
 from apiyi_cli.errors import ApiyiError
@@ -16,9 +14,10 @@ from apiyi_cli.playground.argv import FormTable, PageRequest, read_page_request
 from apiyi_cli.playground.child_processes import TooManyChildren
 from apiyi_cli.playground.export_entry import export_entry
 from apiyi_cli.playground.facts import PageFacts, PageProgram, translator_of
+from apiyi_cli.playground.file_answers import answer_file
 from apiyi_cli.playground.history import PageHistory
 from apiyi_cli.playground.run_starter import RunStarter
-from apiyi_cli.playground.security import CONTENT_POLICY, FILE_POLICY, HttpRefusal
+from apiyi_cli.playground.security import HttpAnswer, HttpRefusal
 from apiyi_cli.playground.shell_words import format_lines
 from apiyi_cli.settings.paths import state_dir
 from apiyi_cli.text import Text
@@ -26,23 +25,12 @@ from apiyi_cli.text import Text
 PAGE: Final = Path(__file__).parent / "page"
 MODES: Final = ("run", "dry-run", "code")
 _STATUS_LINE: Final = ("auth", "status", "--json", "--timeout=5", "--retries=0")
-_SHOWN_TYPES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif")
 _TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-
-
-class HttpAnswer(NamedTuple):
-    """An answer: `body` is bytes, or pieces that are sent as they come."""
-
-    body: bytes | Generator[bytes]
-    type: str = "application/json"
-    status: int = 200
-    policy: str = CONTENT_POLICY
-    headers: tuple[tuple[str, str], ...] = ()
 
 
 IsGone = Callable[[], bool]
@@ -71,13 +59,14 @@ class PageRoutes:
         self._writes: dict[str, Callable[[Any, IsGone], HttpAnswer]] = {
             "/api/line": self._line,
             "/api/run": self._run,
+            "/api/stop": self._stop,
             "/api/upload/drop": self._drop_upload,
             "/api/history/delete": self._delete_entry,
             "/api/history/export": self._export_entry,
         }
 
-    def read(self, path: str, query: Mapping[str, str]) -> HttpAnswer:
-        """Answer a GET. Raises HttpRefusal for an unknown path."""
+    def read(self, path: str, query: Mapping[str, str], part: str = "") -> HttpAnswer:
+        """Answer a GET; `part` is its Range line. Raises HttpRefusal for an unknown path."""
         if path in self._assets:
             return self._assets[path]
         if path in self._reads:
@@ -85,9 +74,9 @@ class PageRoutes:
         kind, _, rest = path.removeprefix("/").partition("/")
         id, _, name = rest.partition("/")
         if kind == "made":
-            return _as_file(self._starter.find_file(id, name))
+            return answer_file(self._starter.find_file(id, name), part)
         if kind == "kept":
-            return _as_file(self._history.find_file(id, name))
+            return answer_file(self._history.find_file(id, name), part)
         raise HttpRefusal(404, "there is nothing here")
 
     def write(self, path: str, body: bytes, is_gone: IsGone) -> HttpAnswer:
@@ -169,12 +158,19 @@ class PageRoutes:
         stream = self._starter.start(request, mode, language, is_gone)
         return HttpAnswer(stream, "text/event-stream")
 
+    def _stop(self, value: Any, is_gone: IsGone) -> HttpAnswer:
+        self._starter.stop(str(value.get("id")))
+        return _as_json({})
+
     def _drop_upload(self, value: Any, is_gone: IsGone) -> HttpAnswer:
         self._starter.uploads.drop(str(value.get("id")))
         return _as_json({})
 
     def _search_history(self, query: Mapping[str, str]) -> HttpAnswer:
-        return _as_json({"entries": self._history.search(query.get("q", ""))})
+        """Return a page of entries, and how many runs are going on: theirs are not there yet."""
+        running = self._starter.running
+        found = self._history.search(query.get("q", ""), query.get("before", ""))
+        return _as_json({**found, "running": running})
 
     def _find_entry(self, query: Mapping[str, str]) -> HttpAnswer:
         return _as_json({"entry": self._history.find(query.get("id", ""))})
@@ -199,19 +195,6 @@ class PageRoutes:
 
         name, text = export_entry(entry, str(value.get("form")), show)
         return _as_json({"name": name, "text": text})
-
-
-def _as_file(path: Path | None) -> HttpAnswer:
-    """Return a file of a run, to be shown or saved by its type."""
-    if path is None:
-        raise HttpRefusal(404, "the file is gone")
-    content = path.read_bytes()
-    kind = detect_type(content[:HEAD_BYTES])
-    mime = kind.mime if kind else "application/octet-stream"
-    is_shown = mime in _SHOWN_TYPES or mime.startswith(("audio/", "video/"))
-    how = "inline" if is_shown else "attachment"
-    named = f"{how}; filename*=UTF-8''{quote(path.name)}"
-    return HttpAnswer(content, mime, policy=FILE_POLICY, headers=(("Content-Disposition", named),))
 
 
 def _read_assets(folder: Path) -> dict[str, HttpAnswer]:

@@ -48,6 +48,7 @@ class RunStarter:
         self.uploads = UploadStore(scratch / "uploads")
         self.slots = ChildSlots()
         self._runs: dict[str, PageRun] = {}
+        self._children: dict[str, ChildProcess] = {}
         self._streams = 0
         self._changed = threading.Condition()
 
@@ -111,6 +112,20 @@ class RunStarter:
         """Return the request that `--dry-run` prints, {} if there is none."""
         return self.ask(self.build(request, "dry-run").executed, request.profile, language)
 
+    @property
+    def running(self) -> int:
+        """Return the number of the user's runs that have not ended."""
+        return len(self._children)
+
+    def stop(self, id: str) -> None:
+        """End a run as Ctrl-C would, and return after it; an unknown id is ignored.
+
+        Its stream goes on until the end: what the child says last is part of it.
+        """
+        child = self._children.get(id)
+        if child is not None:
+            child.stop()
+
     def find_file(self, id: str, name: str) -> Path | None:
         """Return the path of a run's file, None if it is gone."""
         run = self._runs.get(id)
@@ -129,6 +144,8 @@ class RunStarter:
         """Yield the events of a run; end the child with the stream."""
         shown: list[str] = []
         self._count_streams(1)
+        if run.mode == "run":
+            self._children[run.id] = child
         try:
             yield b""
             for name, data in run.events(child, is_gone):
@@ -137,16 +154,24 @@ class RunStarter:
                 yield _as_event(name, data)
             if not is_gone():
                 child.wait(EXIT_S)
-            self.slots.finish(child)
+            self._end(run, child)
             end = run.summarize(child.wait(0), was_stopped=child.was_stopped)
             if shown and not end["exit"]:
                 end["estimate"] = self._estimate_for_page(shown[0], run.request.profile)
             self._keep(run, end)
+            self._children.pop(run.id, None)
             yield _as_event("end", end)
         finally:
-            self.slots.finish(child)
+            self._end(run, child)
             self._keep(run, run.summarize(child.wait(0), was_stopped=True))
+            self._children.pop(run.id, None)
             self._count_streams(-1)
+
+    def _end(self, run: PageRun, child: ChildProcess) -> None:
+        """End the child, note what it said last, and release its slot."""
+        child.stop()
+        run.drain()
+        self.slots.finish(child)
 
     def _count_streams(self, change: int) -> None:
         with self._changed:
@@ -169,6 +194,9 @@ class RunStarter:
                 self._history.add(run.entry(end), run.list_files())
             except OSError as failure:
                 end["history_error"] = str(failure)
+        if end["task"] and not end["files"]:
+            # A terminal that resumes the task would save the video here, and lose it with us.
+            run.close()
 
     def _make_run(
         self, request: PageRequest, line: CommandLine, mode: str, language: str
@@ -184,12 +212,15 @@ class RunStarter:
             return self._facts.estimate(model, request.profile, usage, count)
 
         say = translator_of(language)
+        settings = self._facts.settings(request.profile)
         return PageRun(
             request,
             line,
             folder,
             mode=mode,
             say=say,
+            # The tasks of the sandbox end with the child that had it in itself.
+            keeps_tasks=request.command == "video" and not settings.sandbox,
             usual_model=self._facts.find_usual_model(request.command, request.profile),
             estimate=estimate,
         )

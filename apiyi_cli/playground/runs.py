@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
 import time
@@ -26,14 +27,18 @@ if TYPE_CHECKING:
 
 LEAVING_S: Final = 0.2
 """The longest time until a child ends after the page went away."""
+DRAIN_S: Final = 2.0
+"""The longest wait for the rest of an ended child's output."""
 MOST_LOG_LINES: Final = 400
+_TASK: Final = re.compile(r"apiyi video resume '?([\w.:-]+)")
+"""What the child says about a video that is made without it."""
 
 
 class PageRun:
     """The state of one run while it goes on; `summarize` describes its end.
 
     `folder` is the child's working folder, with the uploads; what is new in it at the end is
-    what was made.
+    what was made. `keeps_tasks` says that a video can be resumed after the child's end.
     """
 
     def __init__(
@@ -45,6 +50,7 @@ class PageRun:
         mode: str,
         say: Translate,
         usual_model: str,
+        keeps_tasks: bool,
         estimate: Callable[[str, Mapping[str, Any], int], float | None],
     ) -> None:
         self.id = secrets.token_hex(8)
@@ -66,8 +72,11 @@ class PageRun:
         self._error: dict[str, Any] = {}
         self._status: int | None = None
         self._was_sent = False
+        self._task = ""
+        self._keeps_tasks = keeps_tasks
         self._first_ms: int | None = None
         self.is_kept = False
+        self._reader: ChildReader | None = None
 
     def now_ms(self) -> int:
         """Return the milliseconds since the start."""
@@ -76,7 +85,7 @@ class PageRun:
     def events(self, child: ChildProcess, is_gone: Callable[[], bool]) -> Iterator[PageEvent]:
         """Yield the events for the page, until the child ends or the page `is_gone`."""
         shape = PAGE_COMMANDS[self.request.command].shape
-        reader = ChildReader(
+        reader = self._reader = ChildReader(
             child,
             self.now_ms,
             decodes=shape == "stream" and self.mode == "run",
@@ -92,6 +101,14 @@ class PageRun:
                 yield event
             if is_gone():
                 return
+
+    def drain(self) -> None:
+        """Note the events that are left after the child's end."""
+        end_s = time.monotonic() + DRAIN_S
+        reader = self._reader
+        while reader is not None and not reader.is_over and time.monotonic() < end_s:
+            if (event := reader.next(LEAVING_S)) is not None:
+                self._note(*event)
 
     def summarize(self, code: int | None, *, was_stopped: bool) -> dict[str, Any]:
         """Return how the run ended, for the page and the history."""
@@ -123,6 +140,7 @@ class PageRun:
             "usage": self._usage,
             "cost": self._estimate(self.model, self._usage, len(files)) if not code else None,
             "files": files,
+            "task": self._task,
         }
 
     def entry(self, end: Mapping[str, Any]) -> dict[str, Any]:
@@ -167,8 +185,10 @@ class PageRun:
 
     def _title(self) -> str:
         """Return the entry's title: the prompt, else the input or the files."""
-        named = ", ".join(sorted(self._given))
-        return self.request.prompt or self.request.stdin[:200] or named
+        request, named = self.request, ", ".join(sorted(self._given))
+        if PAGE_COMMANDS[request.command].subject == "recordings":
+            return named
+        return request.task or request.prompt or request.stdin[:200] or named
 
     def _choices(self) -> int:
         number = str(self.request.options.get("n") or 1)
@@ -194,12 +214,20 @@ class PageRun:
                 self._status = data["status"]
             case "sent":
                 self._was_sent = True
-            case "log" if len(self._log) < MOST_LOG_LINES:
-                self._log.append(data["text"])
+            case "log":
+                self._note_log(data["text"])
             case "line" if self._line_chars < MOST_TEXT_CHARS:
                 if PAGE_COMMANDS[self.request.command].shape != "stream":
                     self._line_chars += len(data["text"])
                     self._lines.append(data["text"][:MOST_TEXT_CHARS])
+
+    def _note_log(self, text: str) -> None:
+        """Keep a line of stderr; of many, the first and the last."""
+        if len(self._log) >= MOST_LOG_LINES:
+            del self._log[MOST_LOG_LINES // 2]
+        self._log.append(text)
+        if self._keeps_tasks and (match := _TASK.search(text)):
+            self._task = match[1]
 
     def _judge_billing(self, code: int | None, was_stopped: bool) -> str:
         """Return "maybe" if the gateway may charge for an answer that was not received."""

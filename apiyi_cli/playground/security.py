@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import secrets
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from http.cookies import CookieError, SimpleCookie
 from typing import Final, NamedTuple, Protocol
 
@@ -45,6 +45,16 @@ SAFETY_HEADERS: Final[Mapping[str, str]] = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "Cache-Control": "no-store",
 }
+
+
+class HttpAnswer(NamedTuple):
+    """An answer: `body` is bytes, or pieces that are sent as they come."""
+
+    body: bytes | Generator[bytes]
+    type: str = "application/json"
+    status: int = 200
+    policy: str = CONTENT_POLICY
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class RequestHead(Protocol):

@@ -15,8 +15,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from apiyi_cli.playground.argv import FormTable
 from apiyi_cli.playground.facts import PageProgram
-from apiyi_cli.playground.routes import HttpAnswer, PageRoutes
-from apiyi_cli.playground.security import SAFETY_HEADERS, Guard, HttpRefusal
+from apiyi_cli.playground.routes import PageRoutes
+from apiyi_cli.playground.security import SAFETY_HEADERS, Guard, HttpAnswer, HttpRefusal
 from apiyi_cli.playground.sockets import open_sockets
 from apiyi_cli.playground.texts import LOCKED_PAGE, REFUSED_PAGE
 from apiyi_cli.playground.uploads import MOST_UPLOAD_BYTES
@@ -175,7 +175,7 @@ class PageHandler(BaseHTTPRequestHandler):
     def _read(self, path: str, query: dict[str, str]) -> HttpAnswer:
         if path != "/":
             self.server.guard.require_own_page(self.headers)
-        return self.server.routes.read(path, query)
+        return self.server.routes.read(path, query, self.headers.get("Range") or "")
 
     def _write(self, path: str, query: dict[str, str]) -> HttpAnswer:
         size = self._body_size()

@@ -10,7 +10,10 @@ from apiyi_cli.sandbox.server import Gateway
 from tests.playground.client import PageAnswer, Playground
 
 RUN = json.dumps({"mode": "run", "request": {"command": "chat", "prompt": "pay"}}).encode()
-POSTS = ("/api/run", "/api/line", "/api/history/delete", "/api/history/export", "/api/upload/drop")
+POSTS = (
+    *("/api/run", "/api/line", "/api/stop", "/api/upload/drop"),
+    *("/api/history/delete", "/api/history/export"),
+)
 READS = ("/", "/api/schema", "/api/status", "/api/models", "/api/history", "/assets/app.js")
 
 

@@ -1,7 +1,8 @@
 // The Answer tab: each kind of answer in its own form.
-import { html, t, useState, useMemo, useRef, CopyButton, saveText } from './lib.js';
+import { html, t, useState, useMemo, CopyButton } from './lib.js';
 import { Markdown } from './markdown.js';
 import { Tree } from './tree.js';
+import { Transcript } from './transcript.js';
 
 export function Answer({ run, command }) {
   if (!run) return html`<${Empty} />`;
@@ -14,8 +15,10 @@ export function Answer({ run, command }) {
       : html`<div role="region" aria-live="polite" aria-busy=${run.end ? 'false' : 'true'} aria-label=${t('Answer')}><${Shape} run=${run} command=${command} /></div>`}
     ${run.calls.map(call => html`<${ToolCall} call=${call} />`)}
     <${Files} run=${run} />
-    ${!shown && !run.end && html`<p class="waiting">${t('Waiting for the first byte')}<span class="dots" aria-hidden="true">…</span></p>`}
+    ${!shown && !run.end && html`<p class="waiting">${command.name === 'video' ? t('The video is being made, which takes minutes. Stop leaves it to the gateway: the history resumes it.')
+      : html`${t('Waiting for the first byte')}<span aria-hidden="true">…</span>`}</p>`}
     ${run.end && html`<${Outcome} run=${run} />`}
+    ${run.end?.history_error && html`<p class="note warn">${t('The history does not have it: {why}', { why: run.end.history_error })}</p>`}
     ${text && run.end && html`<div class="below"><${CopyButton} text=${text} label=${t('Copy the answer')} /></div>`}
   </div>`;
 }
@@ -36,7 +39,8 @@ function Outcome({ run }) {
   const noKey = end.exit === 4;
   return html`<div class=${`outcome exit-${end.exit}`} role="alert">
     <p><strong>${end.stopped ? t('Stopped') : t('Exit {code}: {name}', { code: end.exit, name: end.name })}</strong> ${end.error.message ?? ''}</p>
-    ${end.billing && html`<p class="warn">⚠ ${end.billing}</p>`}
+    ${end.billing && !end.task && html`<p class="warn">⚠ ${end.billing}</p>`}
+    ${end.task && run.act && html`<p><button type="button" onClick=${() => run.act.resume(end.task, run.request.profile)}>${t('Resume the video')}</button></p>`}
     ${end.when && !end.error.message ? html`<p class="muted">${end.when}</p>` : ''}
     ${end.again && end.exit ? html`<p class="muted">${t('Run it again?')} ${end.again}</p>` : ''}
     ${noKey && html`<p>${t('Keys are never typed into this page. In a terminal:')} <code>apiyi auth login</code> <${CopyButton} text="apiyi auth login" /></p>`}
@@ -73,12 +77,19 @@ export function Files({ run }) {
     const kind = name.split('.').pop().toLowerCase();
     const known = run.end || run.kept;
     if (!known) return '';
-    return html`<figure class="made">
-      ${['png', 'jpg', 'jpeg', 'webp', 'gif', 'avif'].includes(kind) ? html`<img src=${url} alt=${run.prompt ? t('Picture: {prompt}', { prompt: run.prompt.slice(0, 120) }) : name} />`
-        : ['mp3', 'wav', 'opus', 'aac', 'flac', 'm4a', 'ogg'].includes(kind) ? html`<audio controls src=${url} aria-label=${name}></audio>`
-        : ['mp4', 'webm', 'mov'].includes(kind) ? html`<video controls src=${url} aria-label=${name}></video>` : ''}
-      <figcaption><a href=${url} download=${name}>${name}</a></figcaption></figure>`;
+    return html`<${MadeFile} key=${url} ...${{ url, name, kind }} prompt=${run.prompt} />`;
   });
+}
+
+function MadeFile({ url, name, kind, prompt }) {
+  const [fails, setFails] = useState(false);
+  const shown = { onError: () => setFails(true), src: url };
+  return html`<figure class="made">
+      ${fails ? html`<p class="note">${t('This browser cannot show the file.')}</p>`
+        : ['png', 'jpg', 'jpeg', 'webp', 'gif', 'avif'].includes(kind) ? html`<img ...${shown} alt=${prompt ? t('Picture: {prompt}', { prompt: prompt.slice(0, 120) }) : name} />`
+        : ['mp3', 'wav', 'opus', 'aac', 'flac', 'm4a', 'ogg'].includes(kind) ? html`<audio controls ...${shown} aria-label=${name}></audio>`
+        : ['mp4', 'webm', 'mov'].includes(kind) ? html`<video controls ...${shown} aria-label=${name}></video>` : ''}
+      <figcaption><a href=${url} download=${name}>${name}</a></figcaption></figure>`;
 }
 
 function Shape({ run, command }) {
@@ -87,7 +98,7 @@ function Shape({ run, command }) {
   if (command.shape === 'vectors') return html`<${Vectors} rows=${values.filter(row => row && Array.isArray(row.embedding))} />`;
   if (command.shape === 'scores') return html`<${Scores} rows=${values.filter(row => row && typeof row.score === 'number')} />`;
   const text = run.lines.join('\n');
-  if (command.shape === 'text') return html`<${Transcript} text=${text} run=${run} />`;
+  if (command.shape === 'text') return html`<${Transcript} run=${run} />`;
   let whole;
   try { whole = JSON.parse(text); } catch { return html`<pre class="plain" tabindex="0">${text}</pre>`; }
   if (command.name === 'models' && Array.isArray(whole?.data)) {
@@ -122,17 +133,4 @@ function Scores({ rows }) {
   const most = Math.max(...rows.map(row => row.score), 1e-9);
   return html`<ol class="scores">${rows.map(row => html`<li><meter min="0" max=${most} value=${Math.max(0, row.score)} aria-label=${t('Score')}></meter>
     <span class="score">${row.score.toFixed(4)}</span> <span>${typeof row.text === 'string' ? row.text : JSON.stringify(row)}</span></li>`)}</ol>`;
-}
-
-const CUE = /(?:\d+\s*\n)?((?:\d+:)?\d+:\d+[.,]\d+) --> ((?:\d+:)?\d+:\d+[.,]\d+)[^\n]*\n([\s\S]*?)(?=\n\s*\n|$)/g;
-const seconds = text => text.replace(',', '.').split(':').reduce((sum, part) => sum * 60 + Number(part), 0);
-
-function Transcript({ text, run }) {
-  const player = useRef(null);
-  const cues = useMemo(() => [...text.matchAll(CUE)], [text]);
-  const sound = run.sounds?.[0];
-  if (!cues.length) return html`<div class="plain">${text}</div>`;
-  return html`${sound && html`<audio controls ref=${player} src=${sound.url} aria-label=${sound.name}></audio>`}
-    <ol class="cues">${cues.map(cue => html`<li><button type="button" class="quiet" onClick=${() => { if (player.current) { player.current.currentTime = seconds(cue[1]); player.current.play(); } }}>${cue[1]}</button> <span>${cue[3]}</span></li>`)}</ol>
-    <div class="below"><button type="button" onClick=${() => saveText('subtitles.srt', text)}>${t('Download')}</button></div>`;
 }

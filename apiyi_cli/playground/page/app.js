@@ -5,69 +5,22 @@ import { Form } from './form.js';
 import { Results } from './results.js';
 import { Sidebar } from './sidebar.js';
 import { Palette, Keys, Question, EntryDialog } from './dialogs.js';
-import { isSet } from './fields.js';
+import { Header } from './header.js';
+import { fresh, toRequest, toRequests, newRun, toRun, take, endOf, readDrafts, keepDrafts } from './requests.js';
 
 const store = name => { try { return localStorage.getItem(`apiyi.${name}`); } catch { return null; } };
 const keep = (name, value) => { try { localStorage.setItem(`apiyi.${name}`, value); } catch { /* private mode */ } };
-const fresh = () => ({ prompt: '', stdin: '', method: '', options: {}, files: {}, compare: [] });
-
-// The request that the server gets: what was touched, and nothing else.
-function toRequest(command, state, profile, model) {
-  const options = {};
-  for (const [name, value] of Object.entries(state.options)) if (isSet(value) || value === false) options[name] = value;
-  if (model !== undefined) options.model = model;
-  if (options.model && command.sections.some(section => section.options.some(option => option.name === 'model' && option.many)) && !Array.isArray(options.model)) options.model = [options.model];
-  if (Array.isArray(options.model) && !options.model[0]) delete options.model;
-  const files = {};
-  for (const [name, kept] of Object.entries(state.files)) if (kept.length) files[name] = kept.map(file => file.id);
-  const request = { command: command.name, profile, prompt: state.prompt, options, files };
-  if (command.stdin && state.stdin) request.stdin = state.stdin;
-  if (command.subject === 'path') request.method = state.method || 'GET';
-  return request;
-}
-
-// The requests that are sent together: one, or one for each model that is compared.
-function toRequests(command, state, profile) {
-  const others = command.shape === 'stream' ? state.compare.filter(Boolean) : [];
-  if (!others.length) return [toRequest(command, state, profile)];
-  const first = [].concat(state.options.model ?? '')[0] ?? '';
-  return [first, ...others].map(model => toRequest(command, state, profile, model));
-}
-
-let counter = 0;
-function newRun(command, model, request, prompt, act) {
-  counter += 1;
-  return { key: counter, command, model, request, prompt, act, texts: [], reasoning: '', lines: [], calls: [], files: [], raw: [], log: [], headers: [], sounds: [], executed: '', id: '' };
-}
-
-// Puts one event of the server into the run.
-function take(run, name, data) {
-  if (name === 'begin') { run.id = data.id; run.executed = data.executed; }
-  else if (name === 'line') { run.raw.push([data.ms, data.text]); if (run.command.shape !== 'stream') run.lines.push(data.text); }
-  else if (name === 'piece') {
-    run.first ??= data.ms;
-    if (data.kind === 'reasoning') run.reasoning += data.text;
-    else run.texts[data.index] = (run.texts[data.index] ?? '') + data.text;
-  } else if (name === 'restart') { run.texts = []; run.restarted = true; }
-  else if (name === 'call') run.calls.push(data);
-  else if (name === 'file') run.files.push(data.name);
-  else if (name === 'status') { run.status = data.status; run.reason = data.reason; run.headers = []; }
-  else if (name === 'log') {
-    const header = /^< ([\w-]+): (.*)$/.exec(data.text);
-    if (header) run.headers.push([header[1], header[2]]);
-    run.log.push([data.ms, data.text]);
-  } else if (name === 'end') run.end = data;
-}
+const drafts = readDrafts();
 
 function App() {
   const [lang, setLang] = useState(store('lang') ?? '');
   const [theme, setTheme] = useState(store('theme') ?? 'auto');
-  const [profile, setProfile] = useState('');
+  const [profile, setProfile] = useState(drafts.profile ?? '');
   const [schema, setSchema] = useState(null);
   const [models, setModels] = useState([]);
   const [status, setStatus] = useState({});
   const [today, setToday] = useState(null);
-  const [forms, setForms] = useState({});
+  const [forms, setForms] = useState(drafts.forms ?? {});
   const [name, setName] = useState('');
   const [tab, setTab] = useState('Answer');
   const [view, setView] = useState('form');
@@ -76,40 +29,64 @@ function App() {
   const [problem, setProblem] = useState('');
   const [preview, setPreview] = useState({ notes: [] });
   const [code, setCode] = useState({ language: store('code') ?? 'python', text: '', notes: [] });
-  const [history, setHistory] = useState([]);
+  const [history, setHistory] = useState({ entries: [], more: false, total: 0 });
   const [search, setSearch] = useState('');
   const [dialog, setDialog] = useState(null);
   const [lost, setLost] = useState('');
   const [, tick] = useState(0);
-  const runs = useRef([]);
-  const stops = useRef(null);
+  // By command: each keeps its last answer, and one can be used while another is waited for.
+  const runs = useRef({});
   const wants = useRef({ preview: false, code: false });
   const side = useRef({});
   const frame = useRef(0);
+  const asks = useRef({ turn: 0, again: 0 });
 
   const command = schema?.commands.find(row => row.name === name) ?? schema?.commands[0];
   const state = forms[name] ?? fresh();
-  const busy = runs.current.some(run => !run.end);
+  const own = runs.current[name] ?? [];
+  const busy = own.some(run => !run.end);
+  const going = () => Object.values(runs.current).flat().filter(run => !run.end);
   const draw = () => { if (!frame.current) frame.current = requestAnimationFrame(() => { frame.current = 0; tick(n => n + 1); }); };
-  const set = change => setForms(all => ({ ...all, [name]: { ...(all[name] ?? fresh()), ...change } }));
+  const change = (word, make) => setForms(all => ({ ...all, [word]: { ...(all[word] ?? fresh()), ...make(all[word] ?? fresh()) } }));
+  const set = more => change(name, () => more);
 
   const fail = failure => {
     if (failure.name === 'AbortError') return;
     if (failure.status === 0 || failure.status === 401 || failure.status === 421) setLost(t('The playground has ended. Start it again in your terminal: apiyi playground'));
     else setProblem([failure.message, failure.hint].filter(Boolean).join(' — '));
   };
-  const loadHistory = words => api.get('/api/history', { q: words ?? search }).then(found => setHistory(found.entries)).catch(fail);
+  // Asks again while runs go on that are not of this page: of another tab, or from before a reload.
+  const loadHistory = (words = live.current.search) => {
+    asks.current.turn += 1;
+    const { turn } = asks.current;
+    clearTimeout(asks.current.again);
+    return api.get('/api/history', { q: words }).then(found => {
+      if (turn !== asks.current.turn) return;
+      setHistory(old => joinPages(found, old, words));
+      if (found.running > going().length) asks.current.again = setTimeout(() => { live.current.loadHistory(); loadToday(); }, 1000);
+    }).catch(fail);
+  };
   const loadToday = () => api.get('/api/today').then(found => setToday(found.usd)).catch(() => {});
 
   useEffect(() => {
     if (lang) api.setLanguage(lang);
-    api.get('/api/schema', lang ? { lang, profile } : { profile, lang: '' }).then(found => {
+    api.get('/api/schema', lang ? { lang, profile } : { profile, lang: '' }).catch(failure => {
+      if (failure.status !== 400 || profile !== drafts.profile) throw failure;
+      return api.get('/api/schema', { lang });
+    }).then(found => {
+      if (drafts.server && drafts.server !== found.server) {
+        // Another server: it has none of the uploads, and was started with a profile of its own.
+        delete drafts.name;
+        setForms(all => Object.fromEntries(Object.entries(all).map(([word, form]) => [word, { ...form, files: {} }])));
+        if (found.profile !== found.start_profile) setProfile(found.start_profile);
+      }
+      drafts.server = found.server;
       api.setLanguage(found.language);
       setWords(found.words);
       document.documentElement.lang = found.language === 'zh' ? 'zh-CN' : 'en';
       setSchema(found);
-      setName(old => old || found.command);
-      if (!profile) setProfile(found.profile);
+      setName(old => old || drafts.name || found.command);
+      if (!profile || !found.profiles.includes(profile)) setProfile(found.profile);
       if (!lang) setLang(found.language);
     }).catch(fail);
   }, [lang, profile]);
@@ -117,6 +94,21 @@ function App() {
     document.documentElement.dataset.theme = theme;
     keep('theme', theme);
   }, [theme]);
+  useEffect(() => {
+    if (!schema || !name) return undefined;
+    const later = setTimeout(() => keepDrafts({ server: schema.server, name, profile, forms }), 200);
+    return () => clearTimeout(later);
+  }, [forms, name, profile, schema]);
+  useEffect(() => { document.title = `${busy ? '● ' : ''}${name ? `${name} · ` : ''}apiyi playground`; }, [name, busy]);
+  useEffect(() => {
+    const onShow = () => { if (!document.hidden && live.current.profile) { live.current.loadHistory(); loadToday(); } };
+    // A page that is left ends its runs, and they may have been paid.
+    const onLeave = event => { if (going().length) event.preventDefault(); };
+    document.addEventListener('visibilitychange', onShow);
+    addEventListener('focus', onShow);
+    addEventListener('beforeunload', onLeave);
+    return () => { document.removeEventListener('visibilitychange', onShow); removeEventListener('focus', onShow); removeEventListener('beforeunload', onLeave); };
+  }, []);
   useEffect(() => {
     if (!profile) return;
     setStatus({});
@@ -179,32 +171,45 @@ function App() {
   function send() {
     const now = live.current;
     if (now.busy || !now.command) return;
+    launch(now.command, toRequests(now.command, now.state, now.profile), now.state.prompt, now.state.files[''] ?? []);
+  }
+  function launch(command, requests, prompt, recordings) {
     Object.values(side.current).forEach(stop => stop.abort());
-    const requests = toRequests(now.command, now.state, now.profile);
-    const stop = new AbortController();
-    stops.current = stop;
-    runs.current.forEach(run => run.sounds.forEach(sound => URL.revokeObjectURL(sound.url)));
-    runs.current = requests.map(request => {
-      const model = [].concat(request.options.model ?? '')[0];
-      const run = newRun(now.command, model, request, now.state.prompt, act);
-      run.sounds = (now.state.files[''] ?? []).filter(file => file.raw).map(file => ({ name: file.name, url: URL.createObjectURL(file.raw) }));
+    (runs.current[command.name] ?? []).forEach(run => run.sounds.forEach(sound => URL.revokeObjectURL(sound.url)));
+    const started = requests.map(request => {
+      const run = newRun(command, [].concat(request.options.model ?? '')[0], request, prompt, act);
+      run.sounds = recordings.filter(file => file.raw).map(file => ({ name: file.name, url: URL.createObjectURL(file.raw) }));
       return run;
     });
+    runs.current[command.name] = started;
     setProblem('');
     setTab(requests.length > 1 ? 'Compare' : 'Answer');
     setView('results');
     announce(t('Sending'));
     draw();
-    const going = runs.current;
-    Promise.all(going.map(run => api.run({ mode: 'run', request: run.request }, stop.signal, (event, data) => { take(run, event, data); draw(); }).catch(failure => {
-      const wasStopped = failure.name === 'AbortError';
-      run.end ??= { exit: wasStopped ? null : failure.exit ?? 2, name: '', stopped: wasStopped, error: wasStopped ? {} : { message: failure.message, hint: failure.hint }, usage: {}, files: [], ms: 0, billing: wasStopped && run.status ? t('it may have been billed') : '' };
-      if (!wasStopped) fail(failure);
-    }).finally(() => { run.end ??= { exit: null, name: '', stopped: true, error: {}, usage: {}, files: [], ms: 0 }; draw(); }))).then(() => {
-      announce(going.every(run => run.end.exit === 0) ? t('Done') : t('Ended with an error'));
-      // The server writes the entry of a run that was stopped after the page has gone.
-      setTimeout(() => { loadHistory(); loadToday(); }, stop.signal.aborted ? 900 : 0);
+    Promise.all(started.map(follow)).then(() => {
+      announce(started.every(run => run.end.exit === 0) ? t('Done') : t('Ended with an error'));
+      // The server writes the entry of a run that was cut off after the page has gone.
+      setTimeout(() => { live.current.loadHistory(); loadToday(); }, started.some(run => run.stop.signal.aborted) ? 900 : 0);
     });
+  }
+  // Runs one request to its end, which it always has.
+  async function follow(run) {
+    try {
+      await api.run({ mode: 'run', request: run.request }, run.stop.signal, (event, data) => { take(run, event, data); draw(); });
+    } catch (failure) {
+      run.end ??= endOf(run, failure);
+      if (failure.name !== 'AbortError') fail(failure);
+    }
+    run.end ??= endOf(run);
+    draw();
+  }
+  // As Ctrl-C: the rest of the answer comes, with what the program says about its end.
+  function stop(run) {
+    if (!run.id) { run.stop.abort(); return; }
+    run.stopping = true;
+    draw();
+    api.post('/api/stop', { id: run.id }).catch(() => run.stop.abort());
   }
 
   const act = useMemo(() => ({
@@ -218,14 +223,16 @@ function App() {
         now.set({ files: { ...now.state.files, [option]: files } });
         return;
       }
+      const word = now.command.name;
       try {
-        const kept = [];
-        for (const file of files) kept.push(file.id ? file : { ...(await api.upload(file)), raw: file });
-        live.current.set({ files: { ...live.current.state.files, [option]: kept } });
+        for (const file of files.filter(item => !item.id)) {
+          const added = { ...(await api.upload(file)), raw: file };
+          live.current.change(word, form => ({ files: { ...form.files, [option]: [...(form.files[option] ?? []), added] } }));
+        }
       } catch (failure) { fail(failure); }
     },
     send: () => live.current.send(),
-    stop: () => stops.current?.abort(),
+    stop: () => live.current.own.filter(run => !run.end && !run.stopping).forEach(stop),
     dryRun: () => { setTab('Request'); setView('results'); wants.current.preview = true; live.current.refreshSide(); },
     wantPreview: on => { wants.current.preview = on; if (on) live.current.refreshSide(); },
     wantCode: on => { wants.current.code = on; if (on) live.current.askCode(); },
@@ -238,20 +245,37 @@ function App() {
       setPreview({ notes: [] });
       setView('form');
     },
-    searchHistory: words => { setSearch(words); live.current.loadHistory(words); },
+    searchHistory: words => {
+      setSearch(words);
+      clearTimeout(asks.current.typing);
+      asks.current.typing = setTimeout(() => live.current.loadHistory(words), 150);
+    },
+    moreHistory: () => {
+      const { history: old, search: words } = live.current;
+      if (!old.more || asks.current.more) return;
+      asks.current.more = true;
+      api.get('/api/history', { q: words, before: old.entries.at(-1).id }).then(found => setHistory(now => (now.entries.at(-1)?.id === old.entries.at(-1).id ? { ...now, ...found, entries: [...now.entries, ...found.entries] } : now))).catch(fail).finally(() => { asks.current.more = false; });
+    },
     openEntry: id => api.get('/api/history/entry', { id }).then(found => found.entry && setDialog({ kind: 'entry', entry: found.entry })).catch(fail),
     exportEntry: (id, form) => api.post('/api/history/export', { id, form }),
-    deleteEntry: id => api.post('/api/history/delete', { id }).then(() => live.current.loadHistory()).catch(fail),
+    deleteEntry: id => api.post('/api/history/delete', { id }).then(() => {
+      setHistory(old => ({ ...old, entries: id === '*' ? [] : old.entries.filter(entry => entry.id !== id) }));
+      return live.current.loadHistory();
+    }).catch(fail),
+    resume: (task, owner) => {
+      const video = live.current.schema.commands.find(row => row.name === 'video');
+      setName('video');
+      launch(video, [{ command: 'video', profile: owner, task, prompt: '', options: {}, files: {} }], task, []);
+    },
     restore: entry => {
       const { request } = entry;
       setName(entry.command);
       setForms(all => ({ ...all, [entry.command]: { ...fresh(), prompt: request.prompt, stdin: request.stdin, method: request.method, options: request.options } }));
       if (live.current.schema.profiles.includes(request.profile)) setProfile(request.profile);
-      const run = newRun(live.current.schema.commands.find(row => row.name === entry.command), entry.model, request, entry.prompt, act);
-      Object.assign(run, { id: entry.id, kept: true, end: { ...entry, usage: entry.usage ?? {}, files: entry.files ?? [] }, status: entry.status, executed: entry.line.replace(/^apiyi /, 'apiyi '), log: entry.log.map(text => ['', text]) });
-      if (run.command?.shape === 'stream') run.texts = [entry.text]; else run.lines = entry.text.split('\n');
-      runs.current = [run];
+      const running = (runs.current[entry.command] ?? []).some(run => !run.end);
+      if (!running) runs.current[entry.command] = [toRun(entry, live.current.schema.commands.find(row => row.name === entry.command), act)];
       setTab('Answer');
+      setView('results');
       draw();
     },
     askAgain: entry => setDialog({ kind: 'question', text: t('Run it again?'), detail: entry.cost != null ? t('It cost {usd} the last time.', { usd: usd(entry.cost) }) : t('What it cost is not known.'), yes: t('Run again'), onYes: () => { act.restore(entry); setTimeout(() => live.current.send(), 0); } }),
@@ -260,7 +284,7 @@ function App() {
   }), []);
 
   const live = useRef({});
-  live.current = { command, state, profile, busy, set, send, code, schema, loadHistory, refreshSide, askCode: language => askCode(toRequest(command, state, profile), language ?? code.language) };
+  live.current = { command, state, profile, busy, own, set, change, send, code, schema, history, search, loadHistory, refreshSide, askCode: language => askCode(toRequest(command, state, profile), language ?? code.language) };
 
   useEffect(() => {
     const onKey = event => {
@@ -282,16 +306,16 @@ function App() {
     ...schema.commands.map(row => ({ kind: t('command'), name: row.name, note: row.help, run: () => act.choose(row.name) })),
     ...command.sections.flatMap(section => section.options.map(option => ({ kind: t('option'), name: option.long, note: option.help, run: () => showOption(option.name, section.name) }))),
     ...models.filter(row => !row.unfit.includes(command.name)).map(row => ({ kind: t('model'), name: row.id, run: () => act.setOption('model', row.id) })),
-    ...history.slice(0, 40).map(entry => ({ kind: t('history'), name: entry.prompt || entry.command, note: entry.command, run: () => act.openEntry(entry.id) })),
+    ...history.entries.slice(0, 40).map(entry => ({ kind: t('history'), name: entry.prompt || entry.command, note: entry.command, run: () => act.openEntry(entry.id) })),
   ];
   return html`
     <${Header} ...${{ schema, profile, setProfile, status, today, lang, theme }} setLang=${value => { keep('lang', value); setLang(value); }} setTheme=${setTheme} openKeys=${() => setDialog({ kind: 'keys' })} openPalette=${() => setDialog({ kind: 'palette' })} />
     ${lost && html`<p class="lost" role="alert">${lost}</p>`}
     <nav class="views" aria-label=${t('View')}>${[['commands', 'Commands'], ['form', 'Request'], ['results', 'Response']].map(([key, title]) => html`<button type="button" aria-pressed=${view === key ? 'true' : 'false'} onClick=${() => setView(key)}>${t(title)}</button>`)}</nav>
     <main class="screen" data-view=${view}>
-      <${Sidebar} commands=${schema.commands} current=${command.name} history=${history} search=${search} act=${act} />
+      <${Sidebar} commands=${schema.commands} current=${command.name} running=${new Set(going().map(run => run.command.name))} history=${history} search=${search} isKept=${schema.history} act=${act} />
       <${Form} key=${command.name} command=${command} state=${state} models=${models} busy=${busy} estimate=${preview.estimate} problem=${problem || (preview.error && state.prompt ? preview.error.message : '')} act=${act} />
-      <${Results} tab=${tab} setTab=${setTab} runs=${runs.current} command=${command} preview=${preview} code=${code} languages=${schema.languages} act=${act} state=${state} />
+      <${Results} tab=${tab} setTab=${setTab} runs=${own} command=${command} preview=${preview} code=${code} languages=${schema.languages} act=${act} state=${state} />
     </main>
     <footer class="line" aria-label=${t('Command line')}>
       <code tabindex="0" role="region" aria-label=${t('Command line')}><span class="sign" aria-hidden="true">$ </span>${line[shell] ?? ''}</code>
@@ -306,6 +330,14 @@ function App() {
     ${dialog?.kind === 'entry' && html`<${EntryDialog} entry=${dialog.entry} act=${act} onClose=${() => setDialog(old => (old === dialog ? null : old))} />`}`;
 }
 
+// Puts a new first page before the older pages that are shown already.
+function joinPages(found, old, words) {
+  const last = found.entries.at(-1)?.id;
+  const at = old.entries.findIndex(entry => entry.id === last);
+  const isOlder = old.words === words && found.more && at >= 0 && at < old.entries.length - 1;
+  return { ...found, words, entries: isOlder ? [...found.entries, ...old.entries.slice(at + 1)] : found.entries, more: isOlder ? old.more : found.more };
+}
+
 // Opens the section of an option and puts the cursor into its field.
 function showOption(name, section) {
   setTimeout(() => {
@@ -318,24 +350,6 @@ function showOption(name, section) {
     if (!field) document.querySelector(`[data-section="${section}"]`)?.setAttribute('open', '');
     return undefined;
   }, 40);
-}
-
-function Header({ schema, profile, setProfile, status, today, lang, setLang, theme, setTheme, openKeys, openPalette }) {
-  const next = { auto: 'light', light: 'dark', dark: 'auto' }[theme];
-  const names = { auto: t('as the system'), light: t('light'), dark: t('dark') };
-  return html`<header class="top">
-    <h1 class="brand"><img src="/favicon.svg" alt="" width="20" height="20" />apiyi <span>playground</span></h1>
-    <label for="profile">${t('profile')}</label>
-    <select id="profile" value=${profile} onChange=${event => setProfile(event.target.value)}>${schema.profiles.map(word => html`<option selected=${word === profile}>${word}</option>`)}</select>
-    <span class="fact host">${schema.is_sandbox ? t('offline sandbox') : schema.base_url}</span>
-    ${!schema.is_sandbox && html`<span class="fact">${status.key ? t('key {tail}', { tail: status.key }) : 'key' in status ? html`<span class="warn">${t('no key: apiyi auth login')}</span>` : ''}</span>`}
-    <span class="fact">${today != null ? (schema.max_cost != null ? t('today {usd} of {most}', { usd: usd(today), most: usd(schema.max_cost) }) : t('today {usd}', { usd: usd(today) })) : ''}</span>
-    <span class="space"></span>
-    <button type="button" class="quiet" onClick=${openPalette}><span aria-hidden="true">⌕</span><span class="offscreen">${t('Palette')}</span> <kbd>${isMac ? '⌘' : 'Ctrl'} K</kbd></button>
-    <button type="button" class="quiet" lang=${lang === 'zh' ? 'en' : 'zh-CN'} onClick=${() => setLang(lang === 'zh' ? 'en' : 'zh')}>${lang === 'zh' ? 'English' : '中文'}</button>
-    <button type="button" class="quiet" onClick=${() => setTheme(next)} aria-label=${t('Colours: {name}', { name: names[theme] })} title=${names[theme]}>${{ auto: '◐', light: '☀', dark: '☾' }[theme]}</button>
-    <button type="button" class="quiet" onClick=${openKeys} aria-label=${t('Keys')}>?</button>
-  </header>`;
 }
 
 render(html`<${App} />`, document.getElementById('app'));

@@ -1,5 +1,5 @@
 // What lies over the page: the palette, the keys, a history entry, and questions.
-import { html, t, useState, useEffect, useRef, useMemo, modKey, usd, saveText } from './lib.js';
+import { html, t, useState, useEffect, useRef, useMemo, modKey, usd, saveText, locale } from './lib.js';
 import { Files } from './answers.js';
 
 export function Dialog({ title, onClose, children, wide }) {
@@ -53,15 +53,16 @@ export function EntryDialog({ entry, act, onClose }) {
     } catch (failure) { setProblem(failure.message); }
   };
   return html`<${Dialog} wide title=${entry.command} onClose=${onClose}>
-    <div class="body-head"><h2>${entry.command} · ${new Date(entry.at * 1000).toLocaleString()}</h2>
+    <div class="body-head"><h2>${entry.command} · ${new Date(entry.at * 1000).toLocaleString(locale(), { hourCycle: 'h23' })}</h2>
       <form method="dialog"><button class="quiet" aria-label=${t('Close')}>×</button></form></div>
     <pre class="plain" tabindex="0">$ ${entry.line}</pre>
-    ${entry.billing && html`<p class="warn">⚠ ${entry.billing}</p>`}
+    ${entry.billing && !entry.task && html`<p class="warn">⚠ ${entry.billing}</p>`}
     ${entry.had_files && html`<p class="muted">${t('Its uploads were deleted: add them again.')}</p>`}
     <div class="plain entry-answer" tabindex="0">${entry.text || entry.error?.message || ''}</div>
     <${Files} run=${{ id: entry.id, kept: true, prompt: entry.prompt, end: entry }} />
     <div class="button-row">
-      <button type="button" class="primary" autofocus onClick=${() => { onClose(); act.restore(entry); }}>${t('Open')}</button>
+      ${entry.task && html`<button type="button" class="primary" onClick=${() => { onClose(); act.resume(entry.task, entry.request.profile); }}>${t('Resume the video')}</button>`}
+      <button type="button" class=${entry.task ? '' : 'primary'} autofocus onClick=${() => { onClose(); act.restore(entry); }}>${t('Open')}</button>
       <button type="button" onClick=${() => { onClose(); act.askAgain(entry); }}>${t('Run again')}${entry.cost != null ? ` · ${usd(entry.cost)}` : ''}</button>
       <button type="button" onClick=${() => save('sh')}>${t('Shell script')}</button>
       <button type="button" onClick=${() => save('http')}>.http</button>

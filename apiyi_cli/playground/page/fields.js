@@ -1,5 +1,5 @@
 // One field for each option of the table: what is not touched is not sent.
-import { html, t, useState, useRef, useEffect, useMemo, bytes, price } from './lib.js';
+import { html, t, useState, useRef, useEffect, useMemo, bytes, price, tokens } from './lib.js';
 
 export function isSet(value) {
   return value !== undefined && value !== null && value !== '' && !(Array.isArray(value) && value.length === 0);
@@ -20,7 +20,7 @@ export function Field({ option, value, files, models, command, onValue, onFiles 
   return html`<div class=${`field ${set ? 'is-set' : ''}`} data-option=${option.name}>
     <div class="field-head">
       ${isGroup ? html`<span class="label" id=${`${id}-l`}>${label}</span>` : html`<label for=${id}>${label}</label>`}
-      ${option.wire && option.wire !== option.name ? html`<code class="wire">${option.wire}</code>` : ''}
+      ${option.wire && option.wire !== label ? html`<code class="wire">${option.wire}</code>` : ''}
       ${set ? html`<button type="button" class="quiet clear" aria-label=${t('Clear {name}', { name: label })}
         onClick=${() => { onValue(undefined); onFiles?.([]); }}>×</button>` : ''}
     </div>
@@ -69,6 +69,7 @@ function SliderField({ id, option, value, onValue }) {
       aria-label=${option.long} data-unset=${isSet(value) ? undefined : '1'} onInput=${event => onValue(event.target.value)} />
     <input type="text" inputmode="decimal" autocomplete="off" id=${id} aria-describedby=${`${id}-h`} value=${value ?? ''}
       placeholder=${option.value || '–'} onInput=${event => onValue(event.target.value.trim() || undefined)} />
+    ${option.value ? html`<span class="held">${option.value} · ${option.origin}</span>` : ''}
   </div>`;
 }
 
@@ -162,7 +163,7 @@ export function ModelField({ id, option, value, models, command, onValue, single
       onBlur=${() => setTimeout(() => setOpen(false), 150)} onKeyDown=${onKeyDown} />
     <ul role="listbox" id=${`${id}-list`} ref=${list} hidden=${!open || !shown.length} aria-label=${t('Models')}>
       ${shown.map((row, place) => html`<li role="option" id=${`${id}-o${place}`} aria-selected=${place === at ? 'true' : 'false'} class=${row.unfit.includes(command) ? 'unfit' : ''}
-        onMouseDown=${event => { event.preventDefault(); choose(row); }}><span>${row.id}</span><small>${row.unfit.includes(command) ? t('not for this command') : price(row.price)}</small></li>`)}
+        onMouseDown=${event => { event.preventDefault(); choose(row); }}><span>${row.id}</span><small>${row.unfit.includes(command) ? t('not for this command') : [price(row.price), tokens(row.context)].filter(Boolean).join(' · ')}</small></li>`)}
     </ul>
   </div>`;
 }

@@ -5,7 +5,7 @@ import { Field, ModelField, Chips, isSet } from './fields.js';
 const BESIDE_PROMPT = ['attach', 'file', 'system', 'messages', 'input', 'schema'];
 // Sections that are seldom opened come last; the others keep the order of the table.
 const LATE = ['Prompt', 'Output', 'Request', 'Model', 'Connection'];
-const LABELS = { prompt: 'Prompt', texts: 'Texts', query: 'Query', recordings: 'Recordings', words: 'Search', path: 'Path' };
+const LABELS = { prompt: 'Prompt', texts: 'Text', query: 'Query', recordings: 'Recordings', words: 'Search', path: 'Path' };
 
 export function Form({ command, state, models, busy, estimate, problem, act }) {
   const options = command.sections.flatMap(section => section.options);
@@ -19,12 +19,13 @@ export function Form({ command, state, models, busy, estimate, problem, act }) {
     <header class="form-head"><h2>${command.name}</h2><p>${command.help}</p></header>
     <div class="form-body">
       <${Subject} command=${command} state=${state} act=${act} attach=${find('attach') ? 'attach' : find('input') ? 'input' : find('file') ? 'file' : null} />
+      ${command.subject === 'texts' && find('lines') && field(find('lines'))}
       <div class="beside">${BESIDE_PROMPT.filter(find).map(name => html`<button type="button" class="quiet" aria-pressed=${shown.includes(name) ? 'true' : 'false'}
         onClick=${() => { setOpened({ ...opened, [name]: !opened[name] }); }}>+ ${find(name).long.replace('--', '')}</button>`)}</div>
       ${shown.map(name => field(find(name)))}
       ${model && html`<${ModelRow} option=${model} command=${command} state=${state} models=${models} act=${act} />`}
       ${[...command.sections].sort((one, other) => LATE.indexOf(one.name) - LATE.indexOf(other.name)).map(section => html`<${Section} key=${command.name + section.name} section=${section} state=${state} field=${field}
-        hidden=${new Set(['model', 'option', ...BESIDE_PROMPT.filter(find)])} />`)}
+        hidden=${new Set(['model', 'option', ...(command.subject === 'texts' ? ['lines'] : []), ...BESIDE_PROMPT.filter(find)])} />`)}
       ${find('option') && html`<${AnyField} option=${find('option')} value=${state.options.option} onValue=${value => act.setOption('option', value)} />`}
     </div>
     <footer class="actions">
@@ -52,12 +53,13 @@ function Subject({ command, state, act, attach }) {
   const zone = { onDragOver: event => { event.preventDefault(); setOver(true); }, onDragLeave: () => setOver(false), onDrop: drop };
   if (command.subject === 'recordings') return html`<${Recordings} ...${{ zone, over, state, act, label }} />`;
   return html`<div class=${`subject ${over ? 'over' : ''}`} ...${zone}>
-    ${command.subject === 'path' && html`<div class="api-row"><label class="offscreen" for="method">${t('Method')}</label>
-      <select id="method" value=${state.method || 'GET'} onChange=${event => act.set({ method: event.target.value })}>${act.methods.map(name => html`<option>${name}</option>`)}</select></div>`}
-    <label for="prompt">${label}</label>
+    ${command.subject === 'path' ? html`<div class="api-row"><div><label for="method">${t('Method')}</label>
+      <select id="method" value=${state.method || 'GET'} onChange=${event => act.set({ method: event.target.value })}>${act.methods.map(name => html`<option>${name}</option>`)}</select></div>
+      <div><label for="prompt">${label}</label><input type="text" id="prompt" autocomplete="off" spellcheck=${false} placeholder="models" value=${state.prompt} onInput=${event => act.set({ prompt: event.target.value })} /></div></div>`
+    : html`<label for="prompt">${label}</label>
     <textarea id="prompt" rows=${command.subject === 'prompt' || command.subject === 'texts' ? 5 : 1} value=${state.prompt} spellcheck=${command.subject === 'prompt'}
-      placeholder=${command.subject === 'path' ? 'models' : attach ? t('Write here, or drop files') : ''}
-      onInput=${event => act.set({ prompt: event.target.value })}></textarea>
+      placeholder=${attach ? t('Write here, or drop files') : ''}
+      onInput=${event => act.set({ prompt: event.target.value })}></textarea>`}
     ${command.stdin && html`<label for="stdin">${t(command.subject === 'query' ? 'Documents, one a line' : 'Standard input')}</label>
       <textarea id="stdin" rows="4" value=${state.stdin} spellcheck=${false} onInput=${event => act.set({ stdin: event.target.value })}></textarea>`}
   </div>`;
@@ -92,9 +94,10 @@ function ModelRow({ option, command, state, models, act }) {
 
 function Section({ section, state, field, hidden }) {
   const options = section.options.filter(option => !hidden.has(option.name));
+  const [wasSet] = useState(() => options.some(option => isSet(state.options[option.name]) || (state.files[option.name] ?? []).length > 0));
   if (!options.length) return '';
   const count = options.filter(option => isSet(state.options[option.name]) || (state.files[option.name] ?? []).length).length;
-  return html`<details class="section" data-section=${section.name}>
+  return html`<details class="section" data-section=${section.name} open=${wasSet}>
     <summary>${section.title}${count ? html` <span class="count">${t('{n} set', { n: count })}</span>` : ''}</summary>
     <div class="fields">${options.map(field)}</div>
   </details>`;

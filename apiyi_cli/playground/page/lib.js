@@ -13,6 +13,9 @@ export function t(text, values) {
   return shown;
 }
 
+// The language of the page, for dates.
+export const locale = () => document.documentElement.lang || [];
+
 export const isMac = /Mac|iPhone|iPad/.test(navigator.platform);
 export const modKey = isMac ? '⌘' : 'Ctrl';
 
@@ -29,6 +32,12 @@ export function price(row) {
   const short = value => `$${+value.toPrecision(3)}`;
   if (request != null) return t('{usd} each', { usd: short(request) });
   return input != null && output != null ? `${short(input)} / ${short(output)} M` : '';
+}
+
+// A number of tokens: 128k, 1M.
+export function tokens(count) {
+  if (!count) return '';
+  return count < 1000 ? String(count) : count < 1000000 ? `${+(count / 1000).toPrecision(3)}k` : `${+(count / 1000000).toPrecision(3)}M`;
 }
 
 export function bytes(size) {

@@ -39,7 +39,7 @@ export function Status({ run }) {
   const status = run?.status;
   return html`<div class="status" role="status">
     ${!run ? html`<span class="muted">${t('nothing sent yet')}</span>` : ''}
-    ${run && !end ? html`<span class="busy">${t('running')}</span>` : ''}
+    ${run && !end ? html`<span class="busy">${run.stopping ? t('stopping') : t('running')}</span><${Clock} began=${run.began} />` : ''}
     ${end ? html`<span class=${`exit ${end.exit ? 'bad' : end.stopped ? 'bad' : 'good'}`}>${end.stopped ? t('stopped') : `exit ${end.exit} ${end.name}`}</span>` : ''}
     ${status ? html`<span>${status}</span>` : ''}
     ${(end?.first_ms ?? run?.first) != null ? html`<span>${t('{n} ms first', { n: end?.first_ms ?? run.first })}</span>` : ''}
@@ -48,6 +48,14 @@ export function Status({ run }) {
     ${end ? html`<span>${(end.ms / 1000).toFixed(2)} s</span>` : ''}
     ${end && end.cost != null ? html`<span>${usd(end.cost)}</span>` : ''}
   </div>`;
+}
+
+// The seconds of a run that goes on; they are not read aloud.
+function Clock({ began }) {
+  const [, tick] = useState(0);
+  useEffect(() => { const timer = setInterval(() => tick(n => n + 1), 1000); return () => clearInterval(timer); }, []);
+  const seconds = Math.floor((Date.now() - began) / 1000);
+  return seconds > 0 ? html`<span aria-hidden="true">${seconds} s</span>` : '';
 }
 
 function RequestView({ preview, act, state }) {

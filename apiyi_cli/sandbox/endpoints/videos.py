@@ -8,7 +8,6 @@ is done but its file is gone, `fault:running/…` never ends.
 from __future__ import annotations
 
 import itertools
-import struct
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from hashlib import sha256
 from typing import Any, Literal
 
 from apiyi_cli.sandbox.endpoints.catalogue import model_of, no_channel
+from apiyi_cli.sandbox.endpoints.movie import make_movie
 from apiyi_cli.sandbox.faults.faults import MODEL_PREFIX
 from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.scripted_reply import Refused, ScriptedReply, invalid
@@ -189,19 +189,6 @@ def file(request: ReceivedRequest, finish: str) -> ScriptedReply:
         text = "<Error><Code>InvalidArgument</Code><Message>[sandbox] two credentials</Message>"
         return ScriptedReply.text(f"{text}</Error>", "application/xml", status=403)
     return _movie(task, request.at)
-
-
-def make_movie(prompt: str) -> bytes:
-    """Return the bytes of an MP4 file without tracks: its header, a film header, some data."""
-    header = _box(b"ftyp", b"isom" + struct.pack(">I", 512) + b"isommp41")
-    matrix = struct.pack(">9I", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
-    about = struct.pack(">IIIII", 0, 0, 0, 1000, 5000) + struct.pack(">IHxx8x", 1 << 16, 1 << 8)
-    film = _box(b"moov", _box(b"mvhd", about + matrix + bytes(24) + struct.pack(">I", 1)))
-    return header + film + _box(b"mdat", f"[sandbox] {prompt}".encode())
-
-
-def _box(name: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content) + 8) + name + content
 
 
 def _model(fields: dict[str, Any], form: Form) -> str:
