@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from apiyi_cli.core.jsontext import InvalidJSON, read_event, write_text
-from apiyi_cli.errors import ApiyiError, LimitError
+from apiyi_cli.errors import ApiyiError
 from apiyi_cli.playground.argv import CommandLine, FormTable, PageRequest, build_line
 from apiyi_cli.playground.child_processes import ChildProcess, ChildSlots
+from apiyi_cli.playground.day_budget import limit_cost
 from apiyi_cli.playground.facts import PageFacts, PageProgram, translator_of
 from apiyi_cli.playground.history import PageHistory
 from apiyi_cli.playground.runs import PageRun
 from apiyi_cli.playground.uploads import UploadStore
-from apiyi_cli.text import Text
 
 EXIT_S: Final = 5.0
 """Seconds for a child to exit after its output has ended."""
@@ -70,7 +70,9 @@ class RunStarter:
         `mode` is "run", "dry-run" or "code"; `is_gone` returns True if the client is gone. Raises
         TooManyChildren and ApiyiError.
         """
-        line = self._with_budget(self.build(request, mode), request, mode)
+        line = self.build(request, mode)
+        if mode == "run" and "max_cost" in self._table.flags(request.command):
+            line = limit_cost(line, request, self._facts, self._program.max_cost_usd)
         run = self._make_run(request, line, mode, language)
         try:
             child = self.slots.start(
@@ -228,28 +230,6 @@ class RunStarter:
     def _assign_names(self, request: PageRequest) -> dict[str, str]:
         return self.uploads.assign_names(id for ids in request.files.values() for id in ids)
 
-    def _with_budget(self, line: CommandLine, request: PageRequest, mode: str) -> CommandLine:
-        """Return the line with the rest of `--max-cost`. Raises LimitError if nothing is left.
-
-        It bounds the page's own limit as well: the last `--max-cost` counts.
-        """
-        limit, settings = self._program.max_cost_usd, self._facts.settings(request.profile)
-        flags = self._table.flags(request.command)
-        if limit is None or mode != "run" or settings.sandbox or "max_cost" not in flags:
-            return line
-        left = limit - (self._facts.sum_today() or 0.0)
-        if left <= 0:
-            raise LimitError(
-                Text("stopped by --max-cost"),
-                Text("today's requests have cost {limit}", limit=f"${limit:g}"),
-                hint=Text("raise --max-cost"),
-            )
-        own = _read_number(request.options.get("max_cost"))
-        if own is not None and own <= left:
-            return line
-        argv = tuple(word for word in line.argv if not word.startswith("--max-cost="))
-        return line._replace(argv=argv, added=(*line.added, f"--max-cost={left:.6f}"))
-
     def _estimate_for_page(self, text: str, profile: str) -> float | None:
         try:
             return self._facts.estimate_request(read_event(text.encode()), profile)
@@ -259,13 +239,6 @@ class RunStarter:
     def _environ(self, language: str) -> dict[str, str]:
         lang = "zh_CN" if language == "zh" else "en"
         return {**self._program.environ, "APIYI_LANG": lang, "NO_COLOR": "1"}
-
-
-def _read_number(value: object) -> float | None:
-    try:
-        return float(str(value))
-    except ValueError:
-        return None
 
 
 def _as_event(name: str, data: Mapping[str, Any]) -> bytes:
