@@ -28,7 +28,7 @@ MOST_WORD_BYTES: Final = 100_000
 """Longer prompts go through standard input: Linux allows 128 kB in one argument."""
 READING_METHODS: Final = ("GET", "HEAD")
 SPEECH_FILE: Final = "speech"
-VIDEO_FILE: Final = "video.mp4"
+RESUMED_FILE: Final = "video.mp4"
 
 _FIELDS: Final = {
     "command": str,
@@ -149,7 +149,7 @@ def build_line(
         words.append(f"--output={SPEECH_FILE}.{_speech_format(request)}")
     if request.task:
         # A task knows the folder that its first run would have saved to.
-        words.append(f"--output={VIDEO_FILE}")
+        words.append(f"--output={RESUMED_FILE}")
     rest, stdin = _arguments(request, table, names)
     if rest:
         words += ["--", *rest]

@@ -23,7 +23,7 @@ from apiyi_cli.playground.history_index import HistoryIndex, IndexRow
 
 FILE_NAME: Final = "history.ndjson"
 MOST_ENTRIES: Final = 10_000
-MOST_BYTES: Final = 1 << 30
+MOST_HISTORY_BYTES: Final = 1 << 30
 """The size of all entries with their files; beyond either limit the oldest entries go."""
 PAGE_ENTRIES: Final = 100
 """The number of entries that a search returns at once."""
@@ -44,7 +44,7 @@ class PageHistory:
         folder: Path | None,
         *,
         most_entries: int = MOST_ENTRIES,
-        most_bytes: int = MOST_BYTES,
+        most_bytes: int = MOST_HISTORY_BYTES,
     ) -> None:
         self._folder = folder
         self._most_entries = most_entries
