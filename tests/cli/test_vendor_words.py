@@ -126,6 +126,7 @@ VENDOR_LINES = [
     ("check --base-url vip.apiyi.com", 2, "", "try: https://vip.apiyi.com/v1"),
     ("check --base-url localhost:81", 2, "", "try: http://localhost:81/v1"),
     ("check --timeout 60000", 0, "ready: ", "60000 is 16.7 hours"),
+    ("chat hi --profile sandbox --timeout 60000", 0, "[sandbox]", "60000 is 16.7 hours"),
     ("--timeout=60000 check", 0, "ready: ", "60000 is 16.7 hours"),
     ("check --quiet", 0, "ready: ", ""),
     ("--quiet check", 0, "ready: ", ""),

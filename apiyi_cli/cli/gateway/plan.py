@@ -113,9 +113,9 @@ def _find_base_urls(
 ) -> Sequence[str]:
     """Return the base URLs, the first one first; starts the sandbox if it is meant."""
     base_urls = settings.base_urls
+    _warn_of_milliseconds(settings.connection.timeout or 0, messages)
     if settings.sandbox:
         return (_start_sandbox(process),)
-    _warn_of_milliseconds(settings.connection.timeout or 0, messages)
     if url := settings.completed_base_url:
         messages.note(Text("the base URL gets its /v1: {url}", url=url))
     return base_urls[:1] if settings.connection.failover is False else base_urls
