@@ -12,9 +12,14 @@ from apiyi_cli.core.call import Reply
 from apiyi_cli.core.events import Usage
 from apiyi_cli.core.filetypes import GIF, JPEG, PNG, SVG, WEBP, detect_picture, find_svg_root
 from apiyi_cli.core.jsontext import whole_characters
-from apiyi_cli.decode.errors.fault import classify_event
 from apiyi_cli.decode.frames.fields import read_object, read_string
-from apiyi_cli.decode.frames.reply_body import facts_of, find_refusal, parse_body, read_whole
+from apiyi_cli.decode.frames.reply_body import (
+    facts_of,
+    find_event_refusal,
+    find_refusal,
+    parse_body,
+    read_whole,
+)
 from apiyi_cli.decode.frames.sse import frames, json_events
 from apiyi_cli.decode.frames.usage import usage
 from apiyi_cli.decode.image_items import (
@@ -75,7 +80,11 @@ def pictures(reply: Reply, model: str | None = None) -> Pictures:
     if detect_picture(raw) is not None:
         # The picture itself in place of JSON.
         return Pictures([Picture(raw, None, None, is_whole(raw))], [], None, raw)
-    answer = _merge_events(raw) if kind == "sse" else parse_body(reply, kind, raw, large=True)
+    answer = (
+        _merge_events(reply, raw, model)
+        if kind == "sse"
+        else parse_body(reply, kind, raw, large=True)
+    )
     if error := find_refusal(reply, answer, "heavy", model):
         raise error
     read = [_read_item(item) for item in find_items(answer)]
@@ -190,13 +199,15 @@ def _decode_base64(packed: str) -> bytes | None:
         return None
 
 
-def _merge_events(raw: bytes) -> dict[str, Any]:
-    """Return the finished pictures of a stream, or its error, as one object."""
+def _merge_events(reply: Reply, raw: bytes, model: str | None) -> dict[str, Any]:
+    """Return the finished pictures of a stream as one object; raise an error among its events."""
     data = []
     counts = None
+    begun = False
     for event in filter(None, map(read_object, json_events([raw]))):
-        if classify_event(event):
-            return event
+        if error := find_event_refusal(reply, event, "heavy", model, begun=begun):
+            raise error
+        begun = True
         pictures = event.get("data")
         if read_string(event.get("type")).endswith(".completed"):
             data.append(event)

@@ -13,6 +13,7 @@ from apiyi_cli.decode.frames.fields import read_object
 from apiyi_cli.decode.frames.reply_body import (
     classify_refusal,
     facts_of,
+    find_event_refusal,
     find_refusal,
     make_incomplete,
     parse_body,
@@ -111,10 +112,11 @@ def _refuse(reply: Reply, raw: bytes, model: str | None, declared: str) -> None:
 
 
 def _decode_events(reply: Reply, chunks: Iterable[bytes]) -> Iterator[bytes]:
-    done = False
+    begun = done = False
     for event in filter(None, map(read_object, json_events(chunks))):
-        if error := find_refusal(reply, event, "heavy"):
+        if error := find_event_refusal(reply, event, "heavy", begun=begun):
             raise error
+        begun = True
         kind = event.get("type")
         if kind == "speech.audio.delta" and isinstance(event.get("audio"), str):
             try:

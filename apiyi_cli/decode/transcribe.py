@@ -16,12 +16,12 @@ from apiyi_cli.core.events import Delta, EventBatch, Finish, Usage
 from apiyi_cli.core.jsontext import one_line, read_event, trim, whole_characters, write
 from apiyi_cli.decode.answers.answer import Answer
 from apiyi_cli.decode.answers.answer_reader import read_answer
-from apiyi_cli.decode.errors.fault import classify_event
 from apiyi_cli.decode.frames.fields import read_object, read_objects
 from apiyi_cli.decode.frames.reply_body import (
     Kind,
     detect_kind,
     facts_of,
+    find_event_refusal,
     find_refusal,
     make_incomplete,
     parse_body,
@@ -86,7 +86,7 @@ def transcript(reply: Reply, model: str | None = None, *, asks_json: bool = Fals
         parse_body(reply, "html" if body else "empty", raw)
     needs_json = asks_json and _is_labelled_json(reply)
     try:
-        value = _find_done(raw) if kind == "sse" else read_event(body)
+        value = _find_done(reply, raw, model) if kind == "sse" else read_event(body)
     except ValueError:
         return _read_words(reply, kind, raw, needs_json)
     if error := find_refusal(reply, value, "heavy", model):
@@ -275,12 +275,12 @@ def _refuse_words(reply: Reply, raw: bytes) -> None:
     parse_body(reply, "text", raw)
 
 
-def _find_done(raw: bytes) -> Any:
+def _find_done(reply: Reply, raw: bytes, model: str | None) -> Any:
     """Return the last object of an unrequested stream; ValueError if there is none."""
     last = None
-    for event in map(read_object, json_events([raw])):
-        if classify_event(event):
-            return event
+    for place, event in enumerate(map(read_object, json_events([raw]))):
+        if error := find_event_refusal(reply, event, "heavy", model, begun=place > 0):
+            raise error
         if event.get("type") == "transcript.text.done":
             last = {name: value for name, value in event.items() if name != "type"}
     if last is None:

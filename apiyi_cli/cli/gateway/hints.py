@@ -15,6 +15,7 @@ from apiyi_cli.errors import (
     IncompleteError,
     RejectedError,
     UnknownModelError,
+    describe_billing,
 )
 from apiyi_cli.text import Text, join_texts
 
@@ -55,7 +56,8 @@ def find_hint(
             or failure.hint
         )
     if failure.facts.cause == "throttled" and sends_many:
-        return Text("send less at once: a smaller -j, or --rpm")
+        advice = Text("send less at once: a smaller -j, or --rpm")
+        return describe_billing("maybe", advice) if failure.facts.billed == "maybe" else advice
     if isinstance(failure, AuthError) and failure.facts.cause == "key" and key_source:
         return Text("apiyi auth login (the key came from {source})", source=key_source)
     if isinstance(failure, IncompleteError) and is_logged:

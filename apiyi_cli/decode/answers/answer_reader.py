@@ -30,6 +30,7 @@ from apiyi_cli.decode.frames.reply_body import (
     classify_refusal,
     detect_kind,
     facts_of,
+    find_event_refusal,
     find_refusal,
     make_incomplete,
     parse_body,
@@ -126,7 +127,7 @@ def _read_whole(
     if out:
         yield out
     if trouble is not None:
-        raise _make_reported(trouble, reply, answer, cost, begun=False)
+        raise _make_reported(trouble, reply, answer, cost)
     if not answer.proved:
         raise _make_unproved(reply, answer, whole=True)
 
@@ -167,7 +168,6 @@ class _Stream:
                 tick()
                 trouble = self._take(batch, out)
                 if trouble is not None:
-                    # The gateway bills a stream that it has opened, whatever comes in it.
                     problem = _make_reported(
                         trouble, self.reply, self.answer, self.cost, begun=self.answer.started
                     )
@@ -328,22 +328,28 @@ def _add_words(problem: ApiyiError, stray: bytes, reply: Reply) -> ApiyiError:
 
 
 def _make_reported(
-    trouble: object, reply: Reply, answer: Answer, cost: Cost, *, begun: bool
+    trouble: object, reply: Reply, answer: Answer, cost: Cost, *, begun: bool | None = None
 ) -> ApiyiError:
     """Return the error that the gateway sent instead of the rest of the answer.
 
-    Before any of the answer it keeps its class; in a stream that had `begun` its facts say
-    that it may have been billed.
+    Before any of the answer it keeps its class; `begun` says whether other events of its stream
+    came before it (None: it is no stream), which makes it one that may have been billed.
     """
     phase = answer.phase
-    error = find_refusal(reply, trouble, cost, phase=phase) or IncompleteError(
-        Text("the gateway reported an error"), Text("no reason given"), facts=facts_of(reply, phase)
-    )
+    if begun is None:
+        error = find_refusal(reply, trouble, cost, phase=phase)
+    else:
+        error = find_event_refusal(reply, trouble, cost, phase=phase, begun=begun)
+    if error is None:
+        error = IncompleteError(
+            Text("the gateway reported an error"),
+            Text("no reason given"),
+            facts=facts_of(reply, phase),
+        )
     if answer.proved:
         return error
     if phase == "opened":
-        billed = "maybe" if begun else error.facts.billed
-        return error.replace_facts(billed=billed)
+        return error
     return IncompleteError(
         Text("the answer was cut by an error"),
         join_texts((error.why, answer.progress), "; "),

@@ -12,7 +12,7 @@ from typing import Any
 
 from apiyi_cli.core.call import Cost, request_id_in
 from apiyi_cli.decode.errors.error_body import ErrorBody, find_error, read_error_body
-from apiyi_cli.decode.errors.error_class import ErrorClass, classify_error
+from apiyi_cli.decode.errors.error_class import ErrorClass, classify_error, find_speaker
 from apiyi_cli.decode.errors.error_table import FIREWALL, RULES
 from apiyi_cli.errors import ApiyiError, Facts, Phase, RejectedError, TemporaryError
 from apiyi_cli.text import Text
@@ -79,6 +79,15 @@ def classify_event(
     ):
         error_class = ErrorClass(RejectedError, Text("the gateway refused the request"))
     return _error(error_class, body, status, headers, host, phase, None)
+
+
+def is_passed_on(value: Any) -> bool:
+    """Return True for an error that the gateway passes on as it came from an upstream channel.
+
+    One that it has dealt with names its own software or carries its request id.
+    """
+    body = find_error(value)
+    return body is not None and body.request_id is None and find_speaker(body, "text") == "upstream"
 
 
 def _is_firewall(body: ErrorBody, error_class: ErrorClass, headers: Mapping[str, str]) -> bool:

@@ -23,6 +23,7 @@ from apiyi_cli.errors import (
     LimitError,
     Phase,
     RejectedError,
+    TemporaryError,
 )
 from apiyi_cli.text import Text, join_texts
 
@@ -83,7 +84,7 @@ def read_json(
 
     Raises the classified error for a status that is not 2xx, a redirect, and an error inside a
     2xx; RejectedError for a page or text; IncompleteError for an empty or cut answer. Events that
-    that were not requested are assembled as in `assemble_completion`.
+    were not requested are assembled as in `assemble_completion`.
     """
     try:
         if reply.status >= 300:
@@ -128,6 +129,30 @@ def find_refusal(
         model=model,
         phase=phase,
     )
+
+
+def find_event_refusal(
+    reply: Reply,
+    event: Any,
+    cost: Cost,
+    model: str | None = None,
+    phase: Phase = "opened",
+    *,
+    begun: bool,
+) -> ApiyiError | None:
+    """Return the error in an event of a stream, None for an answer.
+
+    The gateway bills the prompt of a stream that has `begun`, and of one whose first event is
+    an upstream channel's passing trouble, sent on as it came (measured on new-api).
+    """
+    error = find_refusal(reply, event, cost, model, phase)
+    if error is None:
+        return None
+    from apiyi_cli.decode.errors.fault import is_passed_on
+
+    if begun or (isinstance(error, TemporaryError) and is_passed_on(event)):
+        error = error.replace_facts(billed="maybe")
+    return error
 
 
 def classify_refusal(reply: Reply, *, cost: Cost, model: str | None = None) -> ApiyiError:
@@ -307,10 +332,7 @@ def _merge_events(reply: Reply, raw: bytes, cost: Cost) -> dict[str, Any] | list
             value = read_first(event)
         except ValueError:
             continue
-        if error := find_refusal(reply, value, cost):
-            if place:
-                # The gateway bills a stream that it has opened, whatever comes in it.
-                error = error.replace_facts(billed="maybe")
+        if error := find_event_refusal(reply, value, cost, begun=place > 0):
             raise error
     from apiyi_cli.decode.answers.assemble import assemble_completion
 
