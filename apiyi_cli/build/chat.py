@@ -95,7 +95,7 @@ def chat_call(
 ) -> Call:
     """Return the request: it has only given fields, and a stream asks for its usage.
 
-    In another protocol it says the same. Raises RejectedError for a model that does not have it.
+    In another protocol it says the same. Raises UsageError for a model that does not have it.
     """
     body: dict[str, Any] = {"model": model, "messages": list(messages)}
     body.update(option_fields(sampling, text.tools))

@@ -22,7 +22,7 @@ from apiyi_cli.core.endpoints import (
     WAN_TASK,
     Endpoint,
 )
-from apiyi_cli.errors import Billed, RejectedError, UsageError
+from apiyi_cli.errors import Billed, UsageError
 from apiyi_cli.text import Text
 
 Form = Literal["seedance", "wan", "grok"]
@@ -72,7 +72,7 @@ def video_form(model: str, form: str | None) -> Form:
     if form in ("seedance", "wan", "grok"):
         return form  # type: ignore[return-value]
     if form == "retired":
-        raise RejectedError(
+        raise UsageError(
             Text("{model} cannot make videos", model=model),
             Text("it was retired"),
             hint="-m wan2.7-t2v",

@@ -16,7 +16,7 @@ from apiyi_cli.build.video import (
 )
 from apiyi_cli.core.call import root_url
 from apiyi_cli.core.families import find_family
-from apiyi_cli.errors import RejectedError, UsageError
+from apiyi_cli.errors import UsageError
 
 FIRST = MediaInput("first", "image", "https://a/b.png")
 LAST = MediaInput("last", "image", "data:image/png;base64,QQ==")
@@ -138,7 +138,7 @@ def test_a_model_has_the_form_of_its_family(model: str, form: str) -> None:
 
 
 def test_retired_and_unknown_models_are_named() -> None:
-    with pytest.raises(RejectedError, match="retired"):
+    with pytest.raises(UsageError, match="retired"):
         video_form("sora-2", find_family("sora-2").video)
     with pytest.raises(UsageError, match="not known"):
         video_form("new-video", find_family("new-video").video)

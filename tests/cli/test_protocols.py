@@ -142,7 +142,7 @@ def test_a_model_without_the_endpoint_is_refused_before_sending(
     apiyi: Program, gateway: Gateway, line: str, said: str
 ) -> None:
     ran = apiyi(f"chat hi {line}")
-    assert (ran.code, ran.out) == (6, b"")
+    assert (ran.code, ran.out) == (2, b"")
     assert said in ran.err and "--force-model" in ran.err
     assert gateway.ledger == []
 

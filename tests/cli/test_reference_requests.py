@@ -626,5 +626,5 @@ def test_the_users_families_change_what_a_text_model_is_sent(
     body, said = dry("-m gpt-5.4-mini --max-tokens 9 --temperature 0.5")
     assert (body["max_tokens"], said) == (9, "")
     refused = apiyi("chat hi -m nova-9 --protocol google")
-    assert (refused.code, gateway.posts) == (6, [])
+    assert (refused.code, gateway.posts) == (2, [])
     assert "cannot use --protocol google with nova-9" in refused.err

@@ -12,7 +12,7 @@ from apiyi_cli.core.call import Call, Source
 from apiyi_cli.core.endpoints import GENERATE, GENERATE_STREAM, MESSAGES
 from apiyi_cli.core.families import Family
 from apiyi_cli.core.shells import quote_word
-from apiyi_cli.errors import RejectedError, UsageError
+from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
 _ENDPOINTS = {
@@ -26,7 +26,7 @@ def build_native_call(body: dict[str, Any], family: Family, text: TextRequest) -
     """Return the request in a protocol other than OpenAI's, None if OpenAI's is used.
 
     `body` is the chat completion's, without the `-O` values, which go into the final one.
-    Raises RejectedError if the model's family is known not to have the protocol's endpoint.
+    Raises UsageError if the model's family is known not to have the protocol's endpoint.
     """
     model: str = body["model"]
     protocol = _choose_protocol(body, family, text)
@@ -65,10 +65,10 @@ def _choose_protocol(body: dict[str, Any], family: Family, text: TextRequest) ->
     return "openai"
 
 
-def _refuse_protocol(model: str, protocol: str, family: Family, text: TextRequest) -> RejectedError:
+def _refuse_protocol(model: str, protocol: str, family: Family, text: TextRequest) -> UsageError:
     option = f"--protocol {protocol}" if text.protocol == protocol else "--cache-prompt"
     others = ", ".join(_ENDPOINTS[name] for name in family.protocols)
-    return RejectedError(
+    return UsageError(
         Text("cannot use {option} with {model}", option=option, model=model),
         Text(
             "its family has no {endpoint}, only {others}",

@@ -333,7 +333,7 @@ def _make_reported(
     """Return the error that the gateway sent instead of the rest of the answer.
 
     Before any of the answer it keeps its class; `begun` says whether other events of its stream
-    came before it (None: it is no stream), which makes it one that may have been billed.
+    came before it (None: not a stream), which makes it one that may have been billed.
     """
     phase = answer.phase
     if begun is None:
