@@ -56,14 +56,18 @@ def find_hint(
             or failure.hint
         )
     if failure.facts.cause == "throttled" and sends_many:
-        advice = Text("send less at once: a smaller -j, or --rpm")
-        return describe_billing("maybe", advice) if failure.facts.billed == "maybe" else advice
+        return _hint_to_slow_down(failure)
     if isinstance(failure, AuthError) and failure.facts.cause == "key" and key_source:
         return Text("apiyi auth login (the key came from {source})", source=key_source)
     if isinstance(failure, IncompleteError) and is_logged:
         advice = Text("apiyi usage --reconcile tells whether it was billed")
         return join_texts((failure.hint, advice), "; ") if failure.hint else advice
     return failure.hint
+
+
+def _hint_to_slow_down(failure: ApiyiError) -> str:
+    advice = Text("send less at once: a smaller -j, or --rpm")
+    return describe_billing("maybe", advice) if failure.facts.billed == "maybe" else advice
 
 
 _FIELD = re.compile(r"[`'\"]?\b(\w+(?:\.\w+)*)\b[`'\"]?")
