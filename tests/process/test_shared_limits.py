@@ -39,7 +39,7 @@ def test_four_processes_get_no_429_and_95_percent_of_their_requests(
     limits = {"rpm": 100, "window_s": 5, "concurrency": 8}
     with Gateway(key=gateway.key, limits=GatewayLimits(**limits)) as strict:
         configure(apiyi, strict.base_url, limits)
-        ran = apiyi.shell(four(LINES.format(count=100, filler="") + " --no-text --retries 0"))
+        ran = apiyi.shell(four(LINES.format(count=100, filler="") + " --no-text --retries 0 -q"))
     assert (ran.text.strip(), ran.err) == ("400", "")
     assert {one.status for one in strict.ledger} == {200}
     assert strict.max_in_flight <= 8
@@ -69,7 +69,7 @@ def test_fifty_processes_of_xargs_keep_to_the_limits(apiyi: Program, gateway: Ga
         configure(apiyi, strict.base_url, limits)
         # Fifty interpreters begin at once, which a small machine takes its time for. A gateway is
         # a machine of its own, and must not be kept from counting by those whom it counts.
-        started = "nice -n 19 apiyi image 'no {}' -o '{}.png' --retries 0 -q"
+        started = "nice -n 19 apiyi image 'no {}' -m gpt-image-1 -o '{}.png' --retries 0 -q"
         line = f"seq 55 | xargs -P 50 -I{{}} {started}"
         process = subprocess.Popen(
             ["bash", "-c", line],
