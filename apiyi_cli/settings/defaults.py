@@ -23,7 +23,7 @@ _EMPTY: Mapping[str, Any] = MappingProxyType({})
 class Limits(PlainValue):
     """The rate limits of a key, for all its processes together.
 
-    `store` is a Redis address or None; a store that goes away is waited for `store_wait_s`.
+    `store` is a Redis address or None; a store that is away is waited for `store_wait_s`.
     """
 
     rpm: int = 3000
@@ -100,6 +100,7 @@ URL_DOWN_S: Final = 60.0
 BASE_URLS: Final = ("https://api.apiyi.com/v1", "https://vip.apiyi.com/v1")
 STORES: Final = ("redis://", "rediss://", "unix://")
 """The beginnings of URLs of a store for limits."""
+LONGEST_STORE_WAIT_S: Final = 86_400
 DEFAULTS: Mapping[str, Any] = {
     "profile": "default",
     "retries": INTERACTIVE.attempts - 1,

@@ -14,6 +14,7 @@ from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.settings.defaults import (
     BASE_URLS,
     LIMITS,
+    LONGEST_STORE_WAIT_S,
     STORES,
     TIMEOUTS,
     Limits,
@@ -25,6 +26,7 @@ from apiyi_cli.settings.lookup import NOT_SET, OptionLookup, Resolved
 from apiyi_cli.text import Text
 
 STORE_VARIABLE = "APIYI_LIMITS_STORE"
+STORE_WAIT_VARIABLE = "APIYI_LIMITS_STORE_WAIT"
 
 
 class Settings(OptionLookup):
@@ -83,6 +85,8 @@ class Settings(OptionLookup):
                     Text("expected the address of a Redis server, redis://HOST:PORT/DB"),
                 )
             values["store"] = store
+        if wait := self.environ.get(STORE_WAIT_VARIABLE):
+            values["store_wait_s"] = _read_wait(wait)
         return LIMITS._replace(**values)
 
     @cached_property
@@ -166,7 +170,26 @@ class Settings(OptionLookup):
     def _limit_origin(self, name: str) -> str:
         if name in ("rpm", "tpm") and name in self._flags:
             return Text("flag --{name}", name=name)
-        if name == "store" and self.environ.get(STORE_VARIABLE):
-            return Text("environment {name}", name=STORE_VARIABLE)
+        variable = {"store": STORE_VARIABLE, "store_wait_s": STORE_WAIT_VARIABLE}.get(name)
+        if variable is not None and self.environ.get(variable):
+            return Text("environment {name}", name=variable)
         profile = self.in_profile
         return self._profile_text() if name in profile.limits else "default"
+
+
+def _read_wait(text: str) -> float:
+    """Return the seconds of the variable; raise SetupError for anything else."""
+    try:
+        wait_s = float(text)
+    except ValueError:
+        wait_s = -1.0
+    if not 0 <= wait_s <= LONGEST_STORE_WAIT_S:
+        raise SetupError(
+            Text("environment {name}", name=STORE_WAIT_VARIABLE),
+            Text(
+                "expected seconds from {least} to 86400, found {limit}",
+                least=0,
+                limit=repr(text),
+            ),
+        )
+    return wait_s

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import subprocess
 import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from apiyi_cli.batch.state.locks import describe_process
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
+from apiyi_cli.settings.defaults import Limits
+from apiyi_cli.wire.limits.redis_limiter import RedisLimiter
+from tests.conftest import KEY
+from tests.redis_server import SERVER, Redis
 
 if TYPE_CHECKING:
     from tests.conftest import Program
@@ -232,3 +240,57 @@ def test_a_refused_request_that_waits_when_the_run_ends_is_not_told_as_in_flight
     again = apiyi(line, stdin=lines(3))
     assert again.code == 0 and "billed twice" not in again.err, again.err
     assert [one["text"] for one in records(apiyi)] == [f"text {n}" for n in range(3)]
+
+
+@pytest.mark.parametrize("how", ["shortened", "removed", "written to", "journal"])
+def test_files_changed_while_a_run_writes_them_end_it_with_11(
+    apiyi: Program, gateway: Gateway, stopped: list[subprocess.Popen[bytes]], how: str
+) -> None:
+    (apiyi.work / "texts").write_bytes(lines(20))
+    assert apiyi(LINE, stdin=lines(4)).code == 0
+    vectors = {"data": [{"index": n, "embedding": [0, 1]} for n in range(4)]}
+    gateway.script(*[ScriptedReply.json(vectors).replace(delay_s=0.6)] * 4)
+    with open(apiyi.work / "texts", "rb") as stdin:
+        process = apiyi.start(f"{LINE} -j 1 --no-limits", stdin=stdin)
+    stopped.append(process)
+    assert gateway.wait_for(lambda: len(gateway.ledger) == 2)
+    path = apiyi.work / "v"
+    if how == "shortened":
+        os.truncate(path, 0)
+    elif how == "removed":
+        path.unlink()
+    elif how == "journal":
+        (apiyi.work / "v.apiyi-journal").unlink()
+    else:
+        with open(path, "ab") as file:
+            file.write(b"{}\n")
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 11, err
+    # What is under way when it is seen, at the latest a second later, is waited for.
+    assert len(gateway.ledger) <= 4
+    said = {"shortened": b"was shortened", "written to": b"somebody else writes to v"}
+    assert said.get(how, b"was removed or replaced") in err
+
+
+@pytest.mark.skipif(SERVER is None, reason="redis-server is not installed")
+def test_another_machine_that_writes_the_same_file_is_kept_out_by_the_store(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    pytest.importorskip("redis", reason="the Python package redis is not installed")
+    server = Redis()
+    try:
+        apiyi.environ["APIYI_LIMITS_STORE"] = server.url
+        assert apiyi(LINE, stdin=lines(4)).code == 0
+        first = (apiyi.work / "v.apiyi-journal").read_bytes().splitlines(keepends=True)[0]
+        name = hashlib.sha256(first).hexdigest()[:32]
+        other = RedisLimiter(server.url, KEY, Limits())
+        # Another process of this machine, which lives.
+        assert other.hold_output(name, json.dumps({**describe_process(), "run": "r"})) is None
+        refused = apiyi(LINE, stdin=lines(8))
+        assert refused.code == 10 and "v is in use" in refused.err
+        assert len(gateway.ledger) == 1
+        other.release_output()
+        assert apiyi(LINE, stdin=lines(8)).code == 0
+        assert len(gateway.ledger) == 2
+    finally:
+        server.stop()

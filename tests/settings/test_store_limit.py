@@ -41,9 +41,16 @@ def test_a_store_that_is_no_redis_address_is_refused(apiyi: Program) -> None:
     assert ran.code == 2 and "redis://HOST:PORT/DB" in ran.err
     ran = apiyi("config list", env={"APIYI_LIMITS_STORE": "limits.example.com"})
     assert ran.code == 10 and "APIYI_LIMITS_STORE" in ran.err
+    for wait in ("-1", "86401", "five", "nan"):
+        ran = apiyi("config list", env={"APIYI_LIMITS_STORE_WAIT": wait})
+        assert ran.code == 10 and "APIYI_LIMITS_STORE_WAIT" in ran.err and repr(wait) in ran.err
 
 
 def test_the_environment_names_the_store_and_the_listing_says_so(apiyi: Program) -> None:
     ran = apiyi("config list --origin", env={"APIYI_LIMITS_STORE": STORE})
     (line,) = [one for one in ran.text.splitlines() if one.startswith("limits.store =")]
     assert STORE in line and "environment APIYI_LIMITS_STORE" in line
+    wait = {"APIYI_LIMITS_STORE_WAIT": "20"}
+    ran = apiyi("config list --origin", env=wait)
+    (line,) = [one for one in ran.text.splitlines() if one.startswith("limits.store_wait_s =")]
+    assert "20" in line and "environment APIYI_LIMITS_STORE_WAIT" in line

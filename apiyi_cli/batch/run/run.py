@@ -19,6 +19,7 @@ from apiyi_cli.batch.run.results import ResultHandler
 from apiyi_cli.batch.run.scheduler import Scheduler
 from apiyi_cli.batch.run.stop_rules import StopSwitch
 from apiyi_cli.batch.run.worker import Worker
+from apiyi_cli.batch.state.files import CHECK_INTERVAL_S
 from apiyi_cli.batch.state.output import RecordWriter
 from apiyi_cli.batch.state.record import RowOutcome
 from apiyi_cli.core.clock import start_thread
@@ -26,7 +27,6 @@ from apiyi_cli.errors import ApiyiError, Interrupted, describe_billing
 from apiyi_cli.text import Text
 
 TICK_S: Final = 0.25
-CHECK_INTERVAL_S: Final = 1.0
 MAX_OUTCOMES: Final = 256
 """The most outcomes that are written together."""
 MAX_GRACE_S: Final = 30.0

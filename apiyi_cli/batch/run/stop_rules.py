@@ -47,6 +47,15 @@ def make_unpriced_error(model: str | None) -> LimitError:
     )
 
 
+def make_time_error() -> LimitError:
+    """Return the error of a run that must end before its rows were sent."""
+    return LimitError(
+        Text("stopped by --max-time"),
+        Text("not all rows were sent"),
+        hint=Text("run it again to go on"),
+    )
+
+
 class StopSwitch:
     """Stops a run once: no further row starts, and waiting rows give up.
 

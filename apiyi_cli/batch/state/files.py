@@ -19,6 +19,8 @@ RUN_AGAIN: Final = Text("make room, then run the same line again: it goes on whe
 END_OTHER_RUN: Final = Text(
     "end the other run; then run this line again: it goes on where it stopped"
 )
+CHECK_INTERVAL_S: Final = 1.0
+"""How often a run looks whether somebody else changes its files."""
 _BLOCK_BYTES: Final = 1 << 16
 
 

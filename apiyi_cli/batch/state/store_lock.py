@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from apiyi_cli.batch.run.stop_rules import make_time_error
 from apiyi_cli.batch.state.files import END_OTHER_RUN
 from apiyi_cli.batch.state.locks import WAIT_FOR_IT, describe_process, in_use_error, is_stale
 from apiyi_cli.core.clock import Clock
@@ -23,18 +24,25 @@ _WAIT_S: Final = 1.0
 
 
 class StoreLock:
-    """A lease of this run on its output, in a `store`."""
+    """A lease of this run on its output, in a `store`; the run must end by `total_at`."""
 
-    def __init__(self, store: RedisLimiter, clock: Clock, note: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        store: RedisLimiter,
+        clock: Clock,
+        note: Callable[[str], None],
+        total_at: float | None = None,
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._total_at = total_at
         self._note = note
         self._path: Path | None = None
 
     def take(self, path: Path, journal: Path) -> None:
         """Take the lease unless there is no journal; wait for that of a dead machine.
 
-        Raises SetupError if another machine goes on holding it.
+        Raises SetupError if another machine goes on holding it, LimitError if the run must end.
         """
         if self._path is not None or (name := _name_of(journal)) is None:
             return
@@ -42,7 +50,7 @@ class StoreLock:
         ours = {**describe_process(), "run": secrets.token_hex(8)}
         until_s, gone = self._clock.monotonic() + 1.2 * LEASE_S, ""
         is_told = False
-        while holder := self._store.hold_output(name, write(ours).decode(), gone):
+        while holder := self._store.hold_output(name, write(ours).decode(), gone, self._sleep):
             theirs = _parse(holder)
             pid, host = theirs.get("pid"), theirs.get("host")
             if is_stale(theirs, ours):
@@ -63,8 +71,13 @@ class StoreLock:
                         wait_s=f"{1.2 * LEASE_S:g}",
                     )
                 )
-            self._clock.sleep(_WAIT_S)
+            self._sleep(_WAIT_S)
         self._path = path
+
+    def _sleep(self, wait_s: float) -> None:
+        if self._total_at is not None and self._clock.monotonic() + wait_s > self._total_at:
+            raise make_time_error()
+        self._clock.sleep(wait_s)
 
     def find_trouble(self) -> OutputError | None:
         """Return the error if another run has taken the output, else None."""

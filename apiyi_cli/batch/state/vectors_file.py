@@ -14,19 +14,23 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from apiyi_cli.batch.rows.row import Row
-from apiyi_cli.batch.state.files import removed_error
+from apiyi_cli.batch.state.files import CHECK_INTERVAL_S
 from apiyi_cli.batch.state.journal import WrittenRecord, format_held
 from apiyi_cli.batch.state.matrix_file import MatrixFile
 from apiyi_cli.batch.state.open_output import OpenOptions, OpenOutput
 from apiyi_cli.batch.state.output import PartialWriteError
 from apiyi_cli.batch.state.resume import WRITTEN, PendingLine
+from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.core.endpoints import EMBED
 from apiyi_cli.decode.embed import split_vector
 from apiyi_cli.errors import OutputError, SetupError
 from apiyi_cli.text import Text
+
+if TYPE_CHECKING:
+    from apiyi_cli.batch.state.store_lock import StoreLock
 
 _LIGHT: Final = EMBED.call()
 _SHOWN = {
@@ -51,6 +55,7 @@ class VectorsFile:
     """An output that this run alone appends to; only `write` is not thread-safe.
 
     `header` says what the vectors are made with; a file that was made otherwise is refused.
+    `lock` holds the output in a store, for other machines. The files are looked at once a second.
     `known` inputs have a line from earlier runs, `waiting` of them not yet in the file; `lost`
     requests have no answer. `done` and `failed` count the lines that `find` has returned.
     Raises SetupError for a file of something else, OutputError if it cannot be written.
@@ -64,10 +69,16 @@ class VectorsFile:
         force: bool,
         note: Callable[[str], None],
         matrix: Path | None = None,
+        lock: StoreLock | None = None,
+        clock: Clock = CLOCK,
     ) -> None:
         self.path = path
         self._matrix: MatrixFile | None = None
-        self._opened = OpenOutput(path, OpenOptions(force=force, form="texts"), note)
+        self._clock = clock
+        self._checked_at_s = clock.monotonic()
+        # A line that is being written is not one of another process.
+        self._writing = threading.Lock()
+        self._opened = OpenOutput(path, OpenOptions(force=force, form="texts"), note, lock)
         past = self._past = self._opened.past
         try:
             self._check_header(header)
@@ -117,8 +128,13 @@ class VectorsFile:
     def claim(self, rows: Sequence[Row]) -> None:
         """Note that a request for these inputs is about to be sent.
 
-        Raises OutputError: then it must not be sent.
+        Raises OutputError, also if another process changed the files: then it must not be sent.
         """
+        now_s = self._clock.monotonic()
+        if now_s - self._checked_at_s >= CHECK_INTERVAL_S:
+            self._checked_at_s = now_s
+            if (trouble := self.find_trouble()) is not None:
+                raise trouble
         self._journal.claim(rows, 1, "")
 
     def release(self, rows: Sequence[Row]) -> None:
@@ -148,7 +164,8 @@ class VectorsFile:
             self.keep(whole)
             raise
         try:
-            offsets = self._opened.out.take(lines)
+            with self._writing:
+                offsets = self._opened.out.take(lines)
         except PartialWriteError as partial:
             taken = len(partial.offsets)
             with suppress(OutputError):
@@ -175,10 +192,9 @@ class VectorsFile:
             self._matrix.rows += count
 
     def find_trouble(self) -> OutputError | None:
-        """Return the error if another process replaced the file, else None."""
-        if self._opened.held.replaced:
-            return removed_error(self.path)
-        return None
+        """Return the error if another process changed a file of this run, else None."""
+        with self._writing:
+            return self._opened.find_trouble()
 
     def length(self) -> int:
         """Return how many numbers the last vector in the file has, 0 without any."""

@@ -2,8 +2,8 @@
 
 Every step is one run of `limits.lua` in the server, which is atomic and uses the server's clock;
 this side only waits; `redis_store` sends the steps. A concurrency slot is a lease that its holder
-renews, so that the slots of a dead host expire. While the server does not answer, no request
-starts. The keys in the server name a hash of the API key.
+renews, so that the slots of a dead host expire. While the server does not answer, from the start
+on, no request starts and all wait. The keys in the server name a hash of the API key.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ _T = TypeVar("_T")
 class RedisLimiter:
     """Enforces the `limits` of one key, together with all hosts of a Redis server.
 
-    It is used like `limiter.Limiter`. `tell` gets a message when the server goes away.
+    It is used like `limiter.Limiter`. `tell` gets a message when the server is away.
 
-    Raises SetupError if the `redis` package is missing or the server cannot be used.
+    Raises SetupError if the `redis` package is missing or waiting does not make the server usable,
+    and, with a `limits.store_wait_s` of 0, if it does not answer.
     """
 
     def __init__(
@@ -56,15 +57,17 @@ class RedisLimiter:
         self.limits = check_limits(limits)
         self._clock = clock
         self._server = LimitServer(url, key, limits, tell)
-        # A step that writes: it finds a wrong password and a read-only replica as well.
-        try:
-            others = self._server.ask("join", lease_s, self._server.numbers)
-        except self._server.failures as failure:
-            raise self._server.unusable(failure) from None
-        if others:
-            tell(describe_other_limits(self._server.numbers, others))
-        self._slots = LeasedSlots(self._server, lease_s)
+        self._tell = tell
         self._lease_s = lease_s
+        self._has_joined = False
+        self._lock = threading.Lock()
+        try:
+            self._join()
+        except self._server.failures as failure:
+            if limits.store_wait_s <= 0:
+                raise self._server.unusable(failure) from None
+            self._note_away(failure)
+        self._slots = LeasedSlots(self._server, lease_s)
         self._holds: list[tuple[float, str, str]] = []
         self.has_lost_output = False
         """True after another run took an output of ours, whose lease had expired."""
@@ -159,15 +162,18 @@ class RedisLimiter:
         """Release a concurrency slot."""
         self._slots.release_slot(slot)
 
-    def hold_output(self, output: str, holder: str, gone: str = "") -> str | None:
+    def hold_output(
+        self, output: str, holder: str, gone: str = "", sleep: Sleep | None = None
+    ) -> str | None:
         """Lease an output for this run; return its other holder, None on success.
 
         It is a lease like that of a slot, kept until `release_output`. `gone` is a holder that is
-        known to be dead. Raises SetupError if the server is away for too long.
+        known to be dead. `sleep` waits for the server, or raises to give up. Raises SetupError if
+        the server is away for too long.
         """
         wanted = (self._lease_s, output, holder)
         step = partial(self._server.ask, "hold", *wanted, gone)
-        answer = self._retry_step(step, self._clock.sleep)
+        answer = self._retry_step(step, sleep or self._clock.sleep)
         if answer is not None:
             return bytes(answer).decode()
         self._holds.append(wanted)
@@ -199,19 +205,41 @@ class RedisLimiter:
         server = self._server
         while True:
             try:
+                if not self._has_joined:
+                    self._join()
                 answer = step()
             except server.failures as failure:
-                now = self._clock.monotonic()
-                if server.away_since is None:
-                    server.away_since = now
-                server.note_missing(failure)
-                left_s = server.away_since + self.limits.store_wait_s - now
+                left_s = self._note_away(failure)
                 if left_s <= 0:
                     raise server.unusable(failure, has_waited=True) from None
                 sleep(min(RETRY_S, left_s))
             else:
                 server.note_answer()
                 return answer
+
+    def _join(self) -> None:
+        """Tell the server these limits, and the user those of others in it.
+
+        A step that writes: it finds a wrong password and a read-only replica as well.
+        """
+        others = self._server.ask("join", self._lease_s, self._server.numbers)
+        with self._lock:
+            is_news, self._has_joined = not self._has_joined, True
+        if others and is_news:
+            self._tell(describe_other_limits(self._server.numbers, others))
+
+    def _note_away(self, failure: Exception) -> float:
+        """Note that the server does not answer; return the seconds for which to wait.
+
+        Raises SetupError for what no wait will change.
+        """
+        server, now = self._server, self._clock.monotonic()
+        if server.is_unfit(failure):
+            raise server.unusable(failure) from None
+        if server.away_since is None:
+            server.away_since = now
+        server.note_missing(failure)
+        return server.away_since + self.limits.store_wait_s - now
 
 
 class LeasedSlots:

@@ -107,9 +107,9 @@ class LimitServer:
 
     def __init__(self, url: str, key: str, limits: Limits, tell: Callable[[str], None]) -> None:
         redis = _package()
+        self._kinds = redis.exceptions
         self.failures: tuple[type[Exception], ...] = (redis.RedisError, OSError)
-        self._failure: type[Exception] = redis.ConnectionError
-        self._unknown_script: type[Exception] = redis.exceptions.NoScriptError
+        self._has_answered = False
         self.is_missed = False
         self.away_since: float | None = None
         self._tell = tell
@@ -200,7 +200,7 @@ class LimitServer:
     def _send(self, steps: list[Step]) -> None:
         """Run steps in one round trip; repeat those for which the script was missing."""
         left = steps
-        failure: Exception | None = self._failure("the step was interrupted")
+        failure: Exception | None = self._kinds.ConnectionError("the step was interrupted")
         try:
             for is_known in (True, False):
                 with self._client.pipeline(transaction=False) as pipeline:
@@ -213,7 +213,9 @@ class LimitServer:
                 for step, answer in zip(left, answers, strict=True):
                     step.failure = answer if isinstance(answer, Exception) else None
                     step.answer = answer
-                left = [step for step in left if isinstance(step.failure, self._unknown_script)]
+                left = [
+                    step for step in left if isinstance(step.failure, self._kinds.NoScriptError)
+                ]
                 if not left:
                     break
             failure = None
@@ -252,8 +254,21 @@ class LimitServer:
                 )
             )
 
+    def is_unfit(self, failure: Exception) -> bool:
+        """Return True for the refusal of a server that has never been usable.
+
+        A wrong password, a replica or another program stay what they are; a server that has
+        answered before may be restarting.
+        """
+        kinds = self._kinds
+        refusals = (kinds.ResponseError, kinds.InvalidResponse, kinds.AuthenticationError)
+        passing = (kinds.ClusterDownError, kinds.TryAgainError)
+        is_refusal = isinstance(failure, refusals) and not isinstance(failure, passing)
+        return is_refusal and not self._has_answered
+
     def note_answer(self) -> None:
         """Note that the server answers; report it if it was away."""
+        self._has_answered = True
         self.away_since = None
         with self._state:
             is_news, self.is_missed = self.is_missed, False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -498,9 +499,52 @@ def test_a_server_that_comes_back_is_gone_on_with(mortal: Redis) -> None:
     assert ["answers again" in one for one in told] == [False, True] * 2
 
 
-def unusable(url: str) -> SetupError:
+def test_a_server_that_is_away_at_the_start_is_waited_for(mortal: Redis) -> None:
+    mortal.stop()
+    patient, told = SleeplessClock(), list[str]()
+    limits = Limits(store_wait_s=40.0)
+    limiter = RedisLimiter(mortal.url, "late", limits, clock=patient.clock, tell=told.append)
+    began = patient.now
+    assert limiter.mean_tokens("gpt-4o") == 256
+    with pytest.raises(SetupError) as ended:
+        limiter.take_slot()
+    assert patient.now - began == pytest.approx(40.0)
+    assert "unset" not in (ended.value.hint or "")
+    assert len(told) == 1 and "waiting up to 40 s" in told[0]
+    limiter = RedisLimiter(mortal.url, "late", limits, clock=patient.clock, tell=told.append)
+    patient.meanwhile = [lambda: None, mortal.start]
+    other = Limits(rpm=9)
+    limiter.release_slot(limiter.take_slot())
+    RedisLimiter(mortal.url, "late", other)
+    assert len(told) == 3 and "answers again" in told[-1]
+    # What it could not learn when it began is told as soon as the server is there.
+    mortal.stop()
+    limiter = RedisLimiter(mortal.url, "late", limits, clock=patient.clock, tell=told.append)
+    mortal.start()
+    RedisLimiter(mortal.url, "late", other)
+    limiter.acquire()
+    assert "with other limits: 9/" in told[-1]
+
+
+def test_a_wrong_password_is_not_waited_for_however_late_it_shows(mortal: Redis) -> None:
+    mortal.stop()
+    patient = SleeplessClock()
+    limiter = RedisLimiter(mortal.url, "late", Limits(), clock=patient.clock)
+    guarded = Redis("--requirepass", "another", "--port", str(mortal.port))
+    try:
+        with pytest.raises(SetupError) as ended:
+            limiter.take_slot()
+    finally:
+        guarded.stop()
+        mortal.start()
+    assert patient.now < 101
+    assert "limits.store" in (ended.value.hint or "")
+
+
+def unusable(url: str, store_wait_s: float = 300.0) -> SetupError:
     with pytest.raises(SetupError) as caught:
-        RedisLimiter(url, "a", Limits())
+        RedisLimiter(url, "a", Limits(store_wait_s=store_wait_s))
+    assert "unset" not in (caught.value.hint or "")
     assert "limits.store" in (caught.value.hint or "")
     assert SECRET not in str(caught.value)
     return caught.value
@@ -509,7 +553,8 @@ def unusable(url: str) -> SetupError:
 def test_a_server_that_cannot_be_used_is_an_error_at_the_start(store: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    assert "refused" in unusable(f"redis://user:{SECRET}@127.0.0.1:{port}").why
+    # Nobody waits who does not want to; a refusal does not change with time.
+    assert "refused" in unusable(f"redis://user:{SECRET}@127.0.0.1:{port}", 0.0).why
     guarded = Redis("--requirepass", "another")
     try:
         for url in (guarded.url, guarded.url.replace("//", f"//:{SECRET}@")):
@@ -533,7 +578,7 @@ def test_a_web_server_is_no_redis() -> None:
         thread = threading.Thread(target=page.serve_forever)
         thread.start()
         try:
-            unusable(f"redis://127.0.0.1:{page.server_port}/0")
+            unusable(f"redis://127.0.0.1:{page.server_port}/0", 0.0)
         finally:
             page.shutdown()
             thread.join()
@@ -601,15 +646,49 @@ def test_an_unreachable_server_stops_a_command_before_anything_is_sent(
         port = free.getsockname()[1]
     shared(apiyi, f"redis://:{SECRET}@127.0.0.1:{port}/0")
     (apiyi.work / "rows.txt").write_text("hi\n")
-    for line in ("chat hi", "batch rows.txt --lines -o out.jsonl"):
+    apiyi.environ["APIYI_LIMITS_STORE_WAIT"] = "0.2"
+    for line in ("chat hi", "batch rows.txt --lines -o out.jsonl", "embed hi -m bge-m3"):
         ran = apiyi(line)
         assert (ran.code, ran.out) == (10, b""), ran.err
+        assert "waiting up to 0.2 s for it" in ran.err
         assert "cannot share the limits between machines" in ran.err
         assert f"redis://127.0.0.1:{port}/0" in ran.err
     listed = apiyi("config list")
     assert SECRET not in listed.text + listed.err + ran.err
     assert gateway.ledger == []
     assert apiyi("chat hi --no-limits").code == 0
+
+
+def test_a_run_begins_when_its_server_does(apiyi: Program, gateway: Gateway, mortal: Redis) -> None:
+    shared(apiyi, mortal.url)
+    (apiyi.work / "rows.txt").write_text("one\ntwo\n")
+    mortal.stop()
+    with apiyi.start("batch rows.txt --lines -o out.jsonl") as run:
+        assert run.stderr is not None
+        assert b"waiting up to 300 s for it" in run.stderr.readline()
+        assert gateway.ledger == []
+        mortal.start()
+        assert run.wait(30) == 0
+    assert len(gateway.ledger) == 2
+
+
+def test_max_time_and_a_signal_end_the_wait_for_a_server(
+    apiyi: Program, gateway: Gateway, mortal: Redis
+) -> None:
+    shared(apiyi, mortal.url)
+    (apiyi.work / "rows.txt").write_text("one\n")
+    mortal.stop()
+    for line in ("chat hi", "batch rows.txt --lines", "batch rows.txt --lines -o out.jsonl"):
+        began = time.monotonic()
+        ran = apiyi(f"{line} --max-time 1")
+        assert (ran.code, ran.out) == (9, b""), ran.err
+        assert time.monotonic() - began < 8
+        with apiyi.start(line) as run:
+            assert run.stderr is not None
+            assert b"waiting up to" in run.stderr.readline()
+            run.send_signal(signal.SIGINT)
+            assert run.wait(10) in (-signal.SIGINT, 130)
+    assert gateway.ledger == []
 
 
 def test_doctor_looks_at_the_server(apiyi: Program, gateway: Gateway, mortal: Redis) -> None:

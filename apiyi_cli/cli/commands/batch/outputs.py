@@ -11,13 +11,13 @@ from apiyi_cli.batch.state.journal import journal_path
 from apiyi_cli.batch.state.open_output import OpenOptions, OpenOutput
 from apiyi_cli.batch.state.output import FileTarget, RecordWriter, StreamTarget
 from apiyi_cli.batch.state.resume import ResumeState
+from apiyi_cli.cli.gateway.store_lock import make_store_lock
 from apiyi_cli.core.disk import BINARY
 from apiyi_cli.core.options.batch import BatchOptions
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
-    from apiyi_cli.batch.state.store_lock import StoreLock
     from apiyi_cli.cli.commands.batch.inputs import BatchInputs
     from apiyi_cli.cli.context import Context
     from apiyi_cli.core.terminal_text import Content
@@ -66,11 +66,11 @@ def open_destination(ctx: Context, inputs: BatchInputs, plan: Plan) -> Destinati
     """Open the target of records, and read it if it can resume."""
     from apiyi_cli.output.files import is_device, refuse_existing
 
-    options, target = inputs.options, ctx.settings.output.output
+    options, target, note = inputs.options, ctx.settings.output.output, ctx.messages.note
     shared: dict[str, Any] = {
         "texts": inputs.writes_texts,
         "table": inputs.table,
-        "note": ctx.messages.note,
+        "note": note,
         "redact": ctx.messages.redact,
     }
     if options.summary not in (None, "-"):
@@ -93,26 +93,15 @@ def open_destination(ctx: Context, inputs: BatchInputs, plan: Plan) -> Destinati
         fsync=options.fsync or "group",  # type: ignore[arg-type]
         shard=inputs.shard,
     )
-    output = OpenOutput(path, open_options, ctx.messages.note, _make_store_lock(ctx, plan))
+    output = OpenOutput(path, open_options, note, make_store_lock(plan, note))
     ctx.process.on_exit(output.close)
     if inputs.table is not None:
         inputs.table.resume(path)
     journal = output.begin(inputs.header())
     for message in _describe_past(path, output.past):
-        ctx.messages.note(message)
+        note(message)
     writer = RecordWriter(output.out, journal, errors=output.errors, **shared)
     return Destination(writer, output.past, output)
-
-
-def _make_store_lock(ctx: Context, plan: Plan) -> StoreLock | None:
-    """Return the lease on the output in the shared store, None without a store."""
-    if plan.limiter is None or ctx.settings.limits.store is None:
-        return None
-    from apiyi_cli.batch.state.store_lock import StoreLock
-    from apiyi_cli.wire.limits.redis_limiter import RedisLimiter
-
-    assert isinstance(plan.limiter, RedisLimiter)
-    return StoreLock(plan.limiter, ctx.process.clock, ctx.messages.note)
 
 
 def _open_stdout(ctx: Context, inputs: BatchInputs, shared: dict[str, Any]) -> Destination:

@@ -14,7 +14,7 @@ from apiyi_cli.batch.run.gate import ConcurrencyGate
 from apiyi_cli.batch.run.plan import BatchPlan
 from apiyi_cli.batch.run.run import BatchRun
 from apiyi_cli.batch.run.scheduler import Scheduler
-from apiyi_cli.batch.run.stop_rules import StopRules
+from apiyi_cli.batch.run.stop_rules import StopRules, make_time_error
 from apiyi_cli.batch.run.worker import Worker
 from apiyi_cli.batch.state.media_files import MediaSaver
 from apiyi_cli.batch.state.resume import ResumeState
@@ -31,7 +31,7 @@ from apiyi_cli.cli.commands.batch.progress import ProgressReporter, SignalHandle
 from apiyi_cli.cli.gateway.cost_limit import require_prices
 from apiyi_cli.cli.output.ledger import estimate_cost, load_prices
 from apiyi_cli.core.options.batch import BatchOptions
-from apiyi_cli.errors import ApiyiError, LimitError, OutputError
+from apiyi_cli.errors import ApiyiError, OutputError
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
@@ -145,11 +145,7 @@ def _find_trouble(ctx: Context, plan: Plan, destination: Destination) -> ApiyiEr
     """Return the error that stops the run though no row has it, else None."""
     total_at = plan.timeouts.total_at
     if total_at is not None and ctx.process.clock.monotonic() >= total_at:
-        return LimitError(
-            Text("stopped by --max-time"),
-            Text("not all rows were sent"),
-            hint=Text("run it again to go on"),
-        )
+        return make_time_error()
     return None if destination.output is None else destination.output.find_trouble()
 
 

@@ -333,8 +333,9 @@ def _shared_limits(ctx: Context, store: str, message: str) -> Finding:
     from apiyi_cli.wire.limits.redis_store import without_credentials
 
     began_s = ctx.process.clock.monotonic()
+    limits = ctx.settings.limits._replace(store_wait_s=0.0)
     try:
-        RedisLimiter(store, ctx.settings.secret.value, ctx.settings.limits)
+        RedisLimiter(store, ctx.settings.secret.value, limits)
     except SetupError as failure:
         return make_failure("limits", failure)
     took_ms = (ctx.process.clock.monotonic() - began_s) * 1000

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from apiyi_cli.batch.state.journal import journal_path
 from apiyi_cli.batch.state.record import name_class
 from apiyi_cli.batch.state.resume import PendingLine
 from apiyi_cli.batch.state.vectors_file import VectorEntry, VectorsFile, make_row
 from apiyi_cli.cli.commands.embed.items import Build, EmbedAnswer, EmbedItem, EmbedResult
+from apiyi_cli.cli.gateway.store_lock import make_store_lock
 from apiyi_cli.cli.process import find_grace_s
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.options.embed import EmbedOptions
@@ -50,19 +51,13 @@ class EmbedFile:
         refuse_existing(path, force=True)
         if not journal_path(path).exists() and path.exists() and path.stat().st_size:
             refuse_existing(path, force=force)
-        program = ctx.settings.output.jq
         self._form = f"{options.jsonl}\0{options.lines}\0{options.text}"
-        header = {
-            "model": ctx.settings.models[0],
-            "dimensions": options.dimensions,
-            "field": options.jsonl,
-            "text": options.text,
-            **({} if program is None else {"jq": program}),
-            **({} if matrix is None else {"matrix": matrix.name}),
-        }
         # A missing package is reported before the file is created.
-        ctx.gateway.sender  # noqa: B018
-        self._file = VectorsFile(path, header, force=force, note=ctx.messages.note, matrix=matrix)
+        plan, note = ctx.gateway.sender.plan, ctx.messages.note
+        lock, header = make_store_lock(plan, note), make_header(ctx, options, matrix)
+        self._file = VectorsFile(
+            path, header, force=force, note=note, matrix=matrix, lock=lock, clock=plan.clock
+        )
         ctx.process.on_exit(self._file.close)
         self.vector_length = self._file.length()
         self.has_vectors = self.vector_length > 0
@@ -71,7 +66,7 @@ class EmbedFile:
         self._looked = self._met = 0
         self._gap = False
         self._signals: list[int] = []
-        self._claims = EmbedClaims(self, ctx.gateway.sender.plan.observer or Observer())
+        self._claims = EmbedClaims(self, plan.observer or Observer())
         self._print_past()
 
     def _place_lines(self, matrix: Path, force: bool) -> Path:
@@ -251,6 +246,19 @@ class EmbedFile:
                     count=file.lost,
                 )
             )
+
+
+def make_header(ctx: Context, options: EmbedOptions, matrix: Path | None) -> dict[str, Any]:
+    """Return what the lines of a file are made with; a later run must be the same."""
+    program = ctx.settings.output.jq
+    return {
+        "model": ctx.settings.models[0],
+        "dimensions": options.dimensions,
+        "field": options.jsonl,
+        "text": options.text,
+        **({} if program is None else {"jq": program}),
+        **({} if matrix is None else {"matrix": matrix.name}),
+    }
 
 
 class EmbedClaims(Observer):
