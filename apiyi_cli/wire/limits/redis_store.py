@@ -108,6 +108,7 @@ class LimitServer:
     def __init__(self, url: str, key: str, limits: Limits, tell: Callable[[str], None]) -> None:
         redis = _package()
         self._kinds = redis.exceptions
+        self._failure: type[Exception] = redis.ConnectionError
         self.failures: tuple[type[Exception], ...] = (redis.RedisError, OSError)
         self._has_answered = False
         self.is_missed = False
@@ -200,7 +201,7 @@ class LimitServer:
     def _send(self, steps: list[Step]) -> None:
         """Run steps in one round trip; repeat those for which the script was missing."""
         left = steps
-        failure: Exception | None = self._kinds.ConnectionError("the step was interrupted")
+        failure: Exception | None = self._failure("the step was interrupted")
         try:
             for is_known in (True, False):
                 with self._client.pipeline(transaction=False) as pipeline:
