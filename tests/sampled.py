@@ -1,4 +1,4 @@
-"""Which cells of a large table run in the suite, and which at night."""
+"""Which part of a large table or a long row of samples runs by day, and which at night."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+
+
+def more_at_night(day: int, night: int) -> list[Any]:
+    """Return a number of samples as a parameter: few by day, many at night."""
+    return [day, pytest.param(night, marks=pytest.mark.nightly)]
 
 
 def sampled(cells: Iterable[tuple[Any, ...]], every: int, ids: Iterable[str]) -> list[Any]:

@@ -25,6 +25,7 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text("utf-8"))
 
 
+@cache
 def is_module(name: str) -> bool:
     """Return True if a dotted name is a module or a package of the program."""
     path = PACKAGE.parent.joinpath(*name.split("."))
@@ -37,23 +38,25 @@ def dotted(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports(path: Path) -> Iterator[tuple[str, bool]]:
-    """Yield each module that a file imports, and whether importing the file imports it.
+@cache
+def imports(path: Path) -> list[tuple[str, bool]]:
+    """Return each module that a file imports, and whether importing the file imports it.
 
     Imports inside functions and below TYPE_CHECKING are among them, with False.
     """
     tree = parsed(path)
+    top = {id(node) for node in tree.body}
+    found = []
     for node in ast.walk(tree):
-        top = node in tree.body
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield alias.name, top
+            found += [(alias.name, id(node) in top) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
             base = node.module or ""
             for alias in node.names:
                 name = f"{base}.{alias.name}"
-                yield (name if is_module(name) else base), top
+                found.append((name if is_module(name) else base, id(node) in top))
+    return found
 
 
 @cache

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.source import PACKAGE, SOURCES, dotted, imported_modules, imports
+from tests.source import PACKAGE, SOURCES, dotted, imported_modules, imports, relative
 
 # It runs nothing of the program.
 pytestmark = pytest.mark.no_cover
@@ -81,37 +82,41 @@ def word(module: str) -> str:
     return parts[3] if parts[1:3] == ["cli", "commands"] and len(parts) > 3 else ""
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_a_module_imports_only_from_lower_floors(path: Path) -> None:
-    here = room(path)
-    for name, _ in imports(path):
+def imported() -> Iterator[tuple[Path, str, bool]]:
+    """Yield each import of the program: file, module, and whether it is at the file's top."""
+    for path in SOURCES:
+        for name, top in imports(path):
+            yield path, name, top
+
+
+def test_a_module_imports_only_from_lower_floors() -> None:
+    for path, name, _ in imported():
         if not name.startswith("apiyi_cli."):
             continue
-        there = name.split(".")[1]
+        here, there = room(path), name.split(".")[1]
         if there == here:
             continue
         lower = FLOORS[there] < FLOORS[here]
         same_top = FLOORS[here] == FLOORS[there] == 6
-        assert lower or same_top, f"{here} (floor {FLOORS[here]}) imports {name}"
+        assert lower or same_top, f"{relative(path)} (floor {FLOORS[here]}) imports {name}"
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_a_library_is_imported_by_its_owner_alone(path: Path) -> None:
-    for name, top in imports(path):
+def test_a_library_is_imported_by_its_owner_alone() -> None:
+    for path, name, top in imported():
         library = name.split(".")[0]
         assert library != "click", "typer brings its own click"
         if library in OWNERS:
-            assert room(path) in OWNERS[library], f"{path.name} imports {library}"
+            assert room(path) in OWNERS[library], f"{relative(path)} imports {library}"
         if library in LAZY:
-            assert not top, f"{path.name} imports {library} when it is imported"
+            assert not top, f"{relative(path)} imports {library} when it is imported"
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_one_module_alone_reads_and_writes_json(path: Path) -> None:
-    libraries = {name.split(".")[0] for name, _ in imports(path)}
+def test_one_module_alone_reads_and_writes_json() -> None:
+    users = {
+        relative(path) for path, name, _ in imported() if name.split(".")[0] in ("json", "orjson")
+    }
     # `jsontext` loads the other for what is nested too deeply.
-    if path not in (PACKAGE / "core" / "jsontext.py", PACKAGE / "core" / "deep_json.py"):
-        assert not libraries & {"json", "orjson"}, "core/jsontext.py is the way to JSON"
+    assert users == {"core/jsontext.py", "core/deep_json.py"}, "core/jsontext.py is the way to JSON"
 
 
 def test_every_room_stands_on_a_floor() -> None:

@@ -2,10 +2,11 @@
 
 A child's `os.write` to an output or a journal counts bytes; at byte k the rest is left out
 and the process kills itself, as a machine would in the middle of a write. Commands come as
-JSON lines on stdin: `{"argv", "kill_at", "fail_at", "error", "sync", "stdout", "stderr"}`; with
-`fail_at` that byte is refused with the named error instead, and so is every later one, and with
-`sync` only the disk itself refuses, when it is asked to keep the bytes. Each is answered by the
-exit code (negative: the signal) and the bytes recorded.
+JSON lines on stdin: `{"argv", "folder", "env", "kill_at", "fail_at", "error", "sync"}`; their
+stdout and stderr are files of that name in the folder. With `fail_at` that byte is refused with
+the named error instead, and so is every later one, and with `sync` only the disk itself refuses,
+when it is asked to keep the bytes. Each is answered by the exit code (negative: the signal) and
+the bytes recorded.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import signal
 import sys
 import threading
 import time
-from pathlib import Path
+from typing import Any
 
 from apiyi_cli.main import main
 from tests.warm import import_program
@@ -73,17 +74,20 @@ def refused(fd: object, error: int) -> None:
         raise OSError(error, os.strerror(error))
 
 
-def run(command: dict[str, object], counter: int) -> None:
+def run(command: dict[str, Any], counter: int) -> None:
     """Be the child: run one command line to its end."""
     os.setsid()
+    os.chdir(command["folder"])
+    os.environ.clear()
+    os.environ.update(command["env"])
     for fd, name in ((1, "stdout"), (2, "stderr")):
-        os.dup2(os.open(str(command[name]), os.O_WRONLY | os.O_CREAT | os.O_TRUNC), fd)
+        os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), fd)
     kill_at, fail_at = command["kill_at"], command["fail_at"]
     error = getattr(errno, str(command["error"]))
     if command["sync"]:
         os.fsync = lambda fd: refused(fd, error)
-    os.write = Recording(kill_at, fail_at, error, counter)  # type: ignore[arg-type,assignment]
-    code = main([str(word) for word in command["argv"]])  # type: ignore[attr-defined]
+    os.write = Recording(kill_at, fail_at, error, counter)  # type: ignore[assignment]
+    code = main(command["argv"])
     os._exit(code)
 
 
@@ -91,7 +95,7 @@ def serve() -> None:
     """Answer commands until stdin ends."""
     import_program()
     gc.freeze()
-    counter = os.open(Path.cwd() / "counter", os.O_RDWR | os.O_CREAT)
+    counter = os.memfd_create("counter")
     for line in sys.stdin:
         os.pwrite(counter, b"0" * 9, 0)
         os.ftruncate(counter, 0)

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from apiyi_cli.sandbox.server import Gateway
+from tests.batch.crash_runner import CrashServer, Runner, RunResult
+from tests.sampled import more_at_night
 
-KEY = "sk-CANARY-9f3c+7d1e/5b8a=c04f3c2a"
-ROOT = Path(__file__).parents[2]
 ROWS = [
     {"id": "a", "prompt": "alpha"},
     {"prompt": "beta", "temperature": 0.5},
@@ -28,82 +24,13 @@ ROWS = [
 ]
 GOOD_ROWS = 5
 JOBS = 2
-SAMPLED = 40
-
-
-class RunResult(NamedTuple):
-    code: int
-    recorded: int
-    err: str
-    summary: dict[str, Any]
-
-
-class Runner:
-    """Command lines in forks of a warm process, in a folder of their own."""
-
-    def __init__(self, folder: Path, base_url: str, command: str = "batch") -> None:
-        self.folder = folder
-        self._command = command
-        environ = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "APIYI_BASE_URL": base_url,
-            "APIYI_API_KEY": KEY,
-            "APIYI_MODEL": "gpt-4o",
-        }
-        self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("killed.py"))],
-            cwd=folder,
-            env=environ,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def __call__(
-        self,
-        *words: str,
-        kill_at: int | None = None,
-        fail_at: int | None = None,
-        error: str = "ENOSPC",
-        sync: bool = False,
-    ) -> RunResult:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        summary = self.folder / "summary"
-        summary.unlink(missing_ok=True)
-        more = ["--summary", "summary"] if self._command == "batch" else []
-        command = {
-            "argv": [self._command, *words, *more, "--no-limits"],
-            "kill_at": kill_at,
-            "fail_at": fail_at,
-            "error": error,
-            "sync": sync,
-            "stdout": "stdout",
-            "stderr": "stderr",
-        }
-        self._process.stdin.write(json.dumps(command) + "\n")
-        self._process.stdin.flush()
-        answer = json.loads(self._process.stdout.readline())
-        err = (self.folder / "stderr").read_text()
-        assert KEY not in err and "Traceback" not in err, err
-        told = json.loads(summary.read_text()) if summary.exists() else {}
-        return RunResult(answer["code"], answer["recorded"], err, told)
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(10)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
 
 
 @pytest.fixture
-def runner(tmp_path: Path, gateway: Gateway) -> Iterator[Runner]:
+def runner(tmp_path: Path, gateway: Gateway, crashes: CrashServer) -> Runner:
     lines = [row if isinstance(row, str) else json.dumps(row, ensure_ascii=False) for row in ROWS]
     (tmp_path / "rows.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    made = Runner(tmp_path, gateway.base_url)
-    yield made
-    made.close()
+    return Runner(crashes, tmp_path, gateway.base_url)
 
 
 def records(folder: Path, name: str = "x.out") -> dict[str, tuple[Any, ...]]:
@@ -169,16 +96,15 @@ def test_killed_after_some_bytes_and_run_again_all_records_are_there(
     runner: Runner, gateway: Gateway
 ) -> None:
     _, size = undisturbed(runner)
-    points = random.Random(5).sample(range(1, size), SAMPLED)
-    check_every(runner, gateway, sorted(points))
+    check_every(runner, gateway, random.Random(5).sample(range(1, size), 16))
 
 
+@pytest.mark.parametrize("samples", more_at_night(8, 20))
 def test_an_ordered_output_loses_no_answer_that_waited_for_its_turn(
-    runner: Runner, gateway: Gateway
+    runner: Runner, gateway: Gateway, samples: int
 ) -> None:
     _, size = undisturbed(runner)
-    points = random.Random(6).sample(range(1, size), SAMPLED // 2)
-    check_every(runner, gateway, sorted(points), "--ordered")
+    check_every(runner, gateway, random.Random(6).sample(range(1, size), samples), "--ordered")
 
 
 @pytest.mark.nightly
@@ -190,13 +116,14 @@ def test_killed_after_every_byte_and_run_again_all_records_are_there(
     check_every(runner, gateway, list(range(1, size)))
 
 
+@pytest.mark.parametrize("samples", more_at_night(3, 6))
 def test_killed_while_resuming_three_deep_all_records_are_there(
-    runner: Runner, gateway: Gateway
+    runner: Runner, gateway: Gateway, samples: int
 ) -> None:
     words = ("rows.jsonl", "-o", "x.out", "-j", str(JOBS))
     expected, size = undisturbed(runner)
     chance = random.Random(7)
-    for _ in range(6):
+    for _ in range(samples):
         clear(runner.folder, gateway)
         told = 0
         for depth in range(3):
@@ -212,16 +139,16 @@ def test_killed_while_resuming_three_deep_all_records_are_there(
         assert verify_output["problems"] == []
 
 
+@pytest.mark.parametrize("samples", more_at_night(4, 10))
 @pytest.mark.parametrize(
     ("error", "told"), [("ENOSPC", "No space left"), ("EIO", "Input/output error")]
 )
 def test_a_disk_that_fails_at_some_byte_ends_the_run_with_11_and_resuming_completes(
-    runner: Runner, gateway: Gateway, error: str, told: str
+    runner: Runner, gateway: Gateway, error: str, told: str, samples: int
 ) -> None:
     words = ("rows.jsonl", "-o", "x.out", "-j", str(JOBS))
     expected, size = undisturbed(runner)
-    points = random.Random(error).sample(range(1, size - 300), SAMPLED // 4)
-    for k in sorted(points):
+    for k in random.Random(error).sample(range(1, size - 300), samples):
         clear(runner.folder, gateway)
         broken = runner(*words, fail_at=k, error=error)
         assert broken.code == 11, (k, broken.err)

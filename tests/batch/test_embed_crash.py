@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.server import Gateway
-from tests.batch.test_crash import Runner
+from tests.batch.crash_runner import CrashServer, Runner
+from tests.sampled import more_at_night
 
 TEXTS = [f"text {number}" for number in range(9)]
 LINE = (*TEXTS, "--batch-size", "2", "-m", "text-embedding-3-small", "--dimensions", "2")
@@ -22,10 +22,8 @@ MOST_IN_FLIGHT = 6
 
 
 @pytest.fixture
-def runner(tmp_path: Path, gateway: Gateway) -> Iterator[Runner]:
-    made = Runner(tmp_path, gateway.base_url, "embed")
-    yield made
-    made.close()
+def runner(tmp_path: Path, gateway: Gateway, crashes: CrashServer) -> Runner:
+    return Runner(crashes, tmp_path, gateway.base_url, "embed")
 
 
 def texts_in_file(folder: Path) -> list[str]:
@@ -54,13 +52,14 @@ def count_in_flight(err: str) -> int:
     return sum(int(line[1]) for line in words)
 
 
+@pytest.mark.parametrize("samples", more_at_night(12, 30))
 def test_what_has_a_line_when_it_is_killed_is_never_asked_for_again(
-    runner: Runner, gateway: Gateway
+    runner: Runner, gateway: Gateway, samples: int
 ) -> None:
     whole = runner(*LINE)
     assert whole.code == 0, whole.err
     expected = (runner.folder / "x.out").read_bytes()
-    for k in random.Random(1).sample(range(1, whole.recorded), 30):
+    for k in random.Random(1).sample(range(1, whole.recorded), samples):
         clear(runner.folder, gateway)
         # How many lines wait in the journal differs, and so does how much is written in all.
         assert runner(*LINE, kill_at=k).code in (-9, 0)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from apiyi_cli.sandbox.server import Gateway
-from tests.batch.test_crash import Runner, clear, runner_verify
+from tests.batch.crash_runner import CrashServer, Runner
+from tests.batch.test_crash import clear, runner_verify
+from tests.sampled import more_at_night
 
 TEXTS = [f"text {number}" for number in range(10)]
 REFUSED = 3
@@ -28,17 +29,14 @@ LINE: tuple[str, ...] = (
     "2",
 )
 LINE = (*LINE, "-m", "text-embedding-3-small", "--dimensions", "2")
-SAMPLED = 15
 
 
 @pytest.fixture
-def runner(tmp_path: Path, gateway: Gateway) -> Iterator[Runner]:
+def runner(tmp_path: Path, gateway: Gateway, crashes: CrashServer) -> Runner:
     rows = [{"id": f"r{number}", "input": text} for number, text in enumerate(TEXTS)]
     rows[REFUSED]["input"] = "word " * 9000
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    made = Runner(tmp_path, gateway.base_url)
-    yield made
-    made.close()
+    return Runner(crashes, tmp_path, gateway.base_url)
 
 
 def vectors(folder: Path) -> dict[str, Any]:
@@ -50,14 +48,15 @@ def vectors(folder: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.parametrize("samples", more_at_night(8, 15))
 def test_killed_between_any_two_steps_rows_in_packs_are_all_there_and_payments_told(
-    runner: Runner, gateway: Gateway
+    runner: Runner, gateway: Gateway, samples: int
 ) -> None:
     whole = runner(*LINE)
     assert whole.code == 3, whole.err
     expected = vectors(runner.folder)
     assert len(expected) == len(TEXTS)
-    for k in random.Random(8).sample(range(1, whole.recorded - 300), SAMPLED):
+    for k in random.Random(8).sample(range(1, whole.recorded - 300), samples):
         clear(runner.folder, gateway)
         killed = runner(*LINE, kill_at=k)
         # Which rows share a request differs, and so does how much is written in all.

@@ -7,7 +7,6 @@ import os
 import random
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,9 @@ import pytest
 from apiyi_cli.batch.state.output import FileTarget
 from apiyi_cli.batch.state.verify import verify_output
 from apiyi_cli.sandbox.server import Gateway
-from tests.batch.test_crash import JOBS, Runner, paid_twice
+from tests.batch.crash_runner import CrashServer, Runner
+from tests.batch.test_crash import JOBS, paid_twice
+from tests.sampled import more_at_night
 
 TABLE = 'id,text\r\n1,one\r\n2,"two\nlines, ""quoted"""\r\n3,三\r\n4,too,many\r\n5,five\r\n'
 GOOD_ROWS = 4
@@ -23,11 +24,9 @@ LINE = ("x-in.csv", "--template", "{text}", "-o", "x.csv", "-j", str(JOBS))
 
 
 @pytest.fixture
-def runner(tmp_path: Path, gateway: Gateway) -> Iterator[Runner]:
+def runner(tmp_path: Path, gateway: Gateway, crashes: CrashServer) -> Runner:
     (tmp_path / "x-in.csv").write_text(TABLE, encoding="utf-8", newline="")
-    made = Runner(tmp_path, gateway.base_url)
-    yield made
-    made.close()
+    return Runner(crashes, tmp_path, gateway.base_url)
 
 
 def rows(folder: Path) -> list[list[str]]:
@@ -51,15 +50,16 @@ def check(runner: Runner, gateway: Gateway, expected: list[list[str]], k: int) -
     assert paid_twice(gateway) <= told["maybe_billed_twice"] <= JOBS, k
 
 
+@pytest.mark.parametrize("samples", more_at_night(6, 12))
 @pytest.mark.parametrize("more", [(), ("--ordered",), ("--errors", "x.csv.errors")])
 def test_a_table_that_was_killed_at_any_byte_goes_on_with_what_is_missing(
-    runner: Runner, gateway: Gateway, more: tuple[str, ...]
+    runner: Runner, gateway: Gateway, more: tuple[str, ...], samples: int
 ) -> None:
     whole = runner(*LINE, *more)
     assert whole.code == 3, whole.err
     expected = rows(runner.folder)
     assert len(expected) == GOOD_ROWS + 1
-    for k in random.Random(str(more)).sample(range(1, whole.recorded), 12):
+    for k in random.Random(str(more)).sample(range(1, whole.recorded), samples):
         clear(runner.folder, gateway)
         assert runner(*LINE, *more, kill_at=k).code == -9
         ended = runner(*LINE, *more)

@@ -142,7 +142,7 @@ def test_a_byte_order_mark_names_the_encoding() -> None:
 
 def test_hostile_beginnings_are_judged_at_once() -> None:
     for start in (b"<!--", b"<?", b"<!DOCTYPE svg [", b"<!DOCTYPE svg [" + b"]" * 1000, b" ", b"<"):
-        assert detect_type(start + start * 200_000) is None
+        assert detect_type(start + start * (2_000_000 // len(start))) is None
 
 
 def jpeg(*segments: bytes) -> bytes:

@@ -165,10 +165,11 @@ def tortured(task: dict[str, Any], root: Path) -> None:
     code = run(task, folder, task["argv"], None)
     tell(operation="", n=0, code=code, files=left(folder), again=0)
     for operation, errors in ERRORS.items():
-        # By day the calls take the errors in turn: what one comes to differs little from another.
+        # By day every second call fails, and they take the errors in turn: what one comes to
+        # differs little from another.
         for turn in range(len(errors) if task["each"] else 1):
-            for n in range(1, MOST):
-                error = errors[turn if task["each"] else n % len(errors)]
+            for n in range(1, MOST, 1 if task["each"] else 2):
+                error = errors[turn if task["each"] else n // 2 % len(errors)]
                 folder = root / f"{operation}-{errno.errorcode[error]}-{n}"
                 prepared(task, folder)
                 marked = [*task["argv"], *(["-H", f"X-Run: {folder.name}"] * task["sends"])]

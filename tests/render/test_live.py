@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 from collections.abc import Callable, Generator, Iterator
@@ -13,6 +14,7 @@ from apiyi_cli.core.events import Delta, EventBatch
 from apiyi_cli.core.terminal_text import TerminalEncoder
 from apiyi_cli.errors import IncompleteError
 from apiyi_cli.render.markdown_stream import pretty
+from tests.sampled import sampled
 
 ENGLISH = (
     "A stream of plain words is shown as it comes, **bold ones** and `code` are laid out when "
@@ -113,12 +115,16 @@ def letters(text: str) -> str:
     return "".join(filter(str.isalnum, text))
 
 
-@pytest.mark.parametrize("size", [1, 3, 200])
-@pytest.mark.parametrize("columns", [20, 33, 80])
-@pytest.mark.parametrize("text", TEXTS)
+SHOWN = list(itertools.product(range(len(TEXTS)), (20, 33, 80), (1, 3, 200)))
+
+
+@pytest.mark.parametrize(
+    ("number", "columns", "size"), sampled(SHOWN, 2, ("-".join(map(str, one)) for one in SHOWN))
+)
 def test_at_the_end_the_screen_is_what_block_by_block_gives(
-    text: str, columns: int, size: int
+    number: int, columns: int, size: int
 ) -> None:
+    text = TEXTS[number]
     live = show(Terminal(columns, 40), pieces(text, size))
     whole = blockwise(text, columns, 40)
     assert live.rows() == whole.rows()

@@ -417,44 +417,44 @@ def test_threads_share_one_cache(path: Path, now: FixedClock) -> None:
         assert cache.stats().entries == 160
 
 
-PROCESS = """
-import sys
+PROCESSES = """
+import os, sys
 from pathlib import Path
 from apiyi_cli.wire.cache import Cache
-name = sys.argv[2]
-sys.stdin.readline()
-cache = Cache(Path(sys.argv[1]), 10_000_000)
-wrong = 0
-for number in range(10):
-    cache.store(f"own {name} {number}", 200, {}, name.encode() * 100)
-    found = cache.find(f"own {name} {number}", 60.0)
-    wrong += found is not None and found.body != name.encode() * 100
-    cache.store(f"shared {number}", 200, {}, b"same" * 100)
-    found = cache.find(f"shared {number}", 60.0)
-    wrong += found is not None and found.body != b"same" * 100
-cache.close()
-sys.exit(wrong)
+
+def use(name):
+    cache = Cache(Path(sys.argv[1]), 10_000_000)
+    wrong = 0
+    for number in range(10):
+        cache.store(f"own {name} {number}", 200, {}, name.encode() * 100)
+        found = cache.find(f"own {name} {number}", 60.0)
+        wrong += found is not None and found.body != name.encode() * 100
+        cache.store(f"shared {number}", 200, {}, b"same" * 100)
+        found = cache.find(f"shared {number}", 60.0)
+        wrong += found is not None and found.body != b"same" * 100
+    cache.close()
+    return wrong
+
+gate, opener = os.pipe()
+for number in range(50):
+    if os.fork() == 0:
+        os.close(opener)
+        os.read(gate, 1)
+        sys.exit(use(str(number)))
+os.close(opener)
+print([os.waitstatus_to_exitcode(os.wait()[1]) for _ in range(50)])
 """
 
 
 def test_fifty_processes_at_once_do_each_other_no_harm(path: Path) -> None:
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-S", "-c", PROCESS, str(path), str(number)],
-            stdin=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={"PYTHONPATH": os.pathsep.join((str(ROOT), str(PACKAGES)))},
-            text=True,
-        )
-        for number in range(50)
-    ]
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("\n")
-        process.stdin.flush()
-    ends = [process.communicate(timeout=60)[1] for process in processes]
-    assert ends == [""] * 50
-    assert [process.returncode for process in processes] == [0] * 50
+    ran = subprocess.run(
+        [sys.executable, "-S", "-c", PROCESSES, str(path)],
+        capture_output=True,
+        env={"PYTHONPATH": os.pathsep.join((str(ROOT), str(PACKAGES)))},
+        text=True,
+        timeout=60,
+    )
+    assert (ran.stdout, ran.stderr) == (f"{[0] * 50}\n", "")
     with closing(Cache(path, 10_000_000)) as cache:
         names = [f"own {process} {number}" for process in range(50) for number in range(10)]
         names += [f"shared {number}" for number in range(10)]

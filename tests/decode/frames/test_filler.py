@@ -33,7 +33,7 @@ def test_filler_is_recognised_wherever_it_is_cut(filler: bytes, size: int) -> No
 def test_endless_filler_takes_no_memory_and_the_answer_after_it_is_whole(filler: bytes) -> None:
     amount = 4 * MOST_FILLER_BYTES
     text = filler * (amount // len(filler)) + b"\n" + ANSWER
-    for size in (5, 4093, 65536):
+    for size in (61, 4093, 65536):
         pieces = (text[at : at + size] for at in range(0, len(text), size))
         kept = b"".join(drop_endless_filler(pieces))
         assert kept.endswith(ANSWER)
