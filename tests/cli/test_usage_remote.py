@@ -162,6 +162,16 @@ def test_without_a_token_the_charges_cannot_be_read(apiyi: Program, gateway: Gat
     assert "auth login --system-token" in ran.err
 
 
+def test_a_gateway_that_wants_the_accounts_number_gets_it(apiyi: Program, gateway: Gateway) -> None:
+    refusal = {"success": False, "message": "无权进行此操作，未提供 New-Api-User"}
+    gateway.script(ScriptedReply.json(refusal, 401), path="/api/user/self")
+    ran = apiyi("balance", env=WITH_TOKEN)
+    assert ran.code == 4
+    assert "try: -H 'New-Api-User: N'" in ran.err
+    assert apiyi(["balance", "-H", "New-Api-User: 1"], env=WITH_TOKEN).code == 0
+    assert gateway.ledger[-1].headers["new-api-user"] == "1"
+
+
 def test_a_cut_answer_names_the_command_that_tells_what_was_billed(
     apiyi: Program, gateway: Gateway
 ) -> None:
@@ -214,6 +224,9 @@ HOUR_S = 3600.0
         # Without an id it is one of those that nobody else claims, or none.
         (None, HOUR_S, [], False, 0.0),
         (None, HOUR_S, [("r-2", 5000)], None, None),
+        # A log without ids: any charge of that time may be its own.
+        ("r-1", HOUR_S, [(None, 5000), (None, 16)], None, None),
+        ("r-1", HOUR_S, [("r-1", 5000), (None, 16)], True, 0.01),
     ],
 )
 def test_a_request_is_found_by_its_id_or_its_absence(
@@ -222,7 +235,7 @@ def test_a_request_is_found_by_its_id_or_its_absence(
     home: Path,
     request_id: str | None,
     ago_s: float,
-    rows: list[tuple[str, int]],
+    rows: list[tuple[str | None, int]],
     billed: bool | None,
     usd: float | None,
 ) -> None:

@@ -61,8 +61,11 @@ class AccountClient:
                 call, lambda reply: read(read_json(reply, cost="free")[0]), sender=self._sender
             )
         except AuthError as failure:
+            needs_number = "New-Api-User" in failure.why
             raise failure.with_hint(
-                Text("apiyi auth login --system-token; an API key is not enough")
+                Text("-H 'New-Api-User: N', where N is the number of the account in the console")
+                if needs_number
+                else Text("apiyi auth login --system-token; an API key is not enough")
             ) from failure.__cause__
 
     def fetch_balance(self) -> AccountBalance:

@@ -61,9 +61,10 @@ def find_status(
 ) -> BillingStatus:
     """Return the billing status of one request.
 
-    Its id decides. Without an id it was not billed if the log has no charge for the model at
-    that time that belongs to no other request; otherwise nothing can be said. A log that begins
-    only at `covered_s`, or a request that has just ended, proves nothing by an absence.
+    Its id decides. Without an id, its own or in the log's rows (older gateway software writes
+    none), it was not billed if the log has no charge for the model at that time that belongs to
+    no other request; otherwise nothing can be said. A log that begins only at `covered_s`, or
+    a request that has just ended, proves nothing by an absence.
     """
     begin_s, end_s = span(record)
     if record.request_id:
@@ -81,8 +82,9 @@ def find_status(
             if begin_s <= charge.created_at <= end_s
             and charge.model in (record.model, "")
             and charge.request_id not in known_ids
+            and not (record.request_id and charge.request_id)
         ]
-        billed = None if candidates and not record.request_id else False
+        billed = None if candidates else False
     return BillingStatus(
         record.request_id,
         time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.at)),
