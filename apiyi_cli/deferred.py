@@ -1,4 +1,4 @@
-"""Modules that libraries import at their top and that few runs need, loaded on first use.
+"""Modules that libraries import but few runs need, loaded on first use.
 
 Until then a `DeferredModule` has the place of the module in `sys.modules`; the first attribute
 that anybody asks for loads the real one, which takes that place. `import x` costs nothing then,
@@ -69,7 +69,7 @@ def defer_modules(*names: str) -> None:
 
 
 def defer_module(name: str, **known: Any) -> None:
-    """Load a module on first use of an attribute that is not among the known ones."""
+    """Load a module on first use of an attribute not yet known."""
     if name not in sys.modules:
         module = sys.modules[name] = DeferredModule(name)
         vars(module).update(known)

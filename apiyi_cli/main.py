@@ -1,4 +1,4 @@
-"""The process: from the arguments to the exit code, and the one place that prints errors.
+"""The process, from arguments to exit code; the only place that prints errors.
 
 Everything below raises; here an `ApiyiError` becomes a line, a hint and a code, a signal
 becomes death by that signal, and anything unexpected becomes one line and a crash file.
@@ -249,7 +249,7 @@ def _make_signal_handler(process: Process) -> Callable[[int, FrameType | None], 
 
 
 def _interrupt_after(left_s: float, signum: int) -> None:
-    """Interrupt the run after `left_s`, if the system can: it may block on a full pipe."""
+    """Interrupt the run after `left_s`: it may block on a full pipe."""
     if hasattr(signal, "setitimer"):
         signal.signal(signal.SIGALRM, lambda *_: _interrupt(signum, None))
         signal.setitimer(signal.ITIMER_REAL, left_s)

@@ -48,7 +48,7 @@ def restore(template: str, values: dict[str, Any]) -> Text:
 
 
 def join_texts(items: Iterable[str], separator: str = ", ") -> str:
-    """Return the items with a separator (", " or "; ") between them, each still translatable.
+    """Return the items joined by ", " or "; ", each still translatable.
 
     The separators are messages, because Chinese has its own. Nothing gives "".
     """

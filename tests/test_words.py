@@ -74,3 +74,23 @@ def test_the_words_are_found_in_docstrings_and_comments() -> None:
     assert pattern.search("It is no file.") and not pattern.search("There is no file.")
     assert not pattern.search("Return True if it is done.")
     assert "told" in names and "tell" not in names
+
+
+FIRST_SENTENCE_MOST = 15
+COMMANDS = "cli/commands/"
+"""Docstrings of commands are their line in the help, which people read."""
+
+
+def long_first_sentences(path: Path) -> Iterator[str]:
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef):
+            docstring = " ".join((ast.get_docstring(node) or "").split())
+            first, _, _ = docstring.partition(". ")
+            is_help = isinstance(node, ast.FunctionDef) and relative(path).startswith(COMMANDS)
+            if len(first.split()) > FIRST_SENTENCE_MOST and not is_help:
+                yield first
+
+
+def test_a_docstring_begins_with_a_sentence_of_at_most_fifteen_words() -> None:
+    found = {relative(path): list(long_first_sentences(path)) for path in SOURCES}
+    assert not {name: sentences for name, sentences in found.items() if sentences}

@@ -83,7 +83,7 @@ class _StoppedBySignal(KeyboardInterrupt):
 
 
 def _end_loop_on_signals() -> None:
-    """Have the signals that end the program end the loop, between two steps of its tasks.
+    """End the loop between two steps when a signal ends the program.
 
     An exception of a signal handler would be that of the task whose step it interrupts, and the
     server would go on without that task.

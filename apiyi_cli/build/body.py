@@ -61,7 +61,7 @@ def option_fields(*groups: Group | None) -> dict[str, Any]:
 
 
 def describe_unknown_value(option: str, value: str, known: Iterable[str]) -> Text:
-    """Return the warning about a value of an option that is not among those that are known."""
+    """Return the warning about a value that is not among an option's known ones."""
     return Text(
         "{option} {value} is not among the known values ({known}); sent as asked",
         option=option,
@@ -78,7 +78,7 @@ def post(endpoint: Endpoint, body: dict[str, Any], **fields: Any) -> Call:
 
 
 def finish_text_call(call: Call, text: TextRequest) -> Call:
-    """Return a text request as it is sent: as a stream if that avoids a timeout."""
+    """Return a text request as sent: as a stream if that avoids timeouts."""
     if not text.underneath:
         return call
     from apiyi_cli.build.stream_underneath import stream_underneath
@@ -87,7 +87,7 @@ def finish_text_call(call: Call, text: TextRequest) -> Call:
 
 
 def set_path(body: dict[str, Any], place: str, value: Any) -> None:
-    """Set a value at a dotted place, creating objects on the way; `\\.` is a literal dot.
+    """Set a value at a dotted place, creating objects; `\\.` is a literal dot.
 
     Raises UsageError if a step of the place has a value that is not an object.
     """
@@ -118,7 +118,7 @@ def apply_options(body: dict[str, Any], options: Sequence[str] | None) -> dict[s
 
 
 def read_value(text: str) -> Any:
-    """Return the JSON value of a text, or the text if it is not valid JSON."""
+    """Return the JSON value of a text, or an invalid text itself."""
     try:
         return read_typed(text)
     except InvalidJSON:
@@ -163,7 +163,7 @@ EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
 def _unknown_effort(body: Mapping[str, Any], family: Family) -> Iterator[Text]:
-    """Yield a warning for an effort that no model, or not this one, is known to take."""
+    """Yield a warning for an effort that this model is not known to take."""
     reasoning = body.get("reasoning")
     effort = reasoning.get("effort") if isinstance(reasoning, dict) else None
     effort = body.get("reasoning_effort", effort)
@@ -196,7 +196,7 @@ _INPUT_TYPES = {"image_url": "image", "input_audio": "audio", "file": "file"}
 
 
 def _unread_inputs(body: Mapping[str, Any], family: Family) -> Iterator[Text]:
-    """Yield a warning for each kind of attachment that the family is known not to take."""
+    """Yield a warning for each kind of attachment that the family refuses."""
     if family.input_types is None:
         return
     contents = (message.get("content") for message in body.get("messages", ()))

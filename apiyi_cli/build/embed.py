@@ -33,7 +33,7 @@ class RequestSize:
         self._count = self._weight = 0
 
     def takes(self, count: int, size: int) -> bool:
-        """Return True if so many more inputs of `size` bytes fit; the first ones always do."""
+        """Return True if more inputs of `size` bytes fit; the first always do."""
         fits = self._weight + size <= TEXT_MOST_BYTES and self._count + count <= self._most_inputs
         return fits or not self._count
 

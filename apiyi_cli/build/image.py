@@ -49,7 +49,7 @@ def image_call(
     options: Sequence[str] | None = None,
     families: Overrides | None = None,
 ) -> Call:
-    """Return the request to draw, to edit `inputs` (files or URLs), or to vary one input.
+    """Return the request to draw, to edit `inputs` (files or URLs), or to vary.
 
     `n` replaces `--n` if fewer pictures are missing; where a family makes one picture a request
     a 1 is not sent. Raises UsageError naming an input that the family does not take, and for a

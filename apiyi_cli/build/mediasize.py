@@ -68,8 +68,10 @@ def _webp_size(head: bytes) -> tuple[int, int] | None:
 
 
 def sound_seconds(head: bytes, size: int) -> float:
-    """Return how long a recording of `size` bytes is: exact for WAV, by the first frame's
-    bit rate for MP3, else by the rate of compressed speech."""
+    """Return how long a recording of `size` bytes is.
+
+    Exact for WAV, by the first frame's bit rate for MP3, else by the rate of compressed speech.
+    """
     if detect_type(head) is WAV:
         at = head.find(b"fmt ")
         rate = int.from_bytes(head[at + 16 : at + 20], "little") if at >= 0 else 0

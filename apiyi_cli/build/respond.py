@@ -33,7 +33,7 @@ def build_items(
     earlier: Sequence[dict[str, Any]] = (),
     attachments: Sequence[Attachment] = (),
 ) -> tuple[str | list[dict[str, Any]], tuple[Source, ...]]:
-    """Return `input` (the bare text if there is nothing else) and the sources of attached data."""
+    """Return `input`, a bare text if possible, and the sources of attached data."""
     if text is not None and not earlier and not attachments:
         return text, ()
     items = [item for message in earlier for item in _convert_message(message)]

@@ -1,4 +1,4 @@
-"""Splits a long text into parts that a speech model takes, at the ends of sentences."""
+"""Splits a long text at sentence ends into parts that speech models take."""
 
 from __future__ import annotations
 
@@ -64,5 +64,5 @@ def _find_break(text: str, begin: int, size: int) -> int:
 
 
 def _is_joined(text: str, at: int) -> bool:
-    """Return True if a cut at `at` would be within what is seen as one character."""
+    """Return True if a cut at `at` would be within one visible character."""
     return unicodedata.category(text[at])[0] == "M" or _JOINER in text[at - 1 : at + 1]

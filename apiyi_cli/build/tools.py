@@ -81,7 +81,7 @@ def _read(text: str) -> Any:
 
 
 def _items(value: Any) -> list[Any]:
-    """Return the tools in a value: its own, or those of the array that it holds."""
+    """Return the tools in a value: one tool, or an array of them."""
     for _ in range(2):
         if isinstance(value, dict) and not {"name", "function"} & value.keys():
             # JSON-RPC holds them in `result`.

@@ -1,4 +1,4 @@
-"""Requests for videos: submitting a task and asking for it, each family in its own form.
+"""Requests for videos: submitting and asking for a task, in each family's form.
 
 All are asynchronous: the submission answers with a task's id, which is asked for until it is
 done. Source: the gateway's pages on Seedance, Wan, HappyHorse and Grok Imagine Video.

@@ -225,7 +225,7 @@ class CommandSettings(Settings):
 
 
 def no_model(command: str, settings: Settings) -> UsageError:
-    """Return the error of a command that has no model, with a line that gives it one.
+    """Return the error of a command without a model, with a line to type.
 
     Where nothing is set up yet, that is to log in, which chooses a model for each command.
     """

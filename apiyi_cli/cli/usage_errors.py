@@ -100,7 +100,7 @@ def _spellings(context: Any) -> list[str]:
 
 
 def _hint_for_command(context: Any, typed: str, near: str | None) -> str:
-    """Return a line to type for an unknown command: the nearest one, or a chat question."""
+    """Return a line to type for an unknown command: the nearest, or a chat."""
     from apiyi_cli.core.shells import quote_words
 
     words = context.meta.get(TYPED_WORDS) or [typed]

@@ -1,4 +1,4 @@
-"""Guesses the encoding of a text that is not UTF-8 by how common its characters are.
+"""Guesses a text's encoding, if not UTF-8, by how common its characters are.
 
 Each candidate reads the bytes; the one whose reading has the most ordinary characters wins.
 Ordinary are the most frequent characters of a script, and the standards' own lists of common

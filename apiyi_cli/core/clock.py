@@ -15,8 +15,7 @@ from apiyi_cli.text import Text
 
 
 class Clock(PlainValue):
-    """The three things a program can ask of time: seconds since some start, seconds since
-    1970, and a wait of some seconds."""
+    """Seconds since some start, seconds since 1970, and a wait of some seconds."""
 
     monotonic: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time

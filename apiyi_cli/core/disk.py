@@ -190,7 +190,7 @@ def require_file(path: Path) -> None:
 
 
 def is_same_file(item: Path, other: Path) -> bool:
-    """Return True if two paths are the same file: by name, symbolic link or hard link."""
+    """Return True if two paths are one file: by name or any link."""
     try:
         return item.samefile(other)
     except (OSError, ValueError):
@@ -198,7 +198,7 @@ def is_same_file(item: Path, other: Path) -> bool:
 
 
 def first_clash(named: Iterable[tuple[str, Path]]) -> tuple[str, str] | None:
-    """Return the names of the first two entries with the same file, the later one first.
+    """Return the first two names of one file, the later one first.
 
     Devices and pipes may be named twice.
     """

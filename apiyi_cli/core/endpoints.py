@@ -237,7 +237,7 @@ ENDPOINTS = (
 
 
 def find_endpoint(method: str, path: str) -> Endpoint | None:
-    """Return the endpoint at a path without query, below the base URL or below the host."""
+    """Return the endpoint at a path without query, below base URL or host."""
     path = "/" + path.strip("/")
     return find_at_host(method, path) or find_at_host(method, f"/v1{path}")
 

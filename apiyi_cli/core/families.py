@@ -166,7 +166,7 @@ def find_family(model: str, overrides: Overrides | None = None) -> Family:
 
 
 def refusal(model: str, command: str, overrides: Overrides | None = None) -> Text | None:
-    """Return why a model cannot do a command, None if it can or that is unknown."""
+    """Return why a model cannot do a command, None if it may."""
     if command not in TEXT_COMMANDS and command not in OTHER_COMMANDS:
         return None
     family = find_family(model, overrides)

@@ -254,7 +254,7 @@ def _detect_unmarked_audio(head: bytes) -> FileType | None:
 
 
 def _is_mp3_frame(sync: int, kind: int, rate: int) -> bool:
-    """Return True for an MPEG audio frame of layer III (ISO 11172-3, 2.4.1.3) without a tag.
+    """Return True for an untagged MPEG layer III audio frame (ISO 11172-3, 2.4.1.3).
 
     The looser rule of eleven set bits would take UTF-16 text for music.
     """

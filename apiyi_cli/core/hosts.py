@@ -69,7 +69,7 @@ def origins(base_urls: Iterable[str]) -> list[str]:
 
 
 def is_loopback(host: str) -> bool:
-    """Return True if a host is this machine by its name or address; no lookup is made."""
+    """Return True if a host is this machine by name or address, without lookup."""
     name = bare_host(host)
     if name in ("localhost", "127.0.0.1", "::1") or name.endswith(".localhost"):
         return True

@@ -99,7 +99,7 @@ def read_exact(data: bytes | str) -> Any:
 
 
 def read_event(data: bytes) -> Any:
-    """Return the value of one event of a stream, fast: integers beyond 64 bits become floats."""
+    """Return a stream event's value, fast: integers beyond 64 bits become floats."""
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:

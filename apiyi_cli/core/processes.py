@@ -50,6 +50,6 @@ def is_running_on_windows(pid: int, kernel: Any, ctypes: Any) -> bool:
 
 
 def exit_status(signum: int, *, windows: bool = os.name == "nt") -> int:
-    """Return the exit status of a run ended by a signal that it cannot die by."""
+    """Return the exit status for a signal that a run cannot die by."""
     interrupting = (signal.SIGINT, getattr(signal, "SIGBREAK", 21))
     return CONTROL_C_EXIT if windows and signum in interrupting else 128 + signum

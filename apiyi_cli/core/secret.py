@@ -103,7 +103,7 @@ def redact(text: str, secrets: Iterable[Secret]) -> str: ...
 @overload
 def redact(text: bytes, secrets: Iterable[Secret]) -> bytes: ...
 def redact(text: str | bytes, secrets: Iterable[Secret]) -> str | bytes:
-    """Replace every spelling of the secrets, and all that looks like a key, by its tail.
+    """Replace each spelling of the secrets, and what looks like keys, by its tail.
 
     The spellings are the value itself, percent-encoded, with JSON escapes (also several
     times over), and inside base64 of either alphabet at any alignment. The rest of the text
@@ -188,7 +188,7 @@ def mask_url(url: str, secrets: Iterable[Secret] = ()) -> str:
 
 
 def _has_escapes(text: str) -> bool:
-    """Return True if characters of the text may be written as URLs or JSON escape them."""
+    """Return True if URLs or JSON may escape characters of the text."""
     return "%" in text or "\\" in text
 
 

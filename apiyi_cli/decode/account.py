@@ -35,7 +35,7 @@ class AccountBalance(NamedTuple):
 
 
 class Charge(NamedTuple):
-    """One row of the gateway's log: a request, when it was made, and what was taken for it.
+    """A row of the gateway's log: a request, its time, and its price.
 
     `row_id` tells rows apart that are alike in all else, where the log numbers them. With
     `was_consumed` False the row is about money paid in or given back, in a log of everything.

@@ -187,7 +187,7 @@ def _make_misfit(reply: Reply, why: str) -> IncompleteError:
 
 
 class InputAnswer(NamedTuple):
-    """The answer to some of a request's inputs, as the server would have sent it alone.
+    """The answer to some of a request's inputs, as if asked alone.
 
     `text` is the vector of a single input.
     """
@@ -200,7 +200,7 @@ class InputAnswer(NamedTuple):
 def split_answer(
     raw: bytes, counts: Sequence[int], weights: Sequence[int]
 ) -> Iterator[InputAnswer]:
-    """Yield the answers to lists of inputs, so many each, of one body that `vectors` has read.
+    """Yield the answers to lists of inputs, of one body that `vectors` read.
 
     Numbers keep their digits. Each count of the usage is shared by the weights, so that the
     shares add up to it; what is not a count in the usage itself is left out.
@@ -230,7 +230,7 @@ def split_answer(
 
 
 def _share(counts: Mapping[str, Any], begin: int, end: int, whole: int) -> dict[str, int]:
-    """Return the part of each count between two weights, rounded so that the parts add up."""
+    """Return each count's part between two weights, rounded so that parts add up."""
     return {
         name: count * end // whole - count * begin // whole
         for name, count in counts.items()

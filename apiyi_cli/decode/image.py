@@ -200,7 +200,7 @@ def _decode_base64(packed: str) -> bytes | None:
 
 
 def _merge_events(reply: Reply, raw: bytes, model: str | None) -> dict[str, Any]:
-    """Return the finished pictures of a stream as one object; raise an error among its events."""
+    """Return a stream's finished pictures as one object; raise an error among its events."""
     data = []
     counts = None
     begun = False

@@ -1,4 +1,4 @@
-"""Joins the recordings of a text's parts to one: MP3, AAC, WAV and samples, as they arrive.
+"""Joins recordings of a text's parts as they arrive: MP3, AAC, WAV, samples.
 
 Ogg and FLAC number their frames; joining those is for ffmpeg.
 """
@@ -58,7 +58,7 @@ def join_audio(parts: Iterable[Iterable[bytes]]) -> Iterator[bytes]:
 
 
 def state_length(path: Path) -> None:
-    """Write the length of a joined WAV into its header; other files stay as they are."""
+    """Write the length of a joined WAV into its header; skip other files."""
     with path.open("r+b") as file:
         head = file.read(_HEAD_BYTES)
         at = head.find(b"data\xff\xff\xff\xff")
@@ -86,7 +86,7 @@ def _wav_head(about: bytes, size: int) -> bytes:
 
 
 def _take(head: bytes, pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
-    """Yield `size` bytes of samples, all if the size is not known; other chunks may follow."""
+    """Yield `size` bytes of samples, or all of unknown size; other chunks may follow."""
     left = size if 0 < size < _UNKNOWN_SIZE else None
     for piece in chain((head,), pieces):
         yield piece[:left]

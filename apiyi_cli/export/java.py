@@ -43,7 +43,7 @@ def _text_block(text: str) -> str:
 
 
 def _string(text: str) -> str:
-    """Return an expression for text of any length: a Java constant holds 64 kB at most."""
+    """Return an expression for any text: a Java constant holds only 64 kB."""
     if len(text.encode(errors="replace")) <= _CONSTANT_BYTES:
         return java(text)
     step = _CONSTANT_BYTES // 4

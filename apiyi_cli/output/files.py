@@ -148,7 +148,7 @@ def _refuse_impossible(path: Path) -> None:
 
 
 def is_device(path: Path) -> bool:
-    """Return True if a path is written in place: a device or pipe, not a file to create."""
+    """Return True for a device or pipe, which is written in place."""
     if str(path) in _STREAMS or str(path).startswith(_STREAM_DIRECTORIES):
         return True
     try:

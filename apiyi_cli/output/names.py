@@ -31,7 +31,7 @@ _STOPS = ". "
 
 
 def safe_name(text: str, *, max_bytes: int = NAME_BYTES, default: str = "untitled") -> str:
-    """Return a name that is valid as one file in any folder, on any common system.
+    """Return a name that is valid in any folder, on any common system.
 
     Unicode NFC; separators, Windows' special characters and what cannot be printed become
     `_`; no `.`, `-` or space at the start, no `.` or space at the end; a device name
@@ -66,7 +66,7 @@ def source_fields(name: str) -> dict[str, str]:
 
 
 def input_fields(name: str, *, default: str) -> dict[str, str]:
-    """Return the same fields for a file or link; a link by its path, `data:` by default."""
+    """Return the fields for a file or link, which is named by its path."""
     if name.startswith("data:"):
         return {"dir": ".", "stem": default}
     if name.startswith(("https://", "http://")):
@@ -109,7 +109,7 @@ class DistinctNames:
         self._taken = {_fold(path) for path in taken}
 
     def make_distinct(self, path: Path) -> Path:
-        """Return the path, or the next one with a number that this run has not used."""
+        """Return the path, or the next numbered one unused in this run."""
         candidate, count = path, 1
         while _fold(candidate) in self._taken:
             count += 1

@@ -1,4 +1,4 @@
-"""The terminal in front of the user, whatever stdin and stdout are: for questions, for editors."""
+"""The user's terminal for questions and editors, whatever stdin and stdout are."""
 
 from __future__ import annotations
 

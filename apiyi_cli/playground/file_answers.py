@@ -1,4 +1,4 @@
-"""Answers with a file of a run: whole, or the part that a player asks for."""
+"""Answers with a run's file, or the part that a player asks for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
 def answer_file(path: Path | None, wanted: str = "") -> HttpAnswer:
-    """Return a file, to be shown or saved by its type; `wanted` is the Range line.
+    """Return a file, shown or saved by its type; `wanted` is the Range line.
 
     Players seek by ranges, and Safari plays nothing without them. Raises HttpRefusal.
     """

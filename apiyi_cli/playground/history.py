@@ -159,7 +159,7 @@ class PageHistory:
 
 
 def _append_line(path: Path, line: bytes) -> None:
-    """Append a line to a private file, on a new line also after one that was cut."""
+    """Append a line to a private file, also after one that was cut."""
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
     fd = open_regular(path, flags)
     try:

@@ -1,4 +1,4 @@
-"""The index of a history file: short entries and their places, read as far as the file grows."""
+"""The index of a history file: short entries and their places, read on demand."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SHORT: Final = ("id", "at", "command", "model", "prompt", "exit", "stopped", "b
 
 
 class IndexRow(NamedTuple):
-    """One entry: its short form, the text that a search reads, its place, its bytes on disk."""
+    """An entry: its short form, searched text, place, and bytes on disk."""
 
     short: dict[str, Any]
     searched: str
@@ -49,7 +49,7 @@ class HistoryIndex:
         self._end = 0
 
     def rows(self) -> Sequence[IndexRow]:
-        """Return the rows of all readable lines; one that is cut or no object is left out."""
+        """Return the rows of all lines that are whole and objects."""
         with self._lock:
             try:
                 fd = open_regular(self._path)

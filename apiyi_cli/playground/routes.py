@@ -167,7 +167,7 @@ class PageRoutes:
         return _as_json({})
 
     def _search_history(self, query: Mapping[str, str]) -> HttpAnswer:
-        """Return a page of entries, and how many runs are going on: theirs are not there yet."""
+        """Return a page of entries, and how many runs are still going on."""
         running = self._starter.running
         found = self._history.search(query.get("q", ""), query.get("before", ""))
         return _as_json({**found, "running": running})
@@ -184,7 +184,7 @@ class PageRoutes:
         return _as_json({})
 
     def _export_entry(self, value: Any, is_gone: IsGone) -> HttpAnswer:
-        """Return an entry as a shell script, a `.http` file or a row of a batch."""
+        """Return an entry as a shell script, `.http` file or batch row."""
         entry = self._history.find(str(value.get("id")))
         if entry is None:
             raise HttpRefusal(404, "there is no such entry")

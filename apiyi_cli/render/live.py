@@ -85,7 +85,7 @@ class LiveMarkdown:
         return out + self._replace(blocks) if blocks else out
 
     def pause(self) -> bytes:
-        """Return the layout of the open block so far, with its line ended for a message."""
+        """Return the open block's layout, with its line ended for a message."""
         if self._draft.is_empty:
             return b""
         lines = self._layout_open()

@@ -240,7 +240,7 @@ class Markdown:
 
 
 def _strip_quote_mark(line: str) -> str:
-    """Return a line of a quote without its `>`; a line that goes on lazily has none."""
+    """Return a quote's line without its `>`; a lazy continuation has none."""
     bare = line.lstrip()
     return bare[1:].removeprefix(" ") if bare.startswith(">") else line
 
@@ -272,7 +272,7 @@ def _shorten(data_url: re.Match[str]) -> str:
 
 
 def _split_row(line: str) -> list[str]:
-    """Return the cells of one row of a Markdown table; `\\|` is a bar inside a cell."""
+    """Return a Markdown row's cells; `\\|` is a bar inside a cell."""
     inner = line.strip().removeprefix("|")
     if inner.endswith("|") and not inner.endswith("\\|"):
         inner = inner[:-1]

@@ -38,7 +38,7 @@ def find_room(columns: int, rows: int) -> tuple[int, int]:
 
 
 def kitty(png: bytes, room: tuple[int, int]) -> bytes:
-    """Return the sequences that show a PNG in kitty: base64 in pieces of at most 4096.
+    """Return kitty's sequences for a PNG: base64 in pieces of at most 4096.
 
     A picture that is larger than the `room`, in columns and rows, is made to fit.
     """
@@ -66,7 +66,7 @@ def _fit_png(png: bytes, room: tuple[int, int]) -> list[tuple[bytes, int]]:
 
 
 def iterm(content: bytes, room: tuple[int, int]) -> bytes:
-    """Return the sequence that shows a picture of any type in iTerm2, within columns and rows."""
+    """Return iTerm2's sequence for a picture of any type, within columns and rows."""
     size = str(len(content)).encode()
     packed = binascii.b2a_base64(content, newline=False)
     fit = b"width=%d;height=%d;preserveAspectRatio=1" % room

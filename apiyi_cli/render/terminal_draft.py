@@ -1,4 +1,4 @@
-"""Rows of an unfinished text on a terminal, drawn as it arrives, replaced at its end.
+"""Rows of an unfinished text on a terminal, replaced at its end.
 
 Rows are broken here and not by the terminal, so that their number is known: what replaces them
 moves the cursor up over exactly these rows. Each character is written as it comes; only a

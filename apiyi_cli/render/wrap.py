@@ -75,7 +75,7 @@ def most_cells(text: str) -> int:
 
 
 def takes_column(character: str) -> bool:
-    """Return True for a character that may take a column of a terminal without any other."""
+    """Return True for a character that may take a terminal column alone."""
     return bool(get_character_cell_size(character) or _WIDE.match(character))
 
 

@@ -39,7 +39,7 @@ def json_fields(request: ReceivedRequest) -> dict[str, Any]:
 
 
 def check_bounds(fields: dict[str, Any], bounds: Bounds) -> None:
-    """Raise Refused if a field is not a number of its kind, or out of bounds."""
+    """Raise Refused if a field is not its kind of number, or out of bounds."""
     for name, (kind, low, high) in bounds.items():
         value = fields.get(name)
         if value is None:

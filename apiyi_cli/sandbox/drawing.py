@@ -13,7 +13,7 @@ _TRUE_COLOUR = struct.pack(">BBBBB", 8, 2, 0, 0, 0)
 
 
 def draw(seed: bytes, width: int, height: int, form: str | None) -> bytes:
-    """Return a picture in the form that was asked for: GIF, SVG, or PNG for any other."""
+    """Return a picture in the requested form: GIF, SVG, else PNG."""
     if form == "gif":
         return _gif(seed, width, height)
     return _svg(seed, width, height) if form == "svg" else png(seed, width, height)
@@ -32,7 +32,7 @@ def _svg(seed: bytes, width: int, height: int) -> bytes:
 
 
 def _gif(seed: bytes, width: int, height: int) -> bytes:
-    """Return a GIF whose pixels are not packed: its table is begun anew before codes grow."""
+    """Return an unpacked GIF: its table begins anew before codes grow."""
     colours = _list_colours(seed)
     pixels = bytearray()
     for y in range(height):

@@ -1,5 +1,4 @@
-"""Rate limits that the sandbox enforces when asked: exact sliding windows, refusals counted
-as the family counts them (not at all)."""
+"""Rate limits of the sandbox, on request: exact sliding windows, refusals not counted."""
 
 from __future__ import annotations
 
@@ -40,7 +39,7 @@ class Windows:
         self._tokens = 0
 
     def refusal(self, tokens: int, in_flight: int) -> ScriptedReply | None:
-        """Admit a request that will cost so many tokens, or return the 429 that refuses it.
+        """Admit a request of so many tokens, or return the 429 for it.
 
         A single request over `tpm` is admitted when the window holds nothing else.
         """

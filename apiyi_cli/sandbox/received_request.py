@@ -243,5 +243,5 @@ def _part(head: str, content: bytes) -> FormPart:
 
 
 def _unescape(text: str) -> str:
-    """Undo both ways in which clients escape a quote in a name: a backslash, or `%22`."""
+    """Undo both escapes of a quote in a name: backslash and `%22`."""
     return text.replace('\\"', '"').replace("%22", '"')

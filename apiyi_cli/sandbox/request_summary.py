@@ -70,7 +70,7 @@ def cut_short(text: str, finish: str) -> str:
 
 
 def deltas(text: str) -> list[str]:
-    """Return a text in words, or in as many equal pieces as are reasonable; joined it is whole."""
+    """Return a text in words, or in a reasonable number of equal pieces."""
     words: list[str] = _WORD.findall(text) or ([text] if text else [])
     step = -(-len(words) // DELTAS_MAX)
     if step <= 1:
@@ -79,5 +79,5 @@ def deltas(text: str) -> list[str]:
 
 
 def tokens(text: str) -> int:
-    """Return a plausible token count: a quarter of the bytes, at least 1 for any text."""
+    """Return a plausible token count: a quarter of the bytes, at least 1."""
     return (len(text.encode("utf-8", "surrogatepass")) + 3) // 4

@@ -31,7 +31,7 @@ class ChosenCall(NamedTuple):
 def choose_calls(
     tools: list[ToolSpec], named: str | None, fields: dict[str, Any], prompt: str
 ) -> tuple[ChosenCall, ...]:
-    """Return the calls: the named tool, else the first, or every one if the prompt says so.
+    """Return the calls: the named tool, the first, or all by the prompt.
 
     `fields` may hold `tool_choice` ("none" calls nothing) and `parallel_tool_calls` (false:
     one call at most).

@@ -20,7 +20,7 @@ _EXAMPLE = "https://api.apiyi.com/v1"
 
 
 def normalize_base_url(text: str, source: str) -> str:
-    """Return the base URL without its trailing slash, host in lower case, default port left out.
+    """Return the base URL without trailing slash and default port, host in lower case.
 
     `source` is how messages name the place it was written: a file and line, a variable, an
     option. Accepted are http and https with a host and a path that has exactly one version,

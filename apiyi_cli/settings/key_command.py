@@ -86,7 +86,7 @@ def _start(
 
 
 class PipeReader:
-    """Reads a pipe in a thread until its end or 64 KiB, more than any key.
+    """Reads a pipe in a thread until its end or 64 KiB.
 
     The thread may be left behind: a process that the program started in the background (an
     agent) may keep the pipe open.

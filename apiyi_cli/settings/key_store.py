@@ -272,7 +272,7 @@ def _as_json(entry: Entry) -> dict[str, object]:
 
 
 def _parse_entry(text: str, source: str) -> Entry:
-    """Return the entry written as this text: JSON, or a bare key, which has no brace."""
+    """Return the entry in a text: JSON, or a bare key without brace."""
     if not text.lstrip().startswith("{"):
         return Entry(text)
     try:

@@ -55,7 +55,7 @@ def options(name: str) -> tuple[Flag, ...]:
 
 
 def find_options(name: str) -> tuple[Flag, ...]:
-    """Return the options of that name in the modules imported so far, else all of them.
+    """Return the options of that name in imported modules, else in all.
 
     A command has imported what it needs; the whole table would take 2 ms of its start.
     """
@@ -94,7 +94,7 @@ def describe_expected(option: Flag) -> str:
 
 
 def convert_value(option: Flag, value: object) -> Any:
-    """Return the value in the option's type: 1 becomes 1.0, one text a list of one.
+    """Return the value in the option's type, such as 1.0 for 1.
 
     Raises InvalidValue.
     """

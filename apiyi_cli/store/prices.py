@@ -107,7 +107,7 @@ class Prices:
         return None if reduced is None else reduced * self._ratio
 
     def of_tier(self, model: str, prompt_tokens: int) -> Tier | None:
-        """Return the prices of a request with so many tokens, None for a model without tiers."""
+        """Return the prices for so many tokens, None for a model without tiers."""
         tiers = self._tiers.get(model) or self._tiers.get(re.sub(_DATED, "", model)) or ()
         fitting = [tier for tier in tiers if prompt_tokens > tier.above]
         if not fitting:

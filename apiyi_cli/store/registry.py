@@ -76,7 +76,7 @@ _SERVED_BY = {
 
 
 def find_refusal_in(facts: ModelFacts, command: str) -> Text | None:
-    """Say why the registry holds a model to be unable to do a command, None if it may be able."""
+    """Return why the registry denies a model a command, None if it may work."""
     kind = _KINDS.get(facts.kind.lower())
     if kind is None or command not in (*TEXT_COMMANDS, *OTHER_COMMANDS):
         return None

@@ -182,7 +182,7 @@ def cannot_keep(path: Path, failure: OSError) -> OutputError:
 
 
 def ends_line(fd: int, size: int) -> bool:
-    """Return False if the last line is incomplete: an editor or a kill left it so."""
+    """Return False if an editor or a kill left the last line incomplete."""
     if size == 0:
         return True
     os.lseek(fd, size - 1, os.SEEK_SET)

@@ -284,12 +284,12 @@ def _require_private_way(url: str) -> None:
 
 
 def is_url(value: str) -> bool:
-    """Return True if a value of `--mcp` is the address of a server, not a command."""
+    """Return True if a value of `--mcp` is an address, not a command."""
     return value.startswith(("http://", "https://"))
 
 
 def _hide_secrets(url: str) -> str:
-    """Return a URL without what may be a secret: its query, and a password before the host."""
+    """Return a URL without its query and password, which may be secret."""
     return mask_url(url.partition("?")[0].partition("#")[0])
 
 

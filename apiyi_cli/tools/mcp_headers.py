@@ -1,4 +1,4 @@
-"""`--mcp-header`: what an MCP server behind a URL wants to be sent, such as an access token.
+"""`--mcp-header`: headers for an MCP server behind a URL, such as a token.
 
 A token is named, not written: by the file or the environment variable that has it. What is on a
 command line is in the shell's history, and in the list of processes for every user to see.
@@ -65,7 +65,7 @@ def read_mcp_headers(options: Sequence[str], environ: Mapping[str, str]) -> McpH
 
 
 def _read_reference(name: str, word: str, environ: Mapping[str, str]) -> Secret | None:
-    """Return the secret that a word names, None for a word that is a value itself."""
+    """Return the secret that a word names, None for a plain value."""
     source = f"--mcp-header {name}"
     try:
         if word.startswith("@"):

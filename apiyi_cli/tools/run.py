@@ -228,7 +228,7 @@ class _ToolProcesses:
 
 
 class _ToolProcess:
-    """A command in its own process group, so that its children can be killed with it."""
+    """A command in its own process group, to be killed with its children."""
 
     def __init__(self, argv: Sequence[str], environ: Mapping[str, str], most_bytes: int) -> None:
         self._process = subprocess.Popen(

@@ -54,8 +54,11 @@ _LOOK: Final = "SELECT stored, used, status, headers, body, checksum FROM replie
 
 @dataclass(frozen=True, slots=True)
 class CachedReply:
-    """An answer from the cache: `headers` have lower-case names, `body` is what arrived, byte
-    for byte (a stream's events too), `stored_at` seconds since 1970."""
+    """An answer from the cache.
+
+    `headers` have lower-case names, `body` is what arrived, byte for byte (a stream's events
+    too), `stored_at` is in seconds since 1970.
+    """
 
     status: int
     headers: Mapping[str, str]

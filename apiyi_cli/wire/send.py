@@ -245,7 +245,7 @@ class Sender:
             plan.account.note_success(call)
 
     def _limit(self, exchange: Exchange) -> AbstractContextManager[Callable[[], None]]:
-        """Return the admission of one attempt, which gives the function to call when it is sent."""
+        """Return one attempt's admission, with the function to call when sent."""
         plan = self.plan
         if plan.limiter is None:
             return nullcontext(lambda: None)

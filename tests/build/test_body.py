@@ -59,7 +59,7 @@ def test_a_dotted_place_makes_the_objects_on_its_way(
 
 
 @pytest.mark.parametrize("body", [{"a": 1}, {"a": None}, {"a": [1]}, {"a": {"b": "x"}}])
-def test_what_is_no_object_is_not_replaced_on_the_way(body: dict[str, Any]) -> None:
+def test_what_is_not_an_object_is_not_replaced_on_the_way(body: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="not an object"):
         set_path(body, "a.b.c", 7)
 
@@ -97,7 +97,7 @@ def test_biases_are_numbers_by_token(pairs: list[str], biases: dict[str, float])
 
 
 @pytest.mark.parametrize("pair", ["1", "=1", "x=1", "1=x", "1=100.5", "1=-101", "1=inf", "-1=1"])
-def test_what_is_no_bias_is_refused(pair: str) -> None:
+def test_what_is_not_a_bias_is_refused(pair: str) -> None:
     with pytest.raises(UsageError, match="--logit-bias"):
         option_fields(ChatSampling(logit_bias=[pair]))
 

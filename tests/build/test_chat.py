@@ -86,7 +86,7 @@ def test_an_answer_with_calls_becomes_messages_with_their_results() -> None:
 @pytest.mark.parametrize(
     "text", ["", "\n\n", "[]", "{}", "[", "[1]", "null", '{"role":"boss"}', '{"role":7}', '"x"']
 )
-def test_what_is_no_conversation_is_refused_by_name(text: str) -> None:
+def test_what_is_not_a_conversation_is_refused_by_name(text: str) -> None:
     with pytest.raises(UsageError, match="talk"):
         parse_messages(text, "talk")
 

@@ -19,7 +19,7 @@ from apiyi_cli.errors import UsageError
         (b"<svg/>", "text"),
     ],
 )
-def test_what_is_no_attachment_is_said(content: bytes, why: str) -> None:
+def test_what_is_not_an_attachment_is_said(content: bytes, why: str) -> None:
     with pytest.raises(UsageError, match=why):
         detect_attachment_type(Attachment("a.png", content))
 

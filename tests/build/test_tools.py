@@ -89,7 +89,7 @@ def test_other_fields_are_kept_and_order_too() -> None:
         ('{"name":"a","parameters":{"type":"objekt"}}', "not a JSON Schema"),
     ],
 )
-def test_what_is_no_tool_is_refused(text: str, why: str) -> None:
+def test_what_is_not_a_tool_is_refused(text: str, why: str) -> None:
     with pytest.raises(UsageError) as caught:
         read_tools([text])
     assert why in str(caught.value)

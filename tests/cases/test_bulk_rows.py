@@ -11,7 +11,7 @@
 | 03 too large | test_03_a_request_too_large_is_refused_at_once |
 | 04 quotes.tsv | test_04_quotes_of_a_tsv_are_letters |
 | 04 others | test_04_odd_tables_are_read |
-| 05 | test_05_a_bad_row_costs_no_good_one, test_05_what_is_no_id_is_an_error |
+| 05 | test_05_a_bad_row_costs_no_good_one, test_05_what_is_not_an_id_is_an_error |
 | 06 | test_06_other_encodings_are_refused_whole |
 | 07 | test_07_names_that_are_no_utf_8_are_files |
 | 08 one too long | test_08_a_text_too_long_is_named |
@@ -181,7 +181,7 @@ def test_05_a_bad_row_costs_no_good_one(case: Case, table: str, good: list[str])
     assert len(failed) == 1 and "duplicate id" not in json.dumps(failed)
 
 
-def test_05_what_is_no_id_is_an_error(case: Case) -> None:
+def test_05_what_is_not_an_id_is_an_error(case: Case) -> None:
     case.reply(FINE)
     bad = [{"id": 10.0, "prompt": "a"}, {"id": True, "prompt": "c"}, {"id": {}, "prompt": "d"}]
     mixed = [{"id": "intro", "prompt": "e"}, {"prompt": "f"}, {"id": 1, "prompt": "g"}]

@@ -79,7 +79,7 @@ def test_numbers_too_large_for_a_float_are_infinite(apiyi: Program, gateway: Gat
 
 
 @pytest.mark.parametrize("more", ["--json", "--jq ."])
-def test_what_is_no_matrix_is_refused(apiyi: Program, gateway: Gateway, more: str) -> None:
+def test_what_is_not_a_matrix_is_refused(apiyi: Program, gateway: Gateway, more: str) -> None:
     ran = apiyi(f"embed a -o x.npy {more}")
     assert ran.code == 2 and gateway.ledger == [] and not (apiyi.work / "x.npy").exists()
 

@@ -330,7 +330,7 @@ def test_all_fields_of_a_message_are_sent(apiyi: Program, gateway: Gateway) -> N
         (b'{"role":["user"],"content":"x"}', "talk:1: a message is an object"),
     ],
 )
-def test_what_is_no_conversation_is_refused_by_line(
+def test_what_is_not_a_conversation_is_refused_by_line(
     apiyi: Program, gateway: Gateway, content: bytes, why: str
 ) -> None:
     (apiyi.work / "talk").write_bytes(content)

@@ -67,7 +67,7 @@ def test_a_key_that_nobody_knows_is_known_by_its_look(apiyi: Program) -> None:
         assert value.split(" ")[-1] not in shown.text
 
 
-def test_what_is_no_secret_is_shown_as_it_is(apiyi: Program) -> None:
+def test_what_is_not_a_secret_is_shown_as_it_is(apiyi: Program) -> None:
     words = ["-H", "X-Max-Tokens: 5", "-H", "X-Title: a key of C major", "-H", "X-Trace: task-1234"]
     headers = apiyi(["chat", "hi", *words, "--dry-run"]).json["headers"]
     assert headers["X-Max-Tokens"] == "5"

@@ -86,7 +86,7 @@ def test_several_requests_add_up(apiyi: Program, gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("value", ["-1", "nan", "inf", "cheap"])
-def test_what_is_no_sum_is_refused(apiyi: Program, gateway: Gateway, value: str) -> None:
+def test_what_is_not_a_sum_is_refused(apiyi: Program, gateway: Gateway, value: str) -> None:
     ran = apiyi(f"chat hi --max-cost {value}")
     assert ran.code == 2
     assert gateway.ledger == []

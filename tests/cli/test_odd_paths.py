@@ -103,7 +103,7 @@ def test_an_odd_path_of_api_is_sent_escaped(
         (["chat", "hi", "--proxy"], 10),
     ],
 )
-def test_what_is_no_url_is_one_line(
+def test_what_is_not_a_url_is_one_line(
     files: Program, gateway: Gateway, words: list[str], code: int, url: str
 ) -> None:
     ran = files([*words, url])

@@ -120,7 +120,7 @@ def test_a_cut_answer_is_no_file_and_what_came_is_kept(apiyi: Program, gateway: 
         (ScriptedReply.error(408, "late"), 8, "late"),
     ],
 )
-def test_what_is_no_audio_is_an_error_and_no_file(
+def test_what_is_not_audio_is_an_error_and_no_file(
     apiyi: Program, gateway: Gateway, reply: ScriptedReply, code: int, told: str
 ) -> None:
     gateway.script(reply)

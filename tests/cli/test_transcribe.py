@@ -247,7 +247,7 @@ def test_subtitles_without_times_exit_8_and_the_words_are_kept(
         (ScriptedReply.error(413, "too large"), 6),
     ],
 )
-def test_what_is_no_transcript_is_an_error_and_paid_for_once(
+def test_what_is_not_a_transcript_is_an_error_and_paid_for_once(
     apiyi: Program, gateway: Gateway, talk: Path, reply: ScriptedReply, code: int
 ) -> None:
     gateway.script(reply)

@@ -145,7 +145,7 @@ def test_costs_come_from_the_gateways_price_list(apiyi: Program, gateway: Gatewa
 @pytest.mark.parametrize(
     "reply", [ScriptedReply.json({}), ScriptedReply.text("<html>", "text/html"), ScriptedReply()]
 )
-def test_what_is_no_price_list_is_not_kept(
+def test_what_is_not_a_price_list_is_not_kept(
     apiyi: Program, gateway: Gateway, reply: ScriptedReply
 ) -> None:
     kept = apiyi.home / "cache" / "apiyi" / "prices.json"

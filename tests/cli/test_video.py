@@ -252,7 +252,7 @@ def test_a_download_that_fails_is_repeated_by_resume_and_never_made_again(
 
 
 @pytest.mark.parametrize("content", [b"<html>not a video</html>", b""])
-def test_what_is_no_video_is_not_saved(apiyi: Program, gateway: Gateway, content: bytes) -> None:
+def test_what_is_not_a_video_is_not_saved(apiyi: Program, gateway: Gateway, content: bytes) -> None:
     gateway.script(*[ScriptedReply(body=content, content_type="text/html")] * 3, path=".mp4")
     ran = apiyi("video cat -o cat.mp4")
     assert ran.code == 8 and "no video" in ran.err

@@ -104,7 +104,7 @@ def test_a_nul_here_and_there_is_let_through() -> None:
         (b"\x1f\x8b\x08\0\xff", "compressed (application/gzip)", "zcat 'a b' > 'a b.txt'"),
     ],
 )
-def test_what_is_no_text_is_named_with_the_way_to_send_it(
+def test_what_is_not_text_is_named_with_the_way_to_send_it(
     content: bytes, told: str, hint: str
 ) -> None:
     with pytest.raises(UsageError) as refused:

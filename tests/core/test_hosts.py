@@ -54,7 +54,7 @@ def test_an_address_is_public_also_by_what_it_wraps(address: str, public: bool) 
 @pytest.mark.parametrize(
     "url", ["https://[/", "https://[::1/x", "https://h:port/", "https://h:99999/"]
 )
-def test_what_is_no_url_has_no_parts_and_nobodys_origin(url: str) -> None:
+def test_what_is_not_a_url_has_no_parts_and_nobodys_origin(url: str) -> None:
     assert split_url(url) is None
     assert origin(url) == ""
 

@@ -126,7 +126,7 @@ def test_an_exact_number_is_a_number() -> None:
 
 
 @pytest.mark.parametrize("text", [b"[NaN]", b"[Infinity]", b"[-Infinity]"])
-def test_what_is_no_number_is_read_from_machines_alone_and_written_as_null(text: bytes) -> None:
+def test_what_is_not_a_number_is_read_from_machines_alone_and_written_as_null(text: bytes) -> None:
     assert write(read(text)) == b"[null]"
     with pytest.raises(InvalidJSON):
         read_strict(text)

@@ -224,7 +224,7 @@ def test_of_styled_output_the_colours_alone_pass(payload: str) -> None:
     assert_untouched(rest.encode())
 
 
-def test_what_is_no_text_passes_as_it_is() -> None:
+def test_what_is_not_text_passes_as_it_is() -> None:
     assert (
         encode_for_terminal(b"\x1b_Gf=100;AAAA\x1b\\\xff", "raw") == b"\x1b_Gf=100;AAAA\x1b\\\xff"
     )

@@ -201,7 +201,7 @@ def test_a_value_comes_with_its_bytes() -> None:
         (Reply(403, {}, broken([], reset())), AuthError),
     ],
 )
-def test_what_is_no_answer_raises_its_class(answer: Reply, kind: type[ApiyiError]) -> None:
+def test_what_is_not_an_answer_raises_its_class(answer: Reply, kind: type[ApiyiError]) -> None:
     assert type(failure(answer)) is kind
 
 
@@ -344,7 +344,7 @@ def test_a_character_that_two_chunks_tear_apart_is_whole_again() -> None:
     assert whole["choices"][0]["message"]["content"] == "😀"
 
 
-def test_what_is_no_chunk_is_passed_over() -> None:
+def test_what_is_not_a_chunk_is_passed_over() -> None:
     assert assemble_completion([b"", b"oops", b"null", b"{}", b"[]", b'{"choices":null}']) == {}
 
 

@@ -84,7 +84,7 @@ def test_a_spec_is_read_into_its_terms(spec: str, faults: tuple[Fault, ...]) -> 
 @pytest.mark.parametrize(
     "spec", ["", "nope", "42", "1000", "503@", "503*x", "503++html", "199", "html-", "-html"]
 )
-def test_what_is_no_fault_is_named(spec: str) -> None:
+def test_what_is_not_a_fault_is_named(spec: str) -> None:
     with pytest.raises(ValueError, match="not a fault"):
         parse_faults(spec)
 

@@ -165,7 +165,7 @@ def test_an_unknown_api_path_is_404_and_any_other_the_website(gateway: Gateway) 
         b"POST / HTTP/1.1\r\nContent-Length: -1",
     ],
 )
-def test_what_is_no_http_gets_400_and_is_not_in_the_ledger(gateway: Gateway, head: bytes) -> None:
+def test_what_is_not_http_gets_400_and_is_not_in_the_ledger(gateway: Gateway, head: bytes) -> None:
     assert send_raw(gateway, head + b"\r\n\r\n").startswith(b"HTTP/1.1 400 Bad Request")
     assert gateway.ledger == []
 

@@ -69,7 +69,7 @@ def test_keys_have_a_place(key: str, keys: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "a b", "a.", "a\nb = 1", "a = 1\nb", '"', "[a]"])
-def test_what_is_no_key_is_refused(key: str) -> None:
+def test_what_is_not_a_key_is_refused(key: str) -> None:
     with pytest.raises(UsageError):
         locate_key(key, "p")
 

@@ -74,7 +74,7 @@ def test_a_date_behind_the_name_does_not_matter(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [None, [], {}, {"data": 3}, {"data": []}, {"data": [{}]}])
-def test_what_is_no_price_list_is_not_kept(value: Any) -> None:
+def test_what_is_not_a_price_list_is_not_kept(value: Any) -> None:
     with pytest.raises(ValueError, match="it has no"):
         encode_price_list(value, 0.0)
 

@@ -6,7 +6,6 @@ Its tools are what a server may do to a client. `ZOO_PID`, if set, names a file 
 
 from __future__ import annotations
 
-import base64
 import os
 import subprocess
 import sys
@@ -18,10 +17,7 @@ from mcp.server.mcpserver import Image, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import TextContent
 
-PNG = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5E"
-    "rkJggg=="
-)
+PNG = Path(__file__).with_name("pixel.png").read_bytes()
 server = MCPServer(sys.argv[1] if len(sys.argv) > 1 else "zoo")
 
 

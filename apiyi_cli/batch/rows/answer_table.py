@@ -1,4 +1,4 @@
-"""`-o out.csv`: a table with the columns of the input and one more for the answers.
+"""`-o out.csv`: a table with the input's columns and one for the answers.
 
 Every line can be read by the csv module of Python, and by spreadsheets: a cell that holds the
 delimiter, a quote or a line end is quoted. Which lines are whole, the journal knows.

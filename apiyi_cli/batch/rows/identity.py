@@ -133,7 +133,7 @@ class IdAssigner:
         return None
 
     def make(self, sha: str) -> str:
-        """Return the id of a row that names none, generated from the hash of its content."""
+        """Return an id made from the hash of a row that has none."""
         content = _generate(sha, 1)
         slot = self._ids.slot(content)
         number = 1

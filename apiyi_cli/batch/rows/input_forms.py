@@ -79,7 +79,7 @@ def _is_row(line: bytes) -> bool:
 
 
 def _spread_out(text: bytes, *, whole: bool) -> str | None:
-    """Return the jq filter that makes rows of pretty-printed JSON, None if it is broken JSON.
+    """Return the jq filter that makes rows of pretty-printed JSON, None for broken JSON.
 
     An object that holds one list of objects is a document with the rows in that list.
     """

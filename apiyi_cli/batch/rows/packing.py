@@ -20,7 +20,7 @@ ROOM_ROWS = 32
 
 
 class OpenPack(NamedTuple):
-    """Rows that wait for more of their kind, and the size of the request with them."""
+    """Rows that wait for more of their kind, and their request's size."""
 
     rows: list[Row]
     size: RequestSize
@@ -94,7 +94,7 @@ def make_pack(rows: Sequence[Row]) -> Row:
 
 
 def divide_pack(pack: Row, *, any_accepted: bool) -> list[Row]:
-    """Return the packs, or single rows, in which to ask again for rows that were refused."""
+    """Return the packs, or single rows, in which to send refused rows again."""
     return [
         make_pack(part)
         for part in divide_refused(pack.packed, _measure_row, any_accepted=any_accepted)

@@ -1,4 +1,4 @@
-"""Makes the request of a row: from short fields, a template, or OpenAI's whole batch line."""
+"""Makes a row's request from short fields, a template, or OpenAI's batch line."""
 
 from __future__ import annotations
 

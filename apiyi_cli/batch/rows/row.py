@@ -179,7 +179,7 @@ def hash_call(call: Call) -> str:
 
 
 def _refuse(record: SourceRecord, place: str, why: str, *names: str) -> UsageError:
-    """Return the error for a record, with the column (from 1) of one of the fields."""
+    """Return the error for a record, with the column (from 1) of a field."""
     for name in names:
         at = record.raw.find(b'"' + name.encode() + b'"') if name else -1
         if at >= 0:

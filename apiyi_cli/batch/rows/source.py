@@ -28,7 +28,7 @@ READ_BYTES = 1 << 18
 
 
 class SourceRecord(NamedTuple):
-    """One record: its line (from 1), its bytes, and its fields or why it has none.
+    """A record: its line (from 1), bytes, and fields or why it has none.
 
     A line of text has the one field `line`. `column` (from 1) is the place of the mistake. A
     row of a table has its `cells`, too.
@@ -69,7 +69,7 @@ class RowSource:
         return self._spool is not None or (self._pieces is None and os.path.isfile(self.path))
 
     def check(self, checker: FormChecker) -> None:
-        """Raise UsageError unless the whole of a file is text in its encoding, of this form.
+        """Raise UsageError unless a whole file is text in its encoding and form.
 
         An input that can be read only once is checked while it is read.
         """

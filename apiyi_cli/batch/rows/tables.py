@@ -75,7 +75,7 @@ class InputTable:
 
 
 class TableRow(NamedTuple):
-    """One row: its first line (from 1), its bytes, its cells or why it has none."""
+    """A row: its first line (from 1), bytes, and cells or why none."""
 
     line: int
     raw: bytes

@@ -37,7 +37,7 @@ class ClaimWriter(Observer):
         self.in_flight = False
 
     def begin(self, row: Row) -> None:
-        """Count the following requests as attempts of a row, or of the rows in a pack."""
+        """Count the following requests as attempts of a row, or a pack's rows."""
         self.rows, self.attempts, self.url, self.in_flight = row.rows, 0, None, False
 
     def on_connect(self, url: str, proxy: Proxy | None) -> None:

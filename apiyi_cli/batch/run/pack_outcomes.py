@@ -1,4 +1,4 @@
-"""The outcomes of rows that share one request: their parts of its answer, or of its refusal."""
+"""The outcomes of rows that share one request: their parts of its answer or refusal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_COPIED_BYTES: Final = 4096
 
 
 class PackDivision:
-    """Divides a pack that is refused, and the outcome of what is answered among its rows.
+    """Divides a refused pack, and an answered one's outcome among its rows.
 
     The requests that were refused, and what may have been billed, count with what follows.
     """
@@ -33,7 +33,7 @@ class PackDivision:
         return isinstance(error, RejectedError) and not outcome.unsent and is_about_item(error)
 
     def divide(self, outcome: RowOutcome) -> list[Row]:
-        """Return the packs and rows in which to ask again for those of a refused pack."""
+        """Return the packs and rows in which to send a refused pack again."""
         self._requests += outcome.attempts
         self._retries += max(0, outcome.attempts - 1)
         if outcome.maybe_billed:

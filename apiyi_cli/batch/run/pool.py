@@ -1,4 +1,4 @@
-"""The threads of a run: each sends one row or pack after the other over its own connections.
+"""The threads of a run: each sends row after row over its own connections.
 
 Outcomes come in the order of the answers. Commands that need the order of their input use
 `cli.gateway.ordered` instead, which says how the two differ.
@@ -163,7 +163,7 @@ class RowWorkers:
             self._returned += 1
 
     def _is_affordable(self, row: Row) -> bool:
-        """Return True if a row or pack may be sent; report the error that stops the run."""
+        """Return True if a row or pack may be sent; report what stops the run."""
         try:
             self._reserve(row)
         except LimitError as failure:

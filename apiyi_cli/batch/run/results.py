@@ -102,7 +102,7 @@ class ResultHandler:
         self._scheduler.release(outcomes)
 
     def _find_cost(self, outcome: RowOutcome) -> float | None:
-        """Return what an outcome adds to the cost: of a pack the first one the whole of it."""
+        """Return what an outcome costs; a pack's first row has all of its cost."""
         pack = outcome.pack
         if pack is not None:
             cost = self._plan.price(pack.row, pack.usage)

@@ -34,7 +34,7 @@ LAST_WRITES_S: Final = 1.0
 
 
 class RunResult(NamedTuple):
-    """The result of a run: counts, the error that stopped it, whether it read all input.
+    """The result of a run: counts, what stopped it, whether it read all input.
 
     `defect` is an unexpected exception; all that had been sent was waited for and written.
     `rescued` are records that the output did not take.

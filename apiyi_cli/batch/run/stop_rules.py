@@ -14,7 +14,7 @@ PERCENT_AFTER: Final = 20
 
 
 class StopRules(NamedTuple):
-    """The limits of a run: failures (number, or percent of 20 rows or more), US dollars."""
+    """The limits of a run: failures (number, or percent from 20 rows on), dollars."""
 
     max_errors: int | None = None
     max_errors_percent: float | None = None
@@ -22,7 +22,7 @@ class StopRules(NamedTuple):
 
 
 def check_rules(rules: StopRules, counts: Counts) -> LimitError | None:
-    """Return the error that stops a run with these counts, None if it may go on."""
+    """Return the error that stops a run with these counts, or None."""
     failed, done = counts.failed, counts.done
     if rules.max_errors is not None and failed >= rules.max_errors:
         name = "--fail-fast" if rules.max_errors == 1 else f"--max-errors {rules.max_errors}"

@@ -72,7 +72,7 @@ class Worker:
         self.is_waiting = False
 
     def send(self, row: Row) -> Iterator[RowOutcome]:
-        """Yield the outcome of a row, or of each in a pack, as they are answered.
+        """Yield the outcome of a row, or of each row in a pack.
 
         An unexpected exception is the `defect` of an outcome. A pack that is refused is asked for
         again in parts, until the rows are found that the gateway does not take. The concurrency

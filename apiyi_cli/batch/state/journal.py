@@ -71,7 +71,7 @@ class WrittenRecord(NamedTuple):
 
 
 def journal_path(output: Path) -> Path:
-    """Return where the journal of an output is: beside the file itself, not beside a link.
+    """Return the journal of an output: beside the file itself, not a link.
 
     Raises OutputError if the journal's name would be longer than the file system takes.
     """
@@ -174,11 +174,11 @@ class Journal:
         self._append(b"".join(_format("D", **record._asdict()) for record in records))
 
     def note_missing(self, kind: Literal["R", "L"], rows: Iterable[Mapping[str, Any]]) -> None:
-        """Note rows, `id` and `sha`, that are no longer in the input (R), or the output (L)."""
+        """Note rows (`id`, `sha`) that are missing in the input (R) or output (L)."""
         self._append(b"".join(_format(kind, **row) for row in rows))
 
     def abandon(self, rows: Iterable[Row], *, billed: bool) -> None:
-        """Note that rows were given up before their answer came, or go on in other requests."""
+        """Note that rows were given up unanswered, or go on in other requests."""
         lines = (_format("A", id=row.id, sha=row.sha, billed=billed) for row in rows)
         self._append(b"".join(lines))
 

@@ -1,4 +1,4 @@
-"""The outcome of a row, and its line in the output: OpenAI's batch output, and more."""
+"""The outcome of a row, and its line in OpenAI's batch output."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FREE_AGAIN = frozenset(("temporary", "auth", "no-funds", "limit", "setup", "outp
 
 
 class PackedRequest(NamedTuple):
-    """The request that several rows shared: the pack of them, and the usage of it all.
+    """The request that several rows shared: their pack, and its whole usage.
 
     Its first row counts `requests`, those for larger packs of the same rows that were refused
     among them, and the `retries`; the others count none.
@@ -84,7 +84,7 @@ class RowOutcome:
 
     @property
     def failed(self) -> str | None:
-        """Return the class of the failure (the name of its exit code), None for a success."""
+        """Return the failure's class (its exit code's name), None for a success."""
         return self.line_class if self.error is None else name_class(self.error)
 
 

@@ -132,7 +132,7 @@ class ResumeState:
         return bool(self.ids.flags[self.ids.slot(row.id)] & BILLED)
 
     def count_lost(self, id: str) -> int:
-        """Return how many requests of a row have no answer and were reported by no run."""
+        """Return how many requests of a row are unanswered and unreported."""
         return 1 + self.ambiguous.get(id, 0)
 
     def count(self, flags: int, without: int = 0) -> int:

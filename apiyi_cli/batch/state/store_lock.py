@@ -24,7 +24,7 @@ _WAIT_S: Final = 1.0
 
 
 class StoreLock:
-    """A lease of this run on its output, in a `store`; the run must end by `total_at`."""
+    """A run's lease on its output, in a `store`; it ends by `total_at`."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The output of `apiyi embed` as a file that resumes: a line per input, in order.
+"""The output of `apiyi embed` as a resumable file: a line per input.
 
 It is kept as a batch keeps its output, with the same lock and the same journal. The lines hold
 no ids, so the journal alone knows which inputs they are for, before they are written: a line

@@ -130,7 +130,7 @@ def _move_sources(
 def _find_text(
     strings: Sequence[tuple[str, str]], text: str, files: Sequence[Source]
 ) -> str | None:
-    """Return the place of a text, or of its start with all files in it; else None."""
+    """Return the place of a text, or of its start with its files."""
     if files[-1].length is None:
         return next((at for at, string in strings if string == text), None)
     covered = text[: sum(len(file.prefix) + (file.length or 0) for file in files)]
@@ -154,7 +154,7 @@ def _string_at(value: Any, place: str) -> str:
 
 
 def _describe_cache(body: dict[str, Any], family: Family) -> tuple[str, ...]:
-    """Return why a prompt will not be cached: nothing is marked, or it is too short."""
+    """Return why a prompt is not cached: nothing is marked, or too short."""
     from apiyi_cli.build.tokens import estimate_text_tokens
 
     marked = _find_marked_prefix(body)

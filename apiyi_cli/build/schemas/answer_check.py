@@ -76,7 +76,7 @@ class CheckStop(Exception):
 
 
 def check_answer(schema: Any, text: str, *, limit_s: float = CHECK_S) -> AnswerCheck:
-    """Check a text against a JSON Schema: first that it is JSON, then that it fits.
+    """Check that a text is JSON and fits a JSON Schema.
 
     `schema` is the bare schema (not what a request puts around it), as `read_schema`
     accepted it; `text` what the user gets to see. Takes at most about `limit_s` seconds, in
@@ -358,7 +358,7 @@ def _keys(allowed: Any) -> frozenset[Any]:
 
 
 def _key(value: Any) -> Any:
-    """Return a key that is equal for equal JSON values: 1 equals 1.0, 1 differs from true."""
+    """Return a key for equal JSON values: 1 equals 1.0 and differs from true."""
     if isinstance(value, bool):
         return (bool, value)
     if isinstance(value, list):

@@ -36,7 +36,7 @@ for line in sys.stdin.buffer:
 
 
 class SearchTimeout(Exception):
-    """A search did not end in its time, or no process could be started for it."""
+    """A search did not end in time, or its process could not start."""
 
 
 class _Worker(NamedTuple):

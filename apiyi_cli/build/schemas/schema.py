@@ -31,7 +31,7 @@ _FIELD = re.compile(r"^([^\W\d]\w*)(?:\s+([A-Za-z]+)(?:\[([A-Za-z]+)\])?)?$")
 
 
 def read_schema(text: str) -> dict[str, Any]:
-    """Read a schema: a JSON object, or a line like `name, age int, tags list, bio: in a word`.
+    """Read a schema: a JSON object, or `name, age int, tags list, bio: a word`.
 
     Returns what goes under `response_format.json_schema`: `{"name", "schema"}`, and
     `"strict": true` where the schema is one that strict mode takes (all of ours are). A JSON

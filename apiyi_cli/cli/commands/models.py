@@ -92,7 +92,7 @@ def models(
 
 
 def _update_group(ctx: Context) -> None:
-    """Keep the group that the key's own log names, where there is a key and it may be read."""
+    """Keep the group that the key's log names, if that may be read."""
     from apiyi_cli.cli.gateway.key_group import keep_group
     from apiyi_cli.cli.gateway.key_log import fetch_key_charges
 

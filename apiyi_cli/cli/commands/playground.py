@@ -139,7 +139,7 @@ def make_program(ctx: Context, command: str | None, page_options: PlaygroundOpti
 
 
 def _open_page(ctx: Context, url: str, port: int, *, is_wanted: bool) -> None:
-    """Open the browser if there is one, or explain how to reach the page over SSH."""
+    """Open the browser, or explain how to reach the page over SSH."""
     environ = ctx.settings.environ
     if environ.get("SSH_CONNECTION"):
         host = environ["SSH_CONNECTION"].split()[2:3]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class ComparePage:
-    """Shows answers side by side while they fit on the screen, else one below the other.
+    """Shows answers side by side while they fit, else one below the other.
 
     Beside each other they are drawn anew when one more is done; what is below each other stays.
     """
@@ -37,7 +37,7 @@ class ComparePage:
         self._printed: list[CompareRow] = []
 
     def lines(self, done: Iterator[CompareRow]) -> Iterator[bytes]:
-        """Yield the output for each answer when it is done; on a failure that of the others."""
+        """Yield each answer's output when it is done; on a failure the others'."""
         # Set, so that the messages of other threads are counted.
         self._window.before_message = bytes
         try:

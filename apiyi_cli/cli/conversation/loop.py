@@ -219,7 +219,7 @@ def _answer_lines(
 
 
 def _final_object(lines: Iterator[bytes], reply: ReplyCollector) -> Iterator[bytes]:
-    """Yield the object of an answer whose functions are not run; also of a cut one."""
+    """Yield an answer's object, if its functions are not run; also when cut."""
     held: list[bytes] = []
     try:
         held.extend(lines)

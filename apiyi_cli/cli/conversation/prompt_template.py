@@ -151,7 +151,7 @@ def _read_params(params: Sequence[str]) -> dict[str, str]:
 
 
 def _split(text: str, path: Path) -> tuple[list[tuple[int, str, Any]], str]:
-    """Return the front matter as lines of number, key and value, and the text behind it.
+    """Return the front matter as (number, key, value) lines, and the text after it.
 
     Raises SetupError for one that does not end.
     """

@@ -102,14 +102,14 @@ def _connect_servers(
 
 
 def _note_once(ctx: Context, servers: McpServers, text: str) -> None:
-    """Print a note about the tools of some servers, in a conversation not with every prompt."""
+    """Print a note about some servers' tools, once in a conversation."""
     if text not in servers.noted:
         servers.noted.add(text)
         ctx.messages.note(text)
 
 
 def _read_headers(ctx: Context, tool_run: ToolRunOptions) -> Mapping[str, str]:
-    """Return the headers for the one server behind a URL; what is secret is never shown."""
+    """Return the headers for the one server behind a URL, secrets hidden."""
     if not tool_run.mcp_header:
         return {}
     from apiyi_cli.tools.mcp import is_url

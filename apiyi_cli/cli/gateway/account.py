@@ -73,7 +73,7 @@ class AccountClient:
         return self.ask(ACCOUNT.call(), read_balance)
 
     def fetch_charges(self, since_s: float, until_s: float) -> Iterator[Charge]:
-        """Yield the charges of a span, day by day, page by page until one is empty."""
+        """Yield a span's charges by day and page until one is empty."""
         begin_s = int(since_s)
         while begin_s <= until_s:
             end_s = min(begin_s + WINDOW_S - 1, int(until_s))
@@ -111,7 +111,7 @@ class AccountClient:
 
 
 def _number_alike(charges: Iterable[Charge]) -> Iterator[tuple[Charge, int]]:
-    """Yield the charges of a page, each with how many like it came before on the page."""
+    """Yield a page's charges, each with the count of equal ones before."""
     counts: Counter[Charge] = Counter()
     for charge in charges:
         yield charge, counts[charge]

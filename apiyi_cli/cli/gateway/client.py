@@ -105,7 +105,7 @@ class GatewayClient:
 
     @cached_property
     def waiting_line(self) -> WaitingLine | None:
-        """Return the waiting line, None if it is not seen or the command shows its own."""
+        """Return the waiting line, None if unseen or the command shows its own."""
         if not self._process.console.stderr_is_terminal:
             return None
         from apiyi_cli.cli.output.waiting_line import open_waiting_line

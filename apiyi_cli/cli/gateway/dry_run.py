@@ -47,7 +47,7 @@ def print_request(
 def describe_request(
     call: Call, base_url: str, extra: Sequence[str] | None, secrets: Sequence[Secret] = ()
 ) -> bytes:
-    """Return the request as one JSON object on one line, keys in headers and address masked.
+    """Return the request as one line of JSON, keys in headers and address masked.
 
     A multipart body is a list of parts `{"name","filename","type","bytes"|"value"}`.
     """

@@ -1,4 +1,4 @@
-"""The group (分组) of a profile's key: the profile names it, or the key's own log does."""
+"""The group (分组) of a profile's key, by the profile or the key's log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def find_group(settings: Settings) -> str | None:
-    """Return the group of the key, None where neither the profile nor the log has named it."""
+    """Return the key's group, None if neither profile nor log names it."""
     own = settings.in_profile.group
     if own is not None:
         return own
@@ -26,7 +26,7 @@ def find_group(settings: Settings) -> str | None:
 
 
 def keep_group(settings: Settings, charges: Sequence[Charge]) -> str | None:
-    """Keep and return the group that the newest of the key's charges names, None without one."""
+    """Keep and return the group that the key's newest charge names, or None."""
     from apiyi_cli.settings.paths import private_dir, private_write
 
     newest = max(charges, key=lambda charge: charge.created_at, default=None)

@@ -16,7 +16,7 @@ from apiyi_cli.wire.send import Plan
 
 
 def fetch_key_charges(plan: Plan, debug: Callable[[str], None]) -> list[Charge]:
-    """Return the last charges of the key, [] where the gateway does not answer for a key."""
+    """Return the key's last charges, [] where the gateway does not list them."""
     try:
         sender = make_probe(plan)
         try:
@@ -34,7 +34,7 @@ def fetch_key_charges(plan: Plan, debug: Callable[[str], None]) -> list[Charge]:
 
 
 def ask_group(plan: Plan, settings: Settings, debug: Callable[[str], None]) -> str | None:
-    """Return the group of the key; the key's log is asked where nobody has named it yet."""
+    """Return the key's group; ask the key's log if it is not known."""
     group = find_group(settings)
     if group is None and plan.key is not None:
         group = keep_group(settings, fetch_key_charges(plan, debug))

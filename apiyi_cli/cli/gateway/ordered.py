@@ -134,7 +134,7 @@ class ConcurrencySlots:
 
 
 class OrderedPool(Generic[B, R]):
-    """The threads that send the items of one run, and the queues of items and results."""
+    """The threads that send a run's items, and their queues."""
 
     def __init__(
         self, plan: Plan, work: Callable[[Sender, B], R], jobs: int, stop: threading.Event

@@ -221,7 +221,7 @@ def list_models(plan: Plan, settings: CommandSettings, messages: Messages) -> li
 
 
 def _is_up(plan: Plan, base_url: str) -> bool:
-    """Return True if the API at a URL that was down answers a free call again."""
+    """Return True if the API at a URL answers a free call again."""
     from apiyi_cli.core.endpoints import MODELS
 
     try:

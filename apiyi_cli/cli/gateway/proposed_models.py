@@ -20,13 +20,13 @@ PREFERRED: Mapping[str, Sequence[str]] = {
 
 
 def propose_models(names: Sequence[str]) -> dict[str, str]:
-    """Return a model of the list for each command that one of its models can do."""
+    """Return a model of the list for each command that has one."""
     proposals = {command: propose_model(command, names) for command in MODEL_ORDER}
     return {command: model for command, model in proposals.items() if model is not None}
 
 
 def propose_model(command: str, names: Sequence[str]) -> str | None:
-    """Return the model of the list to propose for a command, None where none is known to do it.
+    """Return the model of the list to propose for a command, or None.
 
     For `chat` also one that no family is known of: servers of one vendor have their own names.
     """

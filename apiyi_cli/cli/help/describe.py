@@ -238,7 +238,7 @@ def _rule(
 
 
 def _format_default(value: Any) -> str | None:
-    """Return the default to show; None for a switch that is off, or an empty value."""
+    """Return the default to show; None for "off" or an empty value."""
     if value is None or isinstance(value, bool) or value in ((), ""):
         return None
     return f"{value:g}" if isinstance(value, float) else str(value)

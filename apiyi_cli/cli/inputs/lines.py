@@ -17,7 +17,7 @@ def read_line_batches(
     most_bytes: int = 1 << 62,
     text: Callable[[bytes, str], str] | None = None,
 ) -> Iterator[list[tuple[bytes, str]]]:
-    """Yield the lines of stdin as (line, text) in lists of up to `size` and `most_bytes`.
+    """Yield stdin's lines as (line, text) in lists of up to `size` and `most_bytes`.
 
     A list is handed on early when no further line comes for a moment, so that a slow pipe
     is answered as it speaks. Blank lines are skipped; lines end at LF or CRLF only. `text`
@@ -50,7 +50,7 @@ def read_line_batches(
 
 
 def read_lines(inputs: Inputs, reader: str) -> Iterator[bytes | None]:
-    """Yield the lines of stdin in UTF-8 as they arrive, without their ends (LF or CRLF).
+    """Yield stdin's lines in UTF-8 as they arrive, without LF or CRLF.
 
     None is yielded where stdin has been silent for a moment. A byte order mark is dropped.
     """

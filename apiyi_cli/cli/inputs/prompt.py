@@ -217,7 +217,7 @@ class Inputs:
         return [name + equals + self.expand_file(value) for name, equals, value in parts]
 
     def text_or_file(self, value: str, option: str) -> str:
-        """Return the content of `@FILE`, or of a file of that name if it exists, else the value."""
+        """Return the content of `@FILE`, or of an existing file, else the value."""
         if value.startswith(("@", "\\@")):
             return self.expand_file(value)
         if not value.lstrip().startswith(("{", "[")) and "\n" not in value:

@@ -20,8 +20,7 @@ QUIET_S = 0.1
 
 
 def find_stdin_kind() -> str:
-    """Return what stdin is: terminal, pipe, file, part-read (a file, not at its start),
-    device (such as /dev/null), or nothing."""
+    """Return what stdin is: terminal, pipe, file, part-read file, device, or nothing."""
     try:
         mode = os.fstat(STDIN).st_mode
     except OSError:

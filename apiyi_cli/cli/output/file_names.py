@@ -36,7 +36,7 @@ class FileKind(NamedTuple):
 
 
 class OutputFiles:
-    """The files that a run creates, named by a template and the values of its fields.
+    """The files that a run creates, named by a template and its fields.
 
     `output` is what `-o` says: a path with or without fields, or a directory, which gets
     `default`; `apart` is a template in which no two names are the same. `known` are the

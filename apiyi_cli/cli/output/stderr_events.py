@@ -26,7 +26,7 @@ DIM = "2"
 
 
 def describe_finish(reason: str) -> str:
-    """Return the warning about an answer that ended for this reason, "" for a usual end."""
+    """Return the warning about why an answer ended, "" for a usual end."""
     if (warning := _WARNINGS.get(reason)) is not None:
         return warning
     return Text(

@@ -33,7 +33,7 @@ AWAITED: Final[Mapping[str, Text]] = {
 
 
 class WaitingLine:
-    """Shows after a second what the run waits for, how long, and that Ctrl-C stops it.
+    """Shows after a second what the run waits for, and how long.
 
     Several requests may be under way; the oldest one is named. The line is drawn by a timer's
     thread, because the run waits in a read, and it is erased before anything is shown.

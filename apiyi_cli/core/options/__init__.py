@@ -137,7 +137,7 @@ def list_given(*groups: Group) -> Iterator[tuple[Flag, Any]]:
 
 
 def refusal(option: Flag, value: Any) -> str | None:
-    """Return why a single value is outside what the option accepts, None when it is not."""
+    """Return why the option does not accept a single value, or None."""
     if option.choices and value not in option.choices:
         return Text(
             "{value} is none of {choices}", value=repr(value), choices=", ".join(option.choices)

@@ -156,7 +156,7 @@ class Answer:
     def attach(
         self, address: object, index: int, out: EventBatch, kind: str = Text("a picture")
     ) -> None:
-        """Add a picture, sound or file: its link as text, `data:` and base64 as an attachment."""
+        """Add a picture, sound or file: a link as text, data as an attachment."""
         if not isinstance(address, str) or not address or hash(address) in self._attached:
             return
         self._attached.add(hash(address))
@@ -198,7 +198,7 @@ class Answer:
             self.model = whole_characters(model)
 
     def release(self, out: EventBatch) -> None:
-        """Add text that was held back for the end, because the end will not be read."""
+        """Add text held back for the end, which will not be read."""
 
     def close(self, out: EventBatch) -> None:
         """Add the events of the end: calls, finishes, identity, usage, in this order."""

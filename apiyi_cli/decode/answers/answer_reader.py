@@ -79,7 +79,7 @@ def read_answer(
 
 
 def _find_pieces(raw: bytes, value: Any, answer: Answer) -> list[bytes]:
-    """Return the pieces of an answer that came as JSON lines or as an array of objects.
+    """Return the pieces of an answer that came as JSON lines or array.
 
     Google's own stream is such an array; a relay that drops the frames leaves lines.
     """

@@ -167,7 +167,7 @@ class _Choice:
 
 
 def _join_pieces(pieces: list[Any]) -> Any:
-    """Return the text of the pieces; a list of parts where some hold more than text."""
+    """Return the pieces' text; a list of parts where some hold more."""
     parts: list[Any] = []
     for piece in pieces:
         for part in piece if isinstance(piece, list) else (piece,):

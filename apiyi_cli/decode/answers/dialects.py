@@ -69,7 +69,7 @@ def _detect(value: dict[str, Any], choices: int) -> tuple[str, Answer] | None:
 
 
 def name_object(value: dict[str, Any]) -> str:
-    """Return a short description of an object: its type, or the names of its first fields."""
+    """Return a short description of an object: its type, or its first fields."""
     for name in ("type", "object"):
         if word := read_word(value.get(name)):
             return word

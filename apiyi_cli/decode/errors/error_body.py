@@ -175,7 +175,7 @@ def find_error(value: Any) -> ErrorBody | None:
 
 
 def _has_failed(value: Mapping[str, Any]) -> bool:
-    """Return True for `errors`, and a code of failure as MiniMax, Baidu and Tencent send it."""
+    """Return True for `errors`, or a failure code like MiniMax's, Baidu's or Tencent's."""
     if isinstance(value.get("errors"), list | dict) and value["errors"]:
         return True
     base = value.get("base_resp")

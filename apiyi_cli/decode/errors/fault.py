@@ -82,7 +82,7 @@ def classify_event(
 
 
 def is_passed_on(value: Any) -> bool:
-    """Return True for an error that the gateway passes on as it came from an upstream channel.
+    """Return True for an error that the gateway passes on from an upstream channel.
 
     One that it has dealt with names its own software or carries its request id.
     """

@@ -31,7 +31,7 @@ def read_objects(value: object) -> list[dict[str, Any]]:
 
 
 def read_count(value: object, most: int) -> int | None:
-    """Return a whole number from 0 to `most`, also when written as 1.0 or "1"; else None."""
+    """Return a whole number from 0 to `most`, also from 1.0 or "1"."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -50,7 +50,7 @@ def read_number(value: object) -> float | None:
 
 
 def read_amount(value: object) -> float | None:
-    """Return a finite number, also where a text is written for it, None for anything else."""
+    """Return a finite number, also from a text, None for anything else."""
     if isinstance(value, str):
         try:
             value = float(value)

@@ -24,7 +24,7 @@ _FIELD = re.compile(rb"(?:id|retry)?:|(?:data|event|id|retry)\Z")
 
 
 class Frame(NamedTuple):
-    """One event: its data, several data lines joined by LF, and its name, "" if it has none."""
+    """An event: its data lines joined by LF, and its name or ""."""
 
     data: bytes
     event: str = ""
@@ -36,7 +36,7 @@ _frame: Callable[[type[Frame], tuple[bytes, str]], Frame] = tuple.__new__
 def frames(
     chunks: Iterable[bytes], on_stray: Callable[[bytes], object] = lambda line: None
 ) -> Iterator[list[Frame]]:
-    """Yield the frames that each read completed, as one list per read; never an empty list.
+    """Yield the frames that each read completed, as one non-empty list per read.
 
     More is accepted than the standard allows, because it is seen: a last event without its blank
     line; one-line objects without a blank line between them; `[DONE]` or an object on a line

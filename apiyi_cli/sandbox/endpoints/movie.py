@@ -36,7 +36,7 @@ usqwH8WXjoA=
 
 
 def make_movie(prompt: str) -> bytes:
-    """Return the bytes of an MP4 file that players show; its last box has the prompt."""
+    """Return an MP4 file that players show; its last box has the prompt."""
     return b64decode(_FILM) + _box(b"free", f"[sandbox] {prompt}".encode())
 
 

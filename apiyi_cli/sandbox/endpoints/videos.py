@@ -1,4 +1,4 @@
-"""Video tasks of the sandbox: Seedance, Wan with HappyHorse, and Grok, each in its own form.
+"""The sandbox's video tasks in the forms of Seedance, Wan with HappyHorse, and Grok.
 
 A task runs at the first look and is done at the second. Model names choose what can happen to it:
 `fault:failed/wan2.7-t2v` fails, `fault:expired/…` is deleted when it is asked for, `fault:lost/…`

@@ -161,7 +161,7 @@ def _only_thinking(event: Fields) -> Fields | None:
 
 
 def _huge_usage(reply: ScriptedReply, request: ReceivedRequest, at: float | None) -> ScriptedReply:
-    """Count 10**9 tokens of each kind, 10**K with `@K`, whether counts were asked for or not."""
+    """Count 10**9 tokens of each kind, 10**K with `@K`, even unasked."""
     count = HUGE if at is None else 10 ** int(at)
 
     def change(event: Fields) -> Fields:

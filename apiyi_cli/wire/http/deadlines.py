@@ -65,7 +65,7 @@ class Deadlines:
         return self._least(self._timeouts.connect_s)
 
     def read_s(self) -> float:
-        """Return how long the next read may wait; 0 or less if a limit has passed."""
+        """Return how long the next read may wait, 0 or less if overdue."""
         now = self._clock.monotonic()
         if self.headers_at is None:
             since = self.sent_at if self.sent_at is not None else now

@@ -1,4 +1,4 @@
-"""The rate limits of a key, shared by all processes of the user on this host.
+"""A key's rate limits, shared by all processes of the user on this host.
 
 Owns two small files in the runtime folder, named after a hash of the key: one of numbers,
 mapped into memory and changed under `flock`, and one that is only locked, where byte n is the
@@ -212,7 +212,7 @@ class Limiter:
         self._note(lambda counters, now: answer_lengths.learn(counters, model, tokens))
 
     def _note(self, note: Callable[[Counters, float], None]) -> None:
-        """Write to the counters soon, with other notes; at once if nothing else is in flight."""
+        """Write to the counters soon, with other notes; at once if nothing is in flight."""
         self._notes.append(note)
         now = self._clock.monotonic()
         is_due = now - self._wrote_at >= self._starts.lasts_s or len(self._notes) >= MOST_NOTES

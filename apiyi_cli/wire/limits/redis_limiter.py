@@ -196,7 +196,7 @@ class RedisLimiter:
         self.has_lost_output = self.has_lost_output or holder is not None
 
     def _step(self, sleep: Sleep, step: str, *arguments: float) -> list[Any]:
-        """Return the answer of a step: numbers, and the cause of a wait as a word."""
+        """Return a step's answer: numbers, and the cause of a wait."""
         answer = self._retry_step(partial(self._server.ask, step, *arguments), sleep)
         return [_number_or_word(item) for item in answer]
 

@@ -75,7 +75,7 @@ class StepQueue:
             self._send_waiting()
 
     def _take_turn(self, step: Step | None) -> bool:
-        """Return True if this thread must send now, False if it has nothing to wait for."""
+        """Return True if this thread must send now, False if nothing is awaited."""
         with self._changed:
             if step is None:
                 is_due = bool(self._waiting) and not any(item.is_awaited for item in self._waiting)

@@ -77,7 +77,7 @@ class SlidingWindow:
             self.add(moment, amount)
 
     def subtract_at(self, moment: float, amount: float) -> None:
-        """Subtract an amount that was counted at a moment, as far as it is still there."""
+        """Subtract an amount counted at a moment, as far as it remains."""
         bucket, newest = self._bucket_at(moment), self._counters[self._at]
         if newest - BUCKET_COUNT < bucket <= newest:
             index = self._index(bucket)

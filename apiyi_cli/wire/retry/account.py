@@ -64,7 +64,7 @@ class Account:
         self._refusals = 0
 
     def judge(self, error: ApiyiError, call: Call) -> ApiyiError:
-        """Return the error to use: `error` itself, or what the free request shows it to be."""
+        """Return `error`, or what the free request shows it to be."""
         if call.cost == "free" or error.facts.billed == "maybe":
             return error
         if isinstance(error, UnknownModelError):

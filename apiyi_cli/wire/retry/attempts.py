@@ -118,15 +118,15 @@ def run_attempts(
         except ApiyiError as error:
             failed = state.fail(error)
             on_failure(failed)
-            if not failed.decision.retry:
-                # The held items are all of the answer that will come; they may be paid for.
-                yield from held
-                final = state.final_error(error, failed.decision)
-                if final is error:
-                    raise
-                raise final from error
-            clock.sleep(failed.decision.wait_s)
-            continue
+            if failed.decision.retry:
+                clock.sleep(failed.decision.wait_s)
+                continue
+            # The held items are all of the answer that will come; they may be paid for.
+            yield from held
+            final = state.final_error(error, failed.decision)
+            if final is error:
+                raise
+            raise final from error
         except GeneratorExit:
             raise
         except BaseException:

@@ -255,6 +255,6 @@ def test_schemas_do_not_answer_for_each_other() -> None:
         '{"items":' * 900 + "{}" + "}" * 900,
     ],
 )
-def test_what_is_no_schema_of_its_dialect_is_refused(text: str) -> None:
+def test_what_is_not_a_schema_of_its_dialect_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--schema"):
         read_schema(text)

@@ -60,7 +60,7 @@ def test_a_short_line_is_a_strict_schema(text: str, properties: dict[str, Any]) 
 @pytest.mark.parametrize(
     "text", ["", " ", "1a", "a b c", "a nope", "a list[nope]", "a-b", ",", "年-龄", "²", "٣a"]
 )
-def test_what_is_no_short_line_is_refused(text: str) -> None:
+def test_what_is_not_a_short_line_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--schema"):
         read_schema(text)
 
@@ -95,6 +95,6 @@ def test_a_schema_with_a_property_called_schema_is_not_wrapped() -> None:
 @pytest.mark.parametrize(
     "text", ["[]", "{", '{"type": "objekt"}', '{"properties": 7}', '{"schema": {"type": 1}}']
 )
-def test_what_is_no_json_schema_is_refused(text: str) -> None:
+def test_what_is_not_a_json_schema_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         read_schema(text)

@@ -28,5 +28,5 @@ def test_without_a_whole_response_there_are_none() -> None:
     assert output_items([b"not json", b"[1]", b'{"response":{"output":"x"}}']) == []
 
 
-def test_what_is_no_item_is_left_out() -> None:
+def test_what_is_not_an_item_is_left_out() -> None:
     assert output_items([b'{"output":[1,{"type":"message"},null]}']) == [{"type": "message"}]

@@ -46,7 +46,7 @@ def test_a_proxy_is_read(value: str, shown: str, user: str | None, password: str
         "http://p:99999",
     ],
 )
-def test_what_is_no_proxy_is_named_by_its_variable(value: str) -> None:
+def test_what_is_not_a_proxy_is_named_by_its_variable(value: str) -> None:
     with pytest.raises(SetupError) as caught:
         parse_proxy(value, "ALL_PROXY")
     assert caught.value.what == "cannot use ALL_PROXY"

@@ -97,7 +97,7 @@ def test_the_users_headers_win_over_the_calls_and_those_over_ours() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x", ": v", "a b: c", "a\n: c", "a: b\r\nEvil: 1", "é: x"])
-def test_what_is_no_header_is_refused(text: str) -> None:
+def test_what_is_not_a_header_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         split_header(text)
 

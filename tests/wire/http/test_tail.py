@@ -85,7 +85,7 @@ def test_a_stream_has_no_such_end() -> None:
         got(url, QUICK._replace(bytes_s=0.5), stream=True)
 
 
-def test_what_is_no_json_is_not_kept_while_it_is_read() -> None:
+def test_what_is_not_json_is_not_kept_while_it_is_read() -> None:
     count, piece = 64, bytes(1 << 18)
     with talking(*[piece] * count, at_once=True) as url:
         client = Client(environ={})

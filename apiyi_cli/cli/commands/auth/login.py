@@ -1,4 +1,4 @@
-"""`apiyi auth login`: a key, its place, and what the profile needs for a first request."""
+"""`apiyi auth login`: a key, its place, and the profile of a first request."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def _write_address(ctx: Context, typed: Connection) -> None:
 
 
 def _choose_models(ctx: Context, names: list[str], *, ask: bool) -> None:
-    """Choose a model for each command, report the choices, and end with a line to try."""
+    """Choose a model for each command; report them and a line to try."""
     from apiyi_cli.cli.commands.auth.first_models import choose_models
 
     chosen = choose_models(ctx, names, ask=ask) if names else {}
@@ -230,7 +230,7 @@ def _read_key(ctx: Context, *, from_stdin: bool) -> Secret:
 
 
 def _find_other_vendor(key: str) -> str | None:
-    """Return whose key it looks like if that is another vendor: theirs is nobody else's to see."""
+    """Return the other vendor whose key it looks like: it must not be sent elsewhere."""
     return next((vendor for start, vendor in OTHER_KEYS.items() if key.startswith(start)), None)
 
 

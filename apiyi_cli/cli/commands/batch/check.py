@@ -66,7 +66,7 @@ def check_rows(ctx: Context, rows: RowReader, packer: Packer) -> None:
 def print_requests(
     ctx: Context, rows: RowReader, packer: Packer, prepare: Callable[[Call], Call]
 ) -> None:
-    """Print the requests as they are sent, one JSON object each; bad rows go to stderr."""
+    """Print each request as sent, one JSON object each; bad rows go to stderr."""
     from apiyi_cli.cli.gateway.dry_run import describe_request
 
     if ctx.settings.request.code:

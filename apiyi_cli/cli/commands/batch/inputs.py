@@ -174,7 +174,7 @@ class BatchInputs:
         return self.source.count_lines()
 
     def _make_table(self, output: str | None) -> AnswerTable | None:
-        """Return the table that the answers go into, None if the output is not a table."""
+        """Return the table for the answers, None if the output is not a table."""
         options = self.options
         if output is None or not is_table_path(output):
             if options.answer is not None:

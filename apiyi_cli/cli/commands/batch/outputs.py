@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Destination(NamedTuple):
-    """The target of records, the state of earlier runs, and the output if it can resume."""
+    """The target of records, earlier runs' state, and the output if resumable."""
 
     writer: RecordWriter
     past: ResumeState

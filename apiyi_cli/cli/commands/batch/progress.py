@@ -36,7 +36,7 @@ class SignalHandler:
 
 
 class ProgressReporter:
-    """Progress on stderr: an updated line on a terminal, else a line from time to time."""
+    """Progress on stderr: an updated line on a terminal, else occasional lines."""
 
     def __init__(self, ctx: Context, total: int | None, plan: Plan) -> None:
         from apiyi_cli.render.progress import Progress

@@ -174,7 +174,7 @@ def _measure_host(
 
 
 def _list_names(models: Any) -> set[str]:
-    """Return the names of a list of models, whatever else a server has put into it."""
+    """Return the names in a list of models, whatever else it holds."""
     items = models.get("data") if isinstance(models, dict) else None
     return {
         str(item["id"])
@@ -240,7 +240,7 @@ def terminal(ctx: Context) -> Iterator[Finding]:
 
 
 def path(ctx: Context) -> Iterator[Finding]:
-    """Yield whether another program of the same name is before or behind this one on PATH."""
+    """Yield whether another `apiyi` is before or behind this one on PATH."""
     from apiyi_cli.cli.commands.doctor.installed import list_programs
 
     programs = list_programs(ctx.process.environ)

@@ -47,7 +47,7 @@ def find_manual(environ: Mapping[str, str]) -> str | None:
 
 
 def list_programs(environ: Mapping[str, str]) -> list[tuple[Path, bool]]:
-    """Return each program called `apiyi` on PATH in its order, and whether it is this one.
+    """Return each `apiyi` on PATH in order, and whether it is this one.
 
     Links to a program that was seen before are left out.
     """

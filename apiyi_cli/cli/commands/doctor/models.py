@@ -1,4 +1,4 @@
-"""The models that the profile has for each command, checked by family and by the gateway's list."""
+"""The profile's models for each command, checked by family and the gateway's list."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def list_models(ctx: Context) -> Iterator[Finding]:
-    """Yield the model of the text commands, then those of all others, then what is wrong."""
+    """Yield the text commands' model, those of all others, and what is wrong."""
     chosen = find_models(ctx)
     settings = ctx.settings
     if "chat" in chosen:
@@ -53,7 +53,7 @@ def list_unknown(ctx: Context, names: Collection[str]) -> Iterator[Finding]:
 
 
 def find_models(ctx: Context) -> dict[str, str]:
-    """Return the model in force for each command that has one; `chat` is all text commands."""
+    """Return the model of each command that has one; `chat` means all text commands."""
     settings = ctx.settings
     text = settings.value("model")
     chosen = {} if text is None else {"chat": text}

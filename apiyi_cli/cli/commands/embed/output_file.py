@@ -249,7 +249,7 @@ class EmbedFile:
 
 
 def make_header(ctx: Context, options: EmbedOptions, matrix: Path | None) -> dict[str, Any]:
-    """Return what the lines of a file are made with; a later run must be the same."""
+    """Return what a file's lines are made with; later runs must match."""
     program = ctx.settings.output.jq
     return {
         "model": ctx.settings.models[0],

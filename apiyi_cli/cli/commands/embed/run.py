@@ -84,7 +84,7 @@ class EmbedRun:
         self._failures.raise_any(self._succeeded)
 
     def _resumes(self, target: str | None) -> bool:
-        """Return True if the output is a file of lines, which a later run can continue."""
+        """Return True if the output is a file that later runs can continue."""
         from apiyi_cli.output.files import is_device
 
         ctx = self._ctx

@@ -78,7 +78,7 @@ class ImageJob(NamedTuple):
 
     @property
     def pictures(self) -> list[tuple[str, dict[str, object]]]:
-        """Return the name of the input and the fields of the file's name for each picture."""
+        """Return each picture's input name and the fields of its file name."""
         return [
             (task.name, task.fields(self.model, n)) for task in self.tasks for n in task.numbers
         ]

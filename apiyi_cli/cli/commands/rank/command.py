@@ -68,7 +68,7 @@ def refuse_documents(rank_options: RankOptions, files: Sequence[str]) -> None:
 
 
 def _split(ctx: Context, words: Sequence[str], files: Sequence[str]) -> tuple[str, list[str]]:
-    """Return the query and the files: with -f the words after the query are files too."""
+    """Return the query and the files; with -f words after it are files."""
     text = ctx.inputs.prompt(words[:1], (), joins_stdin=False) if words else None
     if text is None:
         raise UsageError(Text("nothing to rank by"), Text("no query was given"), hint=EXAMPLE)

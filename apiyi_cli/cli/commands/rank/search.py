@@ -1,4 +1,4 @@
-"""Searches vectors by cosine in a stream: the best in a heap, numpy as a filter.
+"""Searches streamed vectors by cosine: the best in a heap, numpy as filter.
 
 numpy sums in another order than Python. Therefore it only leaves out what cannot be among the
 best; what may be is scored by `fsum`, which is exact, so that both ways print the same.

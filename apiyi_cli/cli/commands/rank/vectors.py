@@ -153,7 +153,7 @@ def open_vectors(path: str, name_bad: NameBad) -> VectorLines | VectorMatrix:
 
 
 def format_found(line: dict[str, object], *, as_json: bool) -> bytes:
-    """Return the printed form of a line: its text, or the object if it has none."""
+    """Return a line as printed: its text, or the object without one."""
     text = line.get("text")
     if as_json:
         return b'"text":' + write(text) if isinstance(text, str) else b'"object":' + write(line)

@@ -66,7 +66,7 @@ def speak(
 def _build_calls(
     ctx: Context, speak_options: SpeakOptions, text: str, target: SpeechFile | None
 ) -> list[Call]:
-    """Return the requests in the order of the text: one, or with --split one for each part."""
+    """Return the requests in the text's order: one, or with --split one a part."""
     model = ctx.settings.models[0]
     path = None if target is None else target.path
     completed = _complete_options(ctx, speak_options, path)
@@ -106,7 +106,7 @@ def _write_speech(ctx: Context, calls: list[Call], target: SpeechFile | None) ->
 
 
 def _request_audio(ctx: Context, call: Call) -> Iterator[bytes]:
-    """Yield the audio of a call, which is sent when the first piece is asked for."""
+    """Yield a call's audio; it is sent when the first piece is asked for."""
 
     def decode(reply: Reply) -> Iterator[bytes]:
         return audio(reply, call.model)

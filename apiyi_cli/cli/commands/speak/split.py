@@ -1,4 +1,4 @@
-"""Speech for a text of several requests: the parts are kept on disk until the whole is written."""
+"""Speech by several requests: parts are kept on disk until the whole is written."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class TranscribeJob(NamedTuple):
 
     @property
     def outputs(self) -> list[tuple[str, dict[str, object]]]:
-        """Return the name of the recording and the fields of the file's name for each one."""
+        """Return each recording's name and the fields of its file name."""
         return [(item.name, item.fields(self.model)) for item in self.recordings]
 
 

@@ -1,4 +1,4 @@
-"""`apiyi usage`: what was used, by the ledger on this machine or by the gateway's log."""
+"""`apiyi usage`: what was used, by this machine's ledger or the gateway's log."""
 
 from __future__ import annotations
 

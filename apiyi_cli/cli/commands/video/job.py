@@ -168,7 +168,7 @@ class VideoJob:
         )
 
     def _relative_path(self, record: VideoRecord) -> str:
-        """Return the path of a saved video as the user wrote it: relative where `-o` is."""
+        """Return a saved video's path as the user wrote `-o`: relative or not."""
         saved = record.saved or ""
         output = self._ctx.settings.output.output
         return saved if output and os.path.isabs(output) else os.path.relpath(saved)

@@ -17,7 +17,7 @@ def resume_command(record: VideoRecord) -> str:
 
 
 def resume_hint(record: VideoRecord) -> str:
-    """Return how to resume a task, with the link of its video if it has one."""
+    """Return how to resume a task, with its video's link if any."""
     if record.url is None:
         return resume_command(record)
     return join_texts((resume_command(record), Text("the video is at {url}", url=record.url)), "; ")

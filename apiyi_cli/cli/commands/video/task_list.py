@@ -271,7 +271,7 @@ def _is_own(ctx: Context, record: VideoRecord) -> bool:
 
 
 def _refuse_closed(ctx: Context, record: VideoRecord) -> None:
-    """Raise an error for a task without a video to wait for, or of another profile."""
+    """Raise an error for a task without a future video, or another profile's."""
     name = quote_word(record.name)
     if record.is_open and not _is_own(ctx, record):
         raise UsageError(

@@ -59,7 +59,7 @@ class TurnRecord:
         return self._monotonic() - self.began_s
 
     def begin(self, call: Call) -> None:
-        """Note a call that is about to be sent: the first, or one after function calls."""
+        """Note a call before it is sent: the first, or after function calls."""
         if self.call is not None:
             self._log.restart()
             self._texts = []
