@@ -130,6 +130,8 @@ _PACKED: Final = (
 _LATE_PDF: Final = re.compile(rb"(?:[\r\n\x00-\x08]|[^\x00-\x7f])%PDF-\d\.\d *[\r\n]")
 _PDF_WITHIN: Final = 1024
 
+_CONTROLS: Final = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
+
 _SVG_ROOT: Final = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?svg[\s/>]")
 # XML 1.0, 2.8: blanks, comments, instructions, and a DOCTYPE with what it declares.
 _MISC: Final = re.compile(
@@ -168,6 +170,14 @@ def detect_type(content: bytes) -> FileType | None:
         or (PDF if _LATE_PDF.search(head[:_PDF_WITHIN]) else None)
         or _detect_text(head)
     )
+
+
+def is_binary(content: bytes) -> bool:
+    """Return True for what is no text: a known format, or control characters."""
+    kind = detect_type(content)
+    if kind is not None:
+        return kind.family != "text"
+    return bool(_CONTROLS.search(content[:HEAD_BYTES]))
 
 
 def is_multi_picture(content: bytes) -> bool:

@@ -26,7 +26,7 @@ from apiyi_cli.core.jsontext import (
     write,
 )
 from apiyi_cli.decode.frames.fields import read_count, read_object, read_objects
-from apiyi_cli.decode.frames.reply_body import facts_of, read_body, read_json
+from apiyi_cli.decode.frames.reply_body import facts_of, is_complete, read_body, read_json
 from apiyi_cli.decode.frames.usage import usage
 from apiyi_cli.errors import IncompleteError, describe_billing
 from apiyi_cli.text import Text
@@ -59,7 +59,7 @@ def vectors(
     """
     raw = read_body(reply) if reply.status < 300 else b""
     cut, spans = _cut_vectors(raw)
-    skeleton, _ = read_json(reply._replace(chunks=(cut,)) if raw else reply, cost="light")
+    skeleton = _read_skeleton(reply, raw, cut)
     answer = read_object(skeleton)
     items = read_objects(answer.get("data"))
     places = _find_inputs(items)
@@ -83,6 +83,17 @@ def vectors(
         except InvalidJSON:
             raise _make_misfit(reply, Text("there is no answer in it")) from None
     return Vectors(texts, usage(answer.get("usage")), raw if keep_body else b"", length)
+
+
+def _read_skeleton(reply: Reply, raw: bytes, cut: bytes) -> Any:
+    """Return the answer without its vectors; raise the error of a reply without an answer."""
+    try:
+        return read_json(reply._replace(chunks=(cut,)) if raw else reply, cost="light")[0]
+    except IncompleteError:
+        if cut == raw or not is_complete(raw):
+            raise
+        # What was cut out at the first bracket holds more of them.
+        raise _make_misfit(reply, Text("a vector holds something but numbers")) from None
 
 
 def _check_lengths(
@@ -182,7 +193,7 @@ def _make_misfit(reply: Reply, why: str) -> IncompleteError:
         Text("the answer is not what was asked for"),
         why,
         hint=describe_billing("yes", Text("nothing of it is used")),
-        facts=facts_of(reply, "content", kind="misfit"),
+        facts=facts_of(reply, "content", kind="misfit")._replace(billed="yes"),
     )
 
 

@@ -33,6 +33,7 @@ from apiyi_cli.text import Text, join_texts
 
 _DATA_URL = re.compile(r"data:(?:[\w.+-]+/[\w.+-]+)?(?:;[\w=.-]+)*,", re.ASCII | re.IGNORECASE)
 _BLANKS = str.maketrans("", "", " \t\r\n")
+_LONGEST_LINK = 8192
 _URL_SAFE = str.maketrans("-_", "+/")
 _SVG_END = re.compile(rb"</(?:[\w.-]+:)?svg\s*>")
 _TAG = re.compile(rb"<[^>\"']*(?:(?:\"[^\"]*\"|'[^']*')[^>\"']*)*>")
@@ -161,7 +162,7 @@ def _read_item(item: Any) -> Picture | UnreadablePicture:
     packed, url = (read_string(fields.get(name)).strip() for name in ("b64_json", "url"))
     if packed.startswith(("https://", "http://")):
         packed, url = "", packed
-    if _DATA_URL.match(url):
+    if _DATA_URL.match(url) or ("://" not in url and _is_packed(url)):
         packed, url = packed or url, ""
     lost: UnreadablePicture | None = None
     if packed:
@@ -180,6 +181,12 @@ def _read_item(item: Any) -> Picture | UnreadablePicture:
     if revised:
         return UnreadablePicture(Text("text instead of a picture: {text}", text=shorten(revised)))
     return UnreadablePicture(Text("it is empty"))
+
+
+def _is_packed(text: str) -> bool:
+    """Return True for base64 in place of a link: of a picture, or far too long for a link."""
+    content = _decode_base64(text) if text else None
+    return len(text) > _LONGEST_LINK or bool(content and detect_picture(content))
 
 
 def _decode_base64(packed: str) -> bytes | None:

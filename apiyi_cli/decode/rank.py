@@ -72,7 +72,7 @@ def _unfit(reply: Reply, why: str) -> IncompleteError:
         Text("the answer is not what was asked for"),
         why,
         hint=describe_billing("yes", Text("nothing of it is used")),
-        facts=facts_of(reply, "content", kind="misfit"),
+        facts=facts_of(reply, "content", kind="misfit")._replace(billed="yes"),
     )
 
 

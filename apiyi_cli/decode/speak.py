@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from apiyi_cli.core.call import Reply
+from apiyi_cli.core.filetypes import detect_type, is_binary
 from apiyi_cli.core.jsontext import read_event, trim
 from apiyi_cli.decode.frames.fields import read_object
 from apiyi_cli.decode.frames.reply_body import (
@@ -15,6 +16,7 @@ from apiyi_cli.decode.frames.reply_body import (
     facts_of,
     find_event_refusal,
     find_refusal,
+    find_refusal_in_words,
     make_incomplete,
     parse_body,
     read_body,
@@ -91,7 +93,30 @@ def _find_audio(
         raw = read_body(reply, chunks)
         _refuse(reply, raw, model, declared)
         return iter([raw])
+    if head and detect_type(head) is None and (declared.startswith("text/") or not is_binary(head)):
+        raw = read_body(reply, chunks)
+        _refuse_words(reply, raw)
+        return iter([raw])
     return chunks
+
+
+def _refuse_words(reply: Reply, raw: bytes) -> None:
+    """Raise the error of a body of words: an upstream's, whatever it is labelled."""
+    if not raw.strip() or is_binary(raw):
+        return
+    from apiyi_cli.decode.errors.error_body import quote_text
+
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        if not reply.headers.get("content-type", "").startswith("text/"):
+            return
+    words = quote_text(trim(raw), reply.headers)
+    raise find_refusal_in_words(reply, words, "heavy") or IncompleteError(
+        Text("the answer is not what was asked for"),
+        Text("words came in place of audio: {said}", said=words),
+        facts=facts_of(reply, "opened"),
+    )
 
 
 def _refuse(reply: Reply, raw: bytes, model: str | None, declared: str) -> None:

@@ -24,6 +24,7 @@ from apiyi_cli.decode.frames.reply_body import (
     find_event_refusal,
     find_refusal,
     make_incomplete,
+    name_binary,
     parse_body,
     read_body,
     read_whole,
@@ -123,7 +124,21 @@ def _read_words(reply: Reply, kind: Kind, raw: bytes, needs_json: bool) -> Trans
         )
     if needs_json:
         _refuse_words(reply, raw)
-    return _parse_plain(raw)
+    return _parse_plain(_read_plain(reply, raw))
+
+
+def _read_plain(reply: Reply, raw: bytes) -> bytes:
+    """Return a body that is a text in UTF-8; raise IncompleteError for any other body."""
+    from apiyi_cli.decode.errors.error_body import decode_text
+
+    if kind := name_binary(raw):
+        raise IncompleteError(
+            Text("the answer is not what was asked for"),
+            Text("{kind} came in place of a transcript", kind=kind),
+            hint=describe_billing("maybe"),
+            facts=facts_of(reply, "content", kind="misfit"),
+        )
+    return decode_text(raw, reply.headers).encode("utf-8", "replace")
 
 
 def format_transcript(transcript: Transcript, form: str) -> bytes:
@@ -210,7 +225,7 @@ def events(
                 raw = read_body(reply, reply.chunks)
                 if _is_labelled_json(reply):
                     _refuse_words(reply, raw)
-                yield [Delta(raw.decode("utf-8", "replace")), Finish("stop")]
+                yield [Delta(_read_plain(reply, raw).decode("utf-8", "replace")), Finish("stop")]
                 return
         except ApiyiError as error:
             raise make_incomplete(

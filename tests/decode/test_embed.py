@@ -95,7 +95,7 @@ def test_base64_gives_the_same_text_as_numbers() -> None:
         pytest.param([item(0, "[1,,2]")], 1, "something but numbers", id="gap"),
         pytest.param([item(0, "[1,2,]")], 1, "something but numbers", id="trailing comma"),
         pytest.param([item(0, '["1"]')], 1, "something but numbers", id="text"),
-        pytest.param([item(0, "[[1]]")], 1, "not complete JSON", id="nested"),
+        pytest.param([item(0, "[[1]]")], 1, "something but numbers", id="nested"),
         pytest.param([item(0, "0")], 1, "something but numbers", id="a number"),
         pytest.param([item(0, '"AAA"')], 1, "something but numbers", id="cut base64"),
         pytest.param([item(0, '"AADAfw=="')], 1, "something but numbers", id="NaN in base64"),

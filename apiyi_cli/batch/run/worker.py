@@ -29,6 +29,7 @@ from apiyi_cli.errors import (
     OutputError,
     TemporaryError,
 )
+from apiyi_cli.output.rescue import KEPT_MAX_BYTES
 from apiyi_cli.settings.defaults import LONGEST_DELAY_S
 from apiyi_cli.text import Text
 from apiyi_cli.wire.http.client import Observer
@@ -157,7 +158,9 @@ class Worker:
             outcome.status, outcome.request_id = reply.status, reply.request_id
             kept: list[bytes] = []
             try:
-                yield from read(call, reply._replace(chunks=_copy_chunks(reply.chunks, kept)))
+                most = KEPT_MAX_BYTES if 200 <= reply.status < 300 else MAX_REFUSAL_BYTES
+                chunks = _copy_chunks(reply.chunks, kept, most)
+                yield from read(call, reply._replace(chunks=chunks))
             finally:
                 outcome.refusal = b"".join(kept)
 
@@ -278,10 +281,10 @@ def _shows_nothing(item: object) -> bool:
     return False
 
 
-def _copy_chunks(chunks: Iterable[bytes], kept: list[bytes]) -> Iterator[bytes]:
+def _copy_chunks(chunks: Iterable[bytes], kept: list[bytes], most: int) -> Iterator[bytes]:
     size = 0
     for chunk in chunks:
-        if size < MAX_REFUSAL_BYTES:
+        if size < most:
             kept.append(chunk)
         size += len(chunk)
         yield chunk

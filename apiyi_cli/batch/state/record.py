@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -178,4 +179,9 @@ def _embed(body: bytes | None) -> Any:
     try:
         return read_exact(body)
     except ValueError:
-        return body.decode("utf-8", "replace")
+        pass
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        # Bytes that are no text: what was paid for stays whole.
+        return {"b64_json": base64.b64encode(body).decode("ascii")}

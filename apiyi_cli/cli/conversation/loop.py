@@ -128,6 +128,7 @@ class ReplyPrinter:
             ctx.settings,
             answer,
             lambda: ctx.gateway.sender.from_cache,
+            ctx.gateway.keep_unused,
         )
         self.render = ctx.output.renderer(self._stderr_events, answer, self.form)
 

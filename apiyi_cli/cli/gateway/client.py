@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
-from apiyi_cli.cli.gateway.received_body import ReceivedBody
+from apiyi_cli.cli.gateway.received_body import ReceivedBody, describe_place
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.events import Chunk, Delta, EventBatch, InlineFile, Reasoning, Refusal, Restart
 from apiyi_cli.errors import ApiyiError
@@ -35,6 +35,7 @@ class GatewayClient:
         self._settings = settings
         self._messages = messages
         self._unfinished: set[ReceivedBody] = set()
+        self._unused: ReceivedBody | None = None
         self.on_exit = process.on_exit
         process.on_exit(self._keep_unfinished)
 
@@ -53,23 +54,24 @@ class GatewayClient:
         decode: Callable[[Reply], Iterator[T]],
         *,
         shows: Callable[[T], bool] = lambda item: False,
+        is_used: Callable[[T], bool] = lambda item: True,
         sender: Sender | None = None,
     ) -> Iterator[T]:
         """Send a call and yield what `decode(reply)` yields.
 
         `shows` returns True for an item that the user sees: from then on nothing is retried.
         Another thread gives its own `sender`. A body that was paid for and cannot be used is
-        kept in the rescue folder.
+        kept in the rescue folder: one of which no item `is_used`.
         """
         self._say_notes(call)
         if call.cost != "free" and (limit := self.cost_limit) is not None:
             limiter = self.plan.limiter
             mean = None if limiter is None else limiter.mean_tokens(call.model or "")
             limit.reserve(call, mean)
-        received = None
+        received = self._unused = None
         if call.cost != "free":
             received = ReceivedBody()
-            decode = received.record(decode, until_end=call.assembled)
+            decode = received.record(decode, is_used, until_end=call.assembled)
             if not call.stream or call.assembled:
                 # Another stream's events are printed, or the caller has them.
                 self._unfinished.add(received)
@@ -85,6 +87,14 @@ class GatewayClient:
             raise failure.with_hint(hint) from failure.__cause__
         if received is not None:
             self._unfinished.discard(received)
+            self._unused = received
+
+    def keep_unused(self) -> str | None:
+        """Save the last answer if nothing of it was used; return the hint that says where."""
+        path = None
+        if self._unused is not None:
+            path = self._unused.keep_partial(self._process.rescue, self._process.secrets)
+        return None if path is None else describe_place(path)
 
     def stream_events(
         self,
@@ -99,9 +109,10 @@ class GatewayClient:
         With `held` nothing is shown until the end: of an answer that was begun anew only the
         newest attempt is yielded then. With `reasoning` the user sees that, too.
         """
+        shows = partial(is_shown, reasoning=reasoning)
         if held:
-            return newest_attempt(self.stream(call, decode))
-        return self.stream(call, decode, shows=partial(is_shown, reasoning=reasoning))
+            return newest_attempt(self.stream(call, decode, is_used=shows))
+        return self.stream(call, decode, shows=shows, is_used=shows)
 
     @cached_property
     def waiting_line(self) -> WaitingLine | None:

@@ -59,7 +59,7 @@ def find_hint(
         return _hint_to_slow_down(failure)
     if isinstance(failure, AuthError) and failure.facts.cause == "key" and key_source:
         return Text("apiyi auth login (the key came from {source})", source=key_source)
-    if isinstance(failure, IncompleteError) and is_logged:
+    if isinstance(failure, IncompleteError) and is_logged and failure.facts.billed != "yes":
         advice = Text("apiyi usage --reconcile tells whether it was billed")
         return join_texts((failure.hint, advice), "; ") if failure.hint else advice
     return failure.hint

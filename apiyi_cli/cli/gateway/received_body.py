@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -20,39 +21,52 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PARSED_MAX_BYTES: Final = 8 << 20
+QUOTED_BYTES: Final = 400
+"""Words of as many bytes are in the message of the error, whatever their language."""
+
+_PAGE = re.compile(rb"\s*<(?:!doctype html|html|head|body)", re.IGNORECASE)
 
 
 class ReceivedBody:
-    """Keeps the body of a 2xx reply until a decoder has yielded something of it."""
+    """Keeps the body of a 2xx reply until a decoder has yielded something to show of it."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
         self._size = 0
         self._is_used = False
+        self._has_items = False
 
     def record(
-        self, decode: Callable[[Reply], Iterator[T]], *, until_end: bool = False
+        self,
+        decode: Callable[[Reply], Iterator[T]],
+        is_used: Callable[[T], bool] = lambda item: True,
+        *,
+        until_end: bool = False,
     ) -> Callable[[Reply], Iterator[T]]:
         """Return the decoder, with the body of its reply kept while it is read.
 
-        Each attempt begins anew. From the first item on nothing is kept: what was decoded is
+        Each attempt begins anew. From the first item that `is_used` on nothing is kept: it is
         the answer, which the caller shows and keeps. With `until_end` that holds from the last
         item on: what is put together of them is shown whole.
         """
 
         def decode_and_keep(reply: Reply) -> Iterator[T]:
             self._forget()
+            self._has_items = False
             self._is_used = not 200 <= reply.status < 300
             if not self._is_used:
                 reply = reply._replace(chunks=self._keep_chunks(reply.chunks))
             items = decode(reply)
-            if until_end:
-                yield from items
-                self._stop()
             for item in items:
-                self._stop()
+                self._has_items = True
+                if not is_used(item):
+                    yield item
+                    continue
+                if not until_end:
+                    self._stop()
                 yield item
                 yield from items
+                self._stop()
 
         return decode_and_keep
 
@@ -69,8 +83,7 @@ class ReceivedBody:
         path = self.keep_partial(rescue, secrets)
         if path is None:
             return hint
-        kept = Text("what came is in {path}", path=path)
-        return join_texts((hint, kept), "; ") if hint else kept
+        return join_texts(filter(None, (hint, describe_place(path))), "; ")
 
     def keep_partial(self, rescue: Rescue, secrets: Sequence[Secret] = ()) -> Path | None:
         """Save the undecoded body; return its path, None if there is none."""
@@ -102,22 +115,29 @@ class ReceivedBody:
 
     def _is_answer(self, failure: ApiyiError) -> bool:
         if isinstance(failure, IncompleteError):
-            return True
-        return isinstance(failure, RejectedError) and self._is_foreign_json()
+            # An error after an opening event is none.
+            return not self._has_items or failure.facts.phase == "content"
+        return isinstance(failure, RejectedError) and self._is_foreign()
 
-    def _is_foreign_json(self) -> bool:
-        """Return True for JSON that is not an error: an answer in an unknown form.
+    def _is_foreign(self) -> bool:
+        """Return True for what is neither an error nor a page: an answer in an unknown form.
 
         A large body is judged by its first byte, because no error is large, and what a body
         that unfolds without end becomes when it is parsed has no place in memory.
         """
-        if (
-            not b"".join(self._pieces[:1])[:1024]
-            .lstrip(b"\xef\xbb\xbf \t\r\n")
-            .startswith((b"{", b"["))
-        ):
-            return False
-        return self._size > PARSED_MAX_BYTES or _is_foreign_json(b"".join(self._pieces))
+        from apiyi_cli.core.filetypes import is_binary
+
+        head = b"".join(self._pieces[:1])[:1024].lstrip(b"\xef\xbb\xbf \t\r\n")
+        if head.startswith((b"{", b"[")):
+            return self._size > PARSED_MAX_BYTES or _is_foreign_json(b"".join(self._pieces))
+        return not _PAGE.match(head) and (
+            self._size > QUOTED_BYTES or is_binary(b"".join(self._pieces))
+        )
+
+
+def describe_place(path: Path) -> Text:
+    """Return the message that says where an unusable answer is kept."""
+    return Text("what came is in {path}", path=path)
 
 
 def _is_foreign_json(body: bytes) -> bool:

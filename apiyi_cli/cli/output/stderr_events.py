@@ -34,12 +34,11 @@ def describe_finish(reason: str) -> str:
     )
 
 
-def empty_answer(why: str) -> IncompleteError:
-    """Return the error for a complete answer with nothing to print."""
+def empty_answer(why: str, place: str | None = None) -> IncompleteError:
+    """Return the error for a complete answer with nothing to print; `place` is where it is."""
+    advice = filter(None, (Text("running it again may be billed again"), place))
     return IncompleteError(
-        Text("the answer has nothing to print"),
-        why,
-        hint=describe_billing("yes", Text("running it again may be billed again")),
+        Text("the answer has nothing to print"), why, hint=describe_billing("yes", *advice)
     )
 
 
@@ -47,7 +46,7 @@ class StderrEvents:
     """Prints events outside the answer on stderr; checks at the end that it is whole.
 
     Reasoning is dim, and shown on a terminal only. `from_cache` returns True if the reply came
-    from the cache.
+    from the cache, `keep_unused` saves an answer of which nothing was printed and says where.
     """
 
     def __init__(
@@ -57,11 +56,13 @@ class StderrEvents:
         settings: CommandSettings,
         answer: AnswerForm,
         from_cache: Callable[[], bool],
+        keep_unused: Callable[[], str | None],
     ) -> None:
         self._console = console
         self._messages = messages
         self._settings = settings
         self._from_cache = from_cache
+        self._keep_unused = keep_unused
         self._strict = bool(answer.strict_finish)
         self.shows_reasoning = (
             console.stderr_is_terminal and not answer.hide_reasoning and not settings.output.quiet
@@ -109,7 +110,7 @@ class StderrEvents:
             )
         self._print_usage()
         if self._empty:
-            raise empty_answer(self._empty)
+            raise empty_answer(self._empty, self._keep_unused())
         for reason in dict.fromkeys(self.finishes or self._finishes_before):
             if warning := describe_finish(reason):
                 if self._strict:

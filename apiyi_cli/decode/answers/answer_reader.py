@@ -27,6 +27,7 @@ from apiyi_cli.core.jsontext import (
 from apiyi_cli.decode.answers.answer import Answer
 from apiyi_cli.decode.frames.fields import is_markup, read_objects
 from apiyi_cli.decode.frames.reply_body import (
+    as_utf8,
     classify_refusal,
     detect_kind,
     facts_of,
@@ -219,6 +220,7 @@ class _Stream:
             try:
                 value = read_plain(data)
             except InvalidJSON:
+                data = as_utf8(self.reply, data)
                 value = self._repair(data, event, out)
             if type(value) is dict and key in value and not value.get("error") and event != "error":
                 if not answer.started and key == "type":

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
+from apiyi_cli.core.filetypes import find_byte_order_mark
 from apiyi_cli.core.jsontext import read, read_first, trim, whole_characters, write_text
 from apiyi_cli.decode.frames.fields import is_markup
 from apiyi_cli.text import Text
@@ -108,15 +109,29 @@ def decode_text(raw: bytes, headers: Mapping[str, str]) -> str:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
         pass
-    named = _CHARSET.search(headers.get("content-type", "")) or _CHARSET.search(
-        raw[:_META_WITHIN].decode("ascii", "replace")
-    )
+    head = raw[:_META_WITHIN].decode("ascii", "replace")
+    charset = find_charset(headers.get("content-type", "")) or find_charset(head)
+    mark = find_byte_order_mark(raw)
+    charset = charset or (mark[0] if mark else None)
     try:
-        if named and named[1].lower().replace("-", "") != "utf8":
-            return raw.decode(named[1], "replace")
-        return raw.decode("gb18030")
-    except (LookupError, ValueError):
+        return raw.decode(charset, "replace") if charset else raw.decode("gb18030")
+    except ValueError:
         return raw.decode("utf-8", "replace")
+
+
+def find_charset(text: str) -> str | None:
+    """Return the charset that a content type or page names; None for UTF-8 and unknown ones."""
+    import codecs
+
+    if not (named := _CHARSET.search(text)):
+        return None
+    try:
+        name = codecs.lookup(named[1]).name
+        "".encode(name)
+    except (LookupError, ValueError):
+        return None
+    # What GB2312 is called holds characters of its successors.
+    return None if name == "utf-8" else "gb18030" if name in ("gb2312", "gbk") else name
 
 
 def quote_text(raw: bytes, headers: Mapping[str, str]) -> str:

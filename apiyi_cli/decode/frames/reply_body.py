@@ -66,7 +66,7 @@ def read_body(
     except RejectedError as error:
         raise make_incomplete(error, reply, "content", "") from None
     except ApiyiError as error:
-        raw = b"".join(parts)
+        raw = as_utf8(reply, b"".join(parts))
         if is_complete(raw):
             return raw
         raise make_incomplete(
@@ -74,7 +74,23 @@ def read_body(
         ) from error
     finally:
         reply.close()
-    return b"".join(parts)
+    return as_utf8(reply, b"".join(parts))
+
+
+def as_utf8(reply: Reply, data: bytes) -> bytes:
+    """Return data in UTF-8 where the reply declares another charset and is in it."""
+    declared = reply.headers.get("content-type", "").lower()
+    if "charset" not in declared or "audio/" in declared or data.isascii():
+        return data
+    from apiyi_cli.decode.errors.error_body import find_charset
+
+    charset = find_charset(declared)
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        if charset is not None:
+            return data.decode(charset, "replace").encode("utf-8", "replace")
+    return data
 
 
 def read_json(
@@ -282,16 +298,35 @@ def _make_text_error(reply: Reply, raw: bytes) -> ApiyiError:
     """Return the error for plain text instead of JSON."""
     from apiyi_cli.decode.errors.error_body import describe_address_check, quote_text
 
-    quote = quote_text(trim(raw), reply.headers)
-    known = find_refusal(reply, {"error": quote}, "text")
-    if known is not None and known.facts.cause is not None:
-        return known
+    if kind := name_binary(raw):
+        why = Text("{kind} instead of JSON, {size} bytes", kind=kind, size=len(raw))
+    else:
+        quote = quote_text(trim(raw), reply.headers)
+        if known := find_refusal_in_words(reply, quote, "text"):
+            return known
+        why = Text("text instead of JSON: {said}", said=quote)
     return RejectedError(
         Text("what answered is not the API"),
-        Text("text instead of JSON: {said}", said=quote),
+        why,
         hint=describe_address_check(reply.url),
         facts=facts_of(reply, "opened"),
     )
+
+
+def find_refusal_in_words(reply: Reply, words: str, cost: Cost) -> ApiyiError | None:
+    """Return the error that a 2xx reply tells in plain words; None if they are not known."""
+    known = find_refusal(reply, {"error": words}, cost)
+    return known if known is not None and known.facts.cause is not None else None
+
+
+def name_binary(raw: bytes) -> str:
+    """Return what bytes are that are no text, "" for text."""
+    from apiyi_cli.core.filetypes import detect_type, is_binary
+
+    if not is_binary(raw):
+        return ""
+    kind = detect_type(raw)
+    return kind.mime if kind is not None else Text("binary data")
 
 
 def facts_of(reply: Reply, phase: Phase, *, kind: str | None = None) -> Facts:

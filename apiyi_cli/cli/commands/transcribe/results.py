@@ -154,6 +154,8 @@ class TranscribeResults:
         has_timestamps = (result.value or {}).keys() & {"segments", "words"}
         if form == "verbose_json" and not has_timestamps:
             ctx.messages.note(Text("{name}: the gateway told no timestamps", name=recording.name))
+        if not result.lines.strip():
+            ctx.messages.note(Text("{name}: no speech was found in it", name=recording.name))
         is_json = "json" in form
         line = _record(recording, result) if form == "ndjson" else format_transcript(result, form)
         lines = list(ctx.output.filter_lines([line])) if is_json else [line]

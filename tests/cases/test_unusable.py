@@ -1,0 +1,209 @@
+"""A paid answer that cannot be used is kept, and its place is told, in every command."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.cases.raw import DONE, Case, chunk, http, json_reply, sse
+from tests.matrix.commands import PNG, RECORDING, SOUND
+
+ROLE = chunk({"role": "assistant", "content": ""})
+LONG = "这是付过钱的答案。" * 100
+LINES = {
+    "chat": "chat -m m hi",
+    "chat --no-stream": "chat -m m --no-stream hi",
+    "chat --json": "chat -m m --json hi",
+    "chat --ndjson": "chat -m m --ndjson hi",
+    "chat -o": "chat -m m -o out.txt hi",
+    "chat --session": "chat -m m --session s hi",
+    "two models": "chat -m m -m n hi",
+    "respond": "respond -m m hi",
+    "complete": "complete -m m --no-stream hi",
+    "claude": "chat -m claude-opus-5 --protocol anthropic hi",
+    "gemini": "chat -m gemini-3.6-flash --protocol google hi",
+    "embed": "embed -m e a b",
+    "embed -o": "embed -m e -o v.jsonl a b",
+    "rank": "rank q -m bge-reranker-v2-m3 -f a -f b",
+    "image": "image -m gpt-image-1 cat",
+    "speak": "speak -m tts-1 -o a.mp3 hi",
+    "video": "video cat -m wan2.7-t2v --poll 0.1 -o v.mp4",
+}
+
+
+def rescued(case: Case) -> list[Path]:
+    folder = case.apiyi.home / "state" / "apiyi" / "rescue"
+    return sorted(folder.iterdir()) if folder.exists() else []
+
+
+def check_kept(case: Case, line: str, content: bytes) -> None:
+    case.write("a", "one")
+    case.write("b", "two")
+    ran = case(f"{line} --retries 0")
+    kept = rescued(case)
+    assert ran.code in (6, 8) and kept, ran.err
+    for path in kept:
+        assert path.read_bytes() == content
+        assert str(path) in ran.err or str(path).encode() in ran.out
+    assert all(len(part) < 3000 for part in ran.err.splitlines())
+
+
+@pytest.mark.parametrize("line", LINES.values(), ids=LINES)
+def test_long_words_are_kept_whole(case: Case, line: str) -> None:
+    case.reply(http(LONG, "text/plain; charset=utf-8"))
+    check_kept(case, line, LONG.encode())
+
+
+@pytest.mark.parametrize("name", [name for name in LINES if name != "speak"])
+def test_binary_data_is_named_and_kept(case: Case, name: str) -> None:
+    content = SOUND if name == "image" else PNG
+    case.reply(http(content, "application/octet-stream"))
+    check_kept(case, LINES[name], content)
+    ran = case(f"{LINES[name]} --retries 0 --force" if "-o" in name else LINES[name])
+    assert ("audio/mpeg" if name == "image" else "image/png") in ran.err
+    assert "\ufffd" not in ran.err
+
+
+def test_short_words_are_in_the_message(case: Case) -> None:
+    case.reply(http("upstream request failed", "application/json"))
+    assert "upstream request failed" in case("chat -m m --retries 0 hi").err
+    assert rescued(case) == []
+
+
+@pytest.mark.parametrize("how", ["", "-o out.txt", "-x", "--no-stream"])
+def test_what_came_without_anything_to_print_is_kept(case: Case, how: str) -> None:
+    answer = sse(ROLE, chunk({"reasoning_content": "long thoughts"}), chunk({}, "stop"), DONE)
+    case.reply(answer)
+    ran = case(f"chat -m m {how} hi")
+    (path,) = rescued(case)
+    assert ran.code == 8 and str(path) in ran.err
+    assert b"long thoughts" in path.read_bytes()
+
+
+@pytest.mark.parametrize("how", ["", "-o out.txt", "-x"])
+@pytest.mark.parametrize(
+    "delta",
+    [
+        {"reasoning_content": "long thoughts"},
+        {"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": '{"a'}}]},
+    ],
+)
+def test_a_cut_before_anything_was_shown_keeps_what_came(
+    case: Case, how: str, delta: dict[str, object]
+) -> None:
+    case.reply(sse(ROLE, chunk(delta)))
+    ran = case(f"chat -m m --retries 0 {how} hi")
+    (path,) = rescued(case)
+    assert ran.code == 8 and str(path) in ran.err
+    assert json.dumps(delta).encode()[1:-1] in path.read_bytes()
+
+
+def test_an_error_after_an_opening_event_leaves_nothing(case: Case) -> None:
+    case.reply(sse(ROLE, {"error": {"message": "no", "type": "new_api_error"}}))
+    assert case("chat -m m --retries 0 hi").code == 8
+    assert rescued(case) == []
+
+
+def test_a_batch_keeps_long_answers_and_bytes(case: Case) -> None:
+    case.write("rows.jsonl", '{"id":"a","prompt":"hi"}\n')
+    line = "batch -m m rows.jsonl -o out.jsonl --retries 0 --force"
+    parts = [chunk("word ") for _ in range(2000)]
+    case.reply(sse(ROLE, *parts))
+    assert case(line).code == 3
+    (record,) = case.records("out.jsonl")
+    assert record["response"]["body"].count('"word "') == 2000
+    case.reply(http(PNG, "image/png"))
+    assert case(line).code == 3
+    (record,) = case.records("out.jsonl")
+    assert base64.b64decode(record["response"]["body"]["b64_json"]) == PNG
+    assert "image/png" in record["error"]["message"]
+
+
+WORDS = [
+    ("upstream request failed", "text/plain", 8),
+    ("上游请求失败", "application/octet-stream", 8),
+    ("额度不足，请充值", "text/plain", 7),
+    ("当前分组上游负载已饱和，请稍后再试", "audio/mpeg", 5),
+]
+
+
+@pytest.mark.parametrize(("words", "declared", "code"), WORDS)
+def test_words_in_place_of_speech_are_no_sound(
+    case: Case, words: str, declared: str, code: int
+) -> None:
+    case.reply(http(words, declared))
+    for line in ("speak -m tts-1 -o a.mp3 hi", "speak -m tts-1 -o - hi"):
+        ran = case(f"{line} --retries 0")
+        assert (ran.code, ran.out) == (code, b"") and words in ran.err
+        assert not (case.work / "a.mp3").exists()
+
+
+def test_words_in_the_charset_that_they_name(case: Case) -> None:
+    case.write("a.wav", RECORDING)
+    text = "上游请求失败，今天的语音"
+    case.reply(http(text.encode("gbk"), "text/plain; charset=GBK"))
+    assert text in case("speak -m tts-1 -o a.mp3 --retries 0 hi").err
+    assert case("transcribe -m whisper-1 a.wav").text == f"{text}\n"
+    body = json.dumps({"text": text}, ensure_ascii=False)
+    case.reply(http(body.encode("gbk"), "application/json; charset=gb2312"))
+    assert case("transcribe -m whisper-1 a.wav").text == f"{text}\n"
+
+
+@pytest.mark.parametrize("charset", ["GBK", "gb2312", "big5"])
+def test_answers_in_the_charset_that_they_name(case: Case, charset: str) -> None:
+    text = "天空是的"
+    stream = f"data: {json.dumps(chunk(text), ensure_ascii=False)}\n\n"
+    stream += f"data: {json.dumps(chunk({}, 'stop'))}\n\ndata: [DONE]\n\n"
+    case.reply(http(stream.encode(charset), f"text/event-stream; charset={charset}"))
+    assert case("chat -m m hi").text == f"{text}\n"
+    ran = case("chat -m m --json --stream hi")
+    assert ran.json["choices"][0]["message"]["content"] == text and ran.err == ""
+    answer = json.dumps({"choices": [{"message": {"content": text}, "finish_reason": "stop"}]})
+    answer = answer.encode().decode("unicode-escape")
+    case.reply(http(answer.encode(charset), f"application/json;charset={charset}"))
+    assert case("chat -m m --no-stream hi").text == f"{text}\n"
+
+
+def test_a_charset_that_is_not_the_answers_changes_nothing(case: Case) -> None:
+    case.reply(
+        http(
+            json.dumps({"choices": [{"message": {"content": "天空"}, "finish_reason": "stop"}]}),
+            "application/json; charset=gbk",
+        )
+    )
+    assert case("chat -m m --no-stream hi").text == "天空\n"
+
+
+def test_base64_in_place_of_a_link_is_the_picture(case: Case) -> None:
+    packed = base64.b64encode(PNG).decode()
+    case.reply(json_reply({"data": [{"url": packed}]}))
+    assert case("image -m gpt-image-1 cat").text == "cat-1.png\n"
+    case.reply(json_reply({"data": [{"url": "A" * 20_000}]}))
+    ran = case("image -m gpt-image-1 dog --retries 0")
+    (path,) = rescued(case)
+    assert ran.code == 8 and str(path) in ran.err and len(ran.err) < 1000
+
+
+def test_bytes_in_place_of_a_transcript_are_not_printed(case: Case) -> None:
+    case.write("a.wav", RECORDING)
+    case.reply(http(PNG, "image/png"))
+    for how in ("", "--format srt", "--stream", "-o t.txt"):
+        ran = case(f"transcribe -m whisper-1 a.wav --retries 0 {how}")
+        assert (ran.code, ran.out) in ((8, b""), (6, b"")) and "image/png" in ran.err
+
+
+def test_silence_is_said(case: Case) -> None:
+    case.write("a.wav", RECORDING)
+    case.reply(json_reply({"text": ""}))
+    ran = case("transcribe -m whisper-1 a.wav")
+    assert ran.code == 0 and "no speech" in ran.err
+
+
+def test_what_was_billed_is_not_asked_about(case: Case) -> None:
+    case.reply(json_reply({"data": []}))
+    err = case("embed -m e a --retries 0").err
+    assert "it was billed" in err and not re.search("whether it was billed", err)
