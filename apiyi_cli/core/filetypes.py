@@ -173,7 +173,7 @@ def detect_type(content: bytes) -> FileType | None:
 
 
 def is_binary(content: bytes) -> bool:
-    """Return True for what is no text: a known format, or control characters."""
+    """Return True for a known format that is not text, or control characters."""
     kind = detect_type(content)
     if kind is not None:
         return kind.family != "text"

@@ -183,5 +183,5 @@ def _embed(body: bytes | None) -> Any:
     try:
         return body.decode("utf-8")
     except UnicodeDecodeError:
-        # Bytes that are no text: what was paid for stays whole.
+        # What was paid for stays whole, although it is not text.
         return {"b64_json": base64.b64encode(body).decode("ascii")}

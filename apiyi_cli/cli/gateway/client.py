@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
-from apiyi_cli.cli.gateway.received_body import ReceivedBody, describe_place
+from apiyi_cli.cli.gateway.received_body import ReceivedBody
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.events import Chunk, Delta, EventBatch, InlineFile, Reasoning, Refusal, Restart
 from apiyi_cli.errors import ApiyiError
@@ -35,7 +35,7 @@ class GatewayClient:
         self._settings = settings
         self._messages = messages
         self._unfinished: set[ReceivedBody] = set()
-        self._unused: ReceivedBody | None = None
+        self._unused = ReceivedBody()
         self.on_exit = process.on_exit
         process.on_exit(self._keep_unfinished)
 
@@ -60,17 +60,16 @@ class GatewayClient:
         """Send a call and yield what `decode(reply)` yields.
 
         `shows` returns True for an item that the user sees: from then on nothing is retried.
-        Another thread gives its own `sender`. A body that was paid for and cannot be used is
-        kept in the rescue folder: one of which no item `is_used`.
+        Another thread gives its own `sender`. A paid body of which no item `is_used` is kept in
+        the rescue folder.
         """
         self._say_notes(call)
         if call.cost != "free" and (limit := self.cost_limit) is not None:
             limiter = self.plan.limiter
             mean = None if limiter is None else limiter.mean_tokens(call.model or "")
             limit.reserve(call, mean)
-        received = self._unused = None
+        received = self._unused = ReceivedBody()
         if call.cost != "free":
-            received = ReceivedBody()
             decode = received.record(decode, is_used, until_end=call.assembled)
             if not call.stream or call.assembled:
                 # Another stream's events are printed, or the caller has them.
@@ -81,20 +80,14 @@ class GatewayClient:
             yield from items if line is None else line.follow(items, call, shows)
         except ApiyiError as failure:
             hint = self._find_hint(failure, call)
-            if received is not None:
-                self._unfinished.discard(received)
-                hint = received.keep(failure, hint, self._process.rescue, self._process.secrets)
-            raise failure.with_hint(hint) from failure.__cause__
-        if received is not None:
             self._unfinished.discard(received)
-            self._unused = received
+            hint = received.keep(failure, hint, self._process.rescue, self._process.secrets)
+            raise failure.with_hint(hint) from failure.__cause__
+        self._unfinished.discard(received)
 
     def keep_unused(self) -> str | None:
         """Save the last answer if nothing of it was used; return the hint that says where."""
-        path = None
-        if self._unused is not None:
-            path = self._unused.keep_partial(self._process.rescue, self._process.secrets)
-        return None if path is None else describe_place(path)
+        return self._unused.keep_unused(self._process.rescue, self._process.secrets)
 
     def stream_events(
         self,
@@ -104,10 +97,10 @@ class GatewayClient:
         held: bool = False,
         reasoning: bool = False,
     ) -> Iterator[EventBatch]:
-        """Send a call and yield its events.
+        """Send a call and yield its events; with `reasoning` the user sees that, too.
 
         With `held` nothing is shown until the end: of an answer that was begun anew only the
-        newest attempt is yielded then. With `reasoning` the user sees that, too.
+        newest attempt is yielded then.
         """
         shows = partial(is_shown, reasoning=reasoning)
         if held:

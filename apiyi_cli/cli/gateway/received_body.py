@@ -83,7 +83,12 @@ class ReceivedBody:
         path = self.keep_partial(rescue, secrets)
         if path is None:
             return hint
-        return join_texts(filter(None, (hint, describe_place(path))), "; ")
+        return join_texts(filter(None, (hint, _describe_place(path))), "; ")
+
+    def keep_unused(self, rescue: Rescue, secrets: Sequence[Secret] = ()) -> str | None:
+        """Save a complete body of which nothing was used; return the hint that says where."""
+        path = self.keep_partial(rescue, secrets)
+        return None if path is None else _describe_place(path)
 
     def keep_partial(self, rescue: Rescue, secrets: Sequence[Secret] = ()) -> Path | None:
         """Save the undecoded body; return its path, None if there is none."""
@@ -135,7 +140,7 @@ class ReceivedBody:
         )
 
 
-def describe_place(path: Path) -> Text:
+def _describe_place(path: Path) -> Text:
     """Return the message that says where an unusable answer is kept."""
     return Text("what came is in {path}", path=path)
 

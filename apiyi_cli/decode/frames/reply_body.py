@@ -320,7 +320,7 @@ def find_refusal_in_words(reply: Reply, words: str, cost: Cost) -> ApiyiError | 
 
 
 def name_binary(raw: bytes) -> str:
-    """Return what bytes are that are no text, "" for text."""
+    """Return the type of bytes that are not text, "" for text."""
     from apiyi_cli.core.filetypes import detect_type, is_binary
 
     if not is_binary(raw):
