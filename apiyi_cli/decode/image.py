@@ -184,7 +184,7 @@ def _read_item(item: Any) -> Picture | UnreadablePicture:
 
 
 def _is_packed(text: str) -> bool:
-    """Return True for base64 in place of a link: of a picture, or far too long for a link."""
+    """Return True for base64 in place of a link: a picture, or very long."""
     content = _decode_base64(text) if text else None
     return len(text) > _LONGEST_LINK or bool(content and detect_picture(content))
 

@@ -86,7 +86,7 @@ class GatewayClient:
         self._unfinished.discard(received)
 
     def keep_unused(self) -> str | None:
-        """Save the last answer if nothing of it was used; return the hint that says where."""
+        """Save the last answer if unused; return the hint that says where."""
         return self._unused.keep_unused(self._process.rescue, self._process.secrets)
 
     def stream_events(

@@ -28,7 +28,7 @@ _PAGE = re.compile(rb"\s*<(?:!doctype html|html|head|body)", re.IGNORECASE)
 
 
 class ReceivedBody:
-    """Keeps the body of a 2xx reply until a decoder has yielded something to show of it."""
+    """Keeps the body of a 2xx reply until something of it is used."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -86,7 +86,7 @@ class ReceivedBody:
         return join_texts(filter(None, (hint, _describe_place(path))), "; ")
 
     def keep_unused(self, rescue: Rescue, secrets: Sequence[Secret] = ()) -> str | None:
-        """Save a complete body of which nothing was used; return the hint that says where."""
+        """Save a complete body that was not used; return the hint that says where."""
         path = self.keep_partial(rescue, secrets)
         return None if path is None else _describe_place(path)
 
@@ -125,7 +125,7 @@ class ReceivedBody:
         return isinstance(failure, RejectedError) and self._is_foreign()
 
     def _is_foreign(self) -> bool:
-        """Return True for what is neither an error nor a page: an answer in an unknown form.
+        """Return True for an answer in an unknown form: neither an error nor a page.
 
         A large body is judged by its first byte, because no error is large, and what a body
         that unfolds without end becomes when it is parsed has no place in memory.

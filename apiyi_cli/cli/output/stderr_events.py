@@ -35,7 +35,7 @@ def describe_finish(reason: str) -> str:
 
 
 def empty_answer(why: str, place: str | None = None) -> IncompleteError:
-    """Return the error for a complete answer with nothing to print; `place` is where it is."""
+    """Return the error for a complete answer with nothing to print, kept at `place`."""
     advice = filter(None, (Text("running it again may be billed again"), place))
     return IncompleteError(
         Text("the answer has nothing to print"), why, hint=describe_billing("yes", *advice)

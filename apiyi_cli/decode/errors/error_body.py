@@ -120,7 +120,7 @@ def decode_text(raw: bytes, headers: Mapping[str, str]) -> str:
 
 
 def find_charset(text: str) -> str | None:
-    """Return the charset that a content type or page names; None for UTF-8 and unknown ones."""
+    """Return the charset that a text names; None for UTF-8 and unknown ones."""
     import codecs
 
     if not (named := _CHARSET.search(text)):

@@ -314,7 +314,7 @@ def _make_text_error(reply: Reply, raw: bytes) -> ApiyiError:
 
 
 def find_refusal_in_words(reply: Reply, words: str, cost: Cost) -> ApiyiError | None:
-    """Return the error that a 2xx reply tells in plain words; None if they are not known."""
+    """Return the error that known words of a 2xx reply mean, else None."""
     known = find_refusal(reply, {"error": words}, cost)
     return known if known is not None and known.facts.cause is not None else None
 
