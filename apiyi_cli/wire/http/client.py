@@ -189,6 +189,9 @@ class Client:
     def _open_pool(
         self, scheme: str, proxy: Proxy | None, begun: Preconnection | None
     ) -> httpcore.ConnectionPool:
+        if self._tls is None and begun is not None:
+            # It has the same trust.
+            self._tls = begun.context
         if self._tls is None and (scheme == "https" or (proxy and proxy.scheme == "https")):
             self._tls = tls_context(self._cacert, self._environ)
         settings: dict[str, Any] = {

@@ -1,17 +1,17 @@
 """A connection that is made while the program is still being imported.
 
 `preconnect` starts it as soon as command line, environment and configuration say without doubt
-where the request of this run will go; on any doubt it does nothing. A thread looks the name up,
-connects and makes the TLS handshake. `Client` takes the connection over if host, port and trust
-are its own to the letter, or its failure; any other connection is closed unused. Nothing but the
-handshake is sent before the request. Whatever is wrong with the command line is not reported
-here: the command does that.
+where the request of this run will go; on any doubt it does nothing. A thread looks the name up
+and connects, while `ssl` and the certificates are loaded, and makes the TLS handshake. `Client`
+takes the connection over if host, port and trust are its own to the letter, or its failure; any
+other connection is closed unused. Nothing but the handshake is sent before the request. Whatever
+is wrong with the command line is not reported here: the command does that.
 """
 
 from __future__ import annotations
 
 import socket
-import ssl
+import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -31,10 +31,15 @@ from apiyi_cli.wire.http.sockets import DEAD_ADDRESS_S, keep_alive_options
 from apiyi_cli.wire.http.tls import tls_context, trust_of
 
 if TYPE_CHECKING:
+    import ssl
+
     Trust = tuple[str | None, ...]
 
 FRESH_S: Final = 10.0
 """How long a connection may wait for its request; servers close silent ones after that."""
+_TURN_S: Final = 0.0005
+"""How long the importing thread may keep the interpreter once a packet has arrived, at most; by
+default it is ten times that, for each step of the handshake."""
 
 _COMMANDS = frozenset(
     ("chat", "complete", "respond", "embed", "image", "transcribe", "speak", "rank", "models")
@@ -47,9 +52,11 @@ _READ = {"--profile": "profile", "--base-url": "base_url", "--node": "node", "--
 class Preconnection:
     """A connection that a thread makes, for the client that needs the same one."""
 
-    def __init__(self, host: str, port: int, trust: Trust, context: ssl.SSLContext) -> None:
+    def __init__(self, host: str, port: int, trust: Trust) -> None:
         self._target = (host, port, trust)
-        self._context = context
+        self._usual_turn_s = sys.getswitchinterval()
+        self.context: ssl.SSLContext | None = None
+        self._has_context = threading.Event()
         self._lock = threading.Lock()
         self._socket: ssl.SSLSocket | None = None
         self._is_wanted = True
@@ -60,7 +67,18 @@ class Preconnection:
 
     def start(self) -> Preconnection | None:
         """Start connecting; return None if the system refuses a thread."""
-        return self if start_thread(self._connect) is not None else None
+        if start_thread(self._connect) is None:
+            return None
+        sys.setswitchinterval(_TURN_S)
+        return self
+
+    def secure_with(self, context: ssl.SSLContext | None) -> None:
+        """Make the TLS handshake with this context as soon as there is a connection.
+
+        None gives the connection up.
+        """
+        self.context = context
+        self._has_context.set()
 
     def fits(self, host: str, port: int, trust: Trust) -> bool:
         """Return True if this is a connection to that server with that trust."""
@@ -68,6 +86,7 @@ class Preconnection:
 
     def take(self) -> ssl.SSLSocket | None:
         """Return the connection if it is ready, open and fresh; the caller owns it."""
+        sys.setswitchinterval(self._usual_turn_s)
         with self._lock:
             taken, self._socket, self._is_wanted = self._socket, None, False
         if taken is None:
@@ -88,6 +107,8 @@ class Preconnection:
             addresses = _find_addresses(host, port)
             self.is_resolved = True
             tls_socket = self._shake_hands(_connect_first(addresses, port))
+            if tls_socket is None:
+                return
             with self._lock:
                 if self._is_wanted:
                     self._socket, self._made_at = tls_socket, time.monotonic()
@@ -101,11 +122,15 @@ class Preconnection:
         finally:
             self.ended.set()
 
-    def _shake_hands(self, plain: socket.socket) -> ssl.SSLSocket:
+    def _shake_hands(self, plain: socket.socket) -> ssl.SSLSocket | None:
         try:
+            self._has_context.wait()
+            if self.context is None:
+                plain.close()
+                return None
             # As bytes: for a str Python imports its codec of international names.
             name: str = self._target[0].encode("ascii")  # type: ignore[assignment]
-            return self._context.wrap_socket(plain, server_hostname=name)
+            return self.context.wrap_socket(plain, server_hostname=name)
         except BaseException:
             plain.close()
             raise
@@ -126,8 +151,14 @@ def preconnect(argv: Sequence[str], environ: Mapping[str, str]) -> Preconnection
             return None
         if proxy_for("https", host, options.proxy, environ) is not None or _is_down(settings):
             return None
-        trust, context = trust_of(options.cacert, environ), tls_context(options.cacert, environ)
-        return Preconnection(host, url.port or 443, trust, context).start()
+        begun = Preconnection(host, url.port or 443, trust_of(options.cacert, environ)).start()
+        if begun is not None:
+            context = None
+            try:
+                context = tls_context(options.cacert, environ)
+            finally:
+                begun.secure_with(context)
+        return begun
     return None
 
 
@@ -195,6 +226,8 @@ def _connect_first(addresses: list[str], port: int) -> socket.socket:
 
 def _is_open(connection: ssl.SSLSocket) -> bool:
     """Return True if the server neither closed the connection nor said anything on it."""
+    import ssl
+
     connection.setblocking(False)
     try:
         connection.recv(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -195,14 +196,28 @@ def test_what_is_not_used_is_closed_whether_it_is_made_before_or_after(
 ) -> None:
     begin(server, bundle).discard()
     environ = {"SSL_CERT_FILE": bundle}
-    late = Preconnection(
-        "127.0.0.1", server.port, trust_of(None, environ), tls_context(None, environ)
-    )
+    late = Preconnection("127.0.0.1", server.port, trust_of(None, environ))
     late.discard()
     assert late.start() is late
+    late.secure_with(tls_context(None, environ))
     assert late.ended.wait(10)
     assert late.take() is None
     assert server.wait(2) == [b"", b""]
+
+
+def test_the_handshake_waits_for_the_certificates_and_is_not_made_without_them(
+    server: Server, bundle: str
+) -> None:
+    turn_s = sys.getswitchinterval()
+    begun = Preconnection("127.0.0.1", server.port, trust_of(bundle, {})).start()
+    assert begun is not None
+    assert not begun.ended.wait(0.2)
+    begun.secure_with(None)
+    assert begun.ended.wait(10)
+    assert begun.take() is None
+    assert begun.failure is None
+    assert sys.getswitchinterval() == turn_s
+    assert server.wait(1) == [b""]
 
 
 def test_a_connection_that_the_server_closed_is_not_used(
