@@ -1,4 +1,7 @@
-"""Ask with httpx and print the answer's text, or with `--ndjson` its chunks: the reference."""
+"""Ask with httpx and print the answer's text, or with `--ndjson` its chunks: the reference.
+
+The best that httpx can do: its `iter_lines` decodes every line before it is cut.
+"""
 
 import os
 import sys
@@ -10,16 +13,25 @@ url = os.environ["APIYI_BASE_URL"] + "/chat/completions"
 body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": sys.argv[1]}]}
 headers = {"Authorization": "Bearer " + os.environ["APIYI_API_KEY"]}
 chunks = sys.argv[2:] == ["--ndjson"]
+out = sys.stdout.buffer
+held: list[bytes] = []
 # The gateway speaks plain http here: certificates would be loaded for nothing.
 with (
     httpx.Client(verify=False, trust_env=False, timeout=60) as client,
     client.stream("POST", url, json=body, headers=headers) as reply,
 ):
-    for line in reply.iter_lines():
-        if line.startswith("data: ") and line != "data: [DONE]":
-            chunk = orjson.loads(line[6:])
-            if chunks:
-                sys.stdout.write(line[6:] + "\n")
-            else:
-                for choice in chunk["choices"]:
-                    sys.stdout.write(choice["delta"].get("content") or "")
+    for piece in reply.iter_raw():
+        if b"\n" not in piece:
+            held.append(piece)
+            continue
+        *lines, rest = b"".join((*held, piece)).split(b"\n")
+        held = [rest]
+        for line in lines:
+            if line.startswith(b"data: ") and line != b"data: [DONE]":
+                data = line[6:]
+                chunk = orjson.loads(data)
+                if chunks:
+                    out.write(data + b"\n")
+                else:
+                    for choice in chunk["choices"]:
+                        out.write((choice["delta"].get("content") or "").encode())

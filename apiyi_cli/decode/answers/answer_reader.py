@@ -41,6 +41,7 @@ from apiyi_cli.decode.frames.sse import Frame, frames
 from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError, describe_billing
 from apiyi_cli.text import Text, join_texts
 
+_BRACKET, _BRACE, _END_BRACE = b"[{}"
 _EVENT_LINE = re.compile(rb"^data:", re.MULTILINE)
 _MAX_STRAY = 4096
 
@@ -214,7 +215,7 @@ class _Stream:
         key, take, verbatim = answer.key, answer.take, self.verbatim
         is_opening = answer.phase == "opened"
         for data, event in batch:
-            if data.startswith(b"[DONE]"):
+            if data[0] == _BRACKET and data.startswith(b"[DONE]"):
                 answer.ended = True
                 return None
             try:
@@ -227,7 +228,12 @@ class _Stream:
                     answer = self._follow(value, out)
                     key, take = answer.key, answer.take
                 if verbatim:
-                    chunk = Chunk(_one_line(data, torn=self.answer.torn), source=data)
+                    # An event's JSON nearly always is on one line.
+                    is_line = data[0] == _BRACE and data[-1] == _END_BRACE and b"\n" not in data
+                    if is_line and not answer.torn:
+                        chunk = Chunk(data)
+                    else:
+                        chunk = Chunk(_one_line(data, torn=answer.torn), source=data)
                     out.append(chunk)
                     trouble = take(value, out)
                     if is_opening:

@@ -124,12 +124,11 @@ def _with_lf_only(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 def _events(text: bytes, on_stray: Callable[[bytes], object]) -> list[Frame]:
     """Return the frames of a text that ends where an event ends."""
-    follow = text.count(b"\n\ndata: ")
     if (
         text.startswith(b"data: ")
         and text.endswith(b"\n\n")
-        and text.count(b"\n") == 2 * follow + 2
         and b"" not in (data := text[6:-2].split(b"\n\ndata: "))
+        and text.count(b"\n") == 2 * len(data)
     ):
         # Every event is one line of data, as nearly always: no loop in Python is needed.
         return list(map(_frame, repeat(Frame), zip(data, repeat(""))))
