@@ -57,7 +57,7 @@ def test_the_anthropic_client_reads_messages_and_streams(claude: anthropic.Anthr
         streamed = stream.get_final_message()
     assert [block.type for block in message.content] == ["thinking", "text"]
     assert [block.type for block in streamed.content] == ["thinking", "text"]
-    texts = [made.content[-1].text for made in (message, streamed)]  # type: ignore[union-attr]
+    texts = [made.content[-1].text for made in (message, streamed)]
     assert texts == ["[sandbox] You said: hi"] * 2
     assert message.stop_reason == streamed.stop_reason == "end_turn"
     assert message.usage.output_tokens > 0
