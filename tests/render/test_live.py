@@ -163,12 +163,17 @@ def test_a_paragraph_costs_few_bytes_and_is_drawn_anew_at_most_once(text: str) -
     assert seen[-1] <= len(text.encode()) + 40 * len(terminal.rows())
 
 
-@pytest.mark.parametrize(("columns", "rows"), [(20, 6), (33, 10), (80, 8)])
-@pytest.mark.parametrize("size", [1, 7, 500])
-@pytest.mark.parametrize("text", [ENGLISH * 3, CHINESE * 4, EMOJI * 3, LIST * 6, QUOTE * 9])
+TALL = (ENGLISH * 3, CHINESE * 4, EMOJI * 3, LIST * 6, QUOTE * 9)
+SCROLLED = list(itertools.product(range(len(TALL)), (1, 7, 500), ((20, 6), (33, 10), (80, 8))))
+
+
+@pytest.mark.parametrize(
+    ("number", "size", "screen"), sampled(SCROLLED, 2, map(str, range(len(SCROLLED))))
+)
 def test_what_outgrows_the_screen_is_in_the_scrollback_once(
-    text: str, size: int, columns: int, rows: int
+    number: int, size: int, screen: tuple[int, int]
 ) -> None:
+    text, (columns, rows) = TALL[number], screen
     live = show(Terminal(columns, rows), pieces(text, size))
     whole = blockwise(text, columns, rows)
     assert live.letters() == whole.letters()
