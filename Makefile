@@ -54,9 +54,10 @@ screen: .venv/made
 messages: .venv/made
 	$(PY) -m tests.messages
 
-## bench: speed and memory as ratios against references of the same run
+## bench: speed and memory as ratios against references of the same run; PARTS="start token" runs
+## these alone
 bench: .venv/made
-	$(PY) tests/bench/run.py
+	$(PY) -m tests.bench.run $(PARTS)
 
 ## cover: what the last `make test` covered, file by file
 cover: .venv/made

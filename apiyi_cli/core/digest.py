@@ -6,18 +6,14 @@ So this is Python's own, as in the standard library's `random`.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+import sys
 
+try:
+    if sys.version_info >= (3, 12):
+        from _sha2 import sha256
+    else:
+        from _sha256 import sha256  # type: ignore[import-not-found]
+except ImportError:
+    from hashlib import sha256
 
-def sha256(data: bytes) -> Any:
-    """Return the hash object of `data`, as hashlib's function does."""
-    # Of Python since 3.12, of 3.11, and of one that was built without it.
-    for name in ("_sha2", "_sha256"):
-        try:
-            return import_module(name).sha256(data)
-        except ImportError:
-            continue
-    import hashlib
-
-    return hashlib.sha256(data)
+__all__ = ["sha256"]

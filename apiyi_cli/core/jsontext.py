@@ -32,8 +32,8 @@ _TOO_DEEP: Final = "nested too deeply"
 _BLANK: Final = b" \t\r\n"
 _BOM: Final = b"\xef\xbb\xbf"
 # Integers from 19 digits on may not fit into 64 bits, and orjson reads those as floats.
-_LONG: Final = re.compile(rb"(?:\A|[:,\[\s])-?\d{19}")
-_FRACTION: Final = re.compile(rb"\d[.eE]")
+_LONG: Final = rb"(?:\A|[:,\[\s])-?\d{19}"
+_FRACTION: Final = rb"\d[.eE]"
 # Python refuses to turn more digits than 4,300 into an integer.
 _MAX_DIGITS: Final = 4000
 _CONSTANTS: Final = {
@@ -112,7 +112,7 @@ def read_first(data: bytes, *, exact: bool = False) -> Any:
     All else is as in `read`, or in `read_exact` where that is wanted.
     """
     text = trim(data)
-    if not _LONG.search(text) and not (exact and _FRACTION.search(text)):
+    if not re.search(_LONG, text) and not (exact and re.search(_FRACTION, text)):
         try:
             return orjson.loads(text)
         except orjson.JSONDecodeError:
@@ -220,7 +220,7 @@ def _read(data: bytes | str, *, strict: bool, exact: bool) -> Any:
         data = raw
     if not strict:
         data = trim(data)
-    if not _LONG.search(data) and not (exact and _FRACTION.search(data)):
+    if not re.search(_LONG, data) and not (exact and re.search(_FRACTION, data)):
         try:
             return orjson.loads(data)
         except orjson.JSONDecodeError as error:

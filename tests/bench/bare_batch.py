@@ -1,5 +1,4 @@
 import os
-import ssl
 import sys
 import threading
 from queue import SimpleQueue
@@ -12,11 +11,10 @@ url = os.environ["APIYI_BASE_URL"] + "/chat/completions"
 headers = {"Authorization": "Bearer " + os.environ["APIYI_API_KEY"]}
 todo: SimpleQueue[dict[str, str] | None] = SimpleQueue()
 lock = threading.Lock()
-# One for all: a client that makes its own takes longer for that than for its requests.
-tls = ssl.create_default_context()
 
 
 def work(file: object) -> None:
+    # Certificates would be loaded for nothing, once for each of the clients.
     with httpx.Client(headers=headers, timeout=60, verify=False, trust_env=False) as client:
         while (row := todo.get()) is not None:
             messages = [{"role": "user", "content": row["prompt"]}]

@@ -13,8 +13,6 @@ from typer._click.exceptions import NoSuchOption
 from typer._click.parser import _OptionParser
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
-from apiyi_cli.cli.help.print_help import help_text, print_help
-
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
 
@@ -39,6 +37,8 @@ class _HelpMixin:
 
     def get_help(self, ctx: Any) -> str:
         """Return the plain help, which is printed for an empty command line."""
+        from apiyi_cli.cli.help.print_help import help_text
+
         root = ctx.find_root()
         process = root.obj
         return help_text(
@@ -92,6 +92,8 @@ def _print_everything(ctx: Any, parameter: Any, value: bool) -> None:
 
 def _print_and_exit(ctx: Any, value: bool, *, everything: bool) -> None:
     if value and not ctx.resilient_parsing:
+        from apiyi_cli.cli.help.print_help import print_help
+
         root = ctx.find_root()
         path = _path(ctx)
         print_help(ctx.command, path, root.command.table, root.obj, everything=everything)

@@ -11,6 +11,8 @@ from apiyi_cli.settings.paths import cache_dir, state_dir
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from apiyi_cli.cli.messages import Messages
     from apiyi_cli.core.call import Call
     from apiyi_cli.core.clock import Clock
@@ -43,9 +45,16 @@ class LedgerWriter:
         self._records: list[Record] = []
         self._lock = threading.RLock()
 
+    def _estimate_cost(self, sent: SentRequest) -> float | None:
+        if (prices := self._prices) is None:
+            return None
+        return estimate_cost(prices, sent.call, sent.usage, guess=sent.uncertain)
+
     @cached_property
-    def _prices(self) -> Prices:
-        return load_prices(self._settings)
+    def _prices(self) -> Prices | None:
+        """The price list, None where none was fetched."""
+        has_list = _price_list(self._settings).exists()
+        return load_prices(self._settings) if has_list else None
 
     @cached_property
     def _tag(self) -> str:
@@ -99,7 +108,7 @@ class LedgerWriter:
             # A cached answer's usage was counted when it was requested.
             prompt, completion, total, cost = 0, 0, 0, 0.0
         elif sent.error is None or sent.uncertain:
-            cost = estimate_cost(self._prices, call, usage, guess=sent.uncertain)
+            cost = self._estimate_cost(sent)
         return Record(
             at=self._clock.wall() - sent.ms / 1000,
             profile=self._settings.profile,
@@ -135,7 +144,11 @@ def load_prices(settings: Settings) -> Prices:
 
         return key_group.find_group(settings)
 
-    return Prices(cache_dir(settings.environ) / "prices.json", find_group)
+    return Prices(_price_list(settings), find_group)
+
+
+def _price_list(settings: Settings) -> Path:
+    return cache_dir(settings.environ) / "prices.json"
 
 
 def estimate_cost(

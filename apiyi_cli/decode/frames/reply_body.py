@@ -33,7 +33,7 @@ _MAX_BODY = 512 * 2**20
 _MAX_REFUSAL = 2**20
 _UNDECIDED = b"[deir\xef"
 _EVENT_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":", b"[DONE]")
-_EVENT_FIELD = re.compile(rb"[A-Za-z][A-Za-z0-9_-]*(?::|\Z)")
+_EVENT_FIELD = rb"[A-Za-z][A-Za-z0-9_-]*(?::|\Z)"
 
 
 def read_body(
@@ -236,7 +236,7 @@ def _kind(head: bytes, declared: str) -> Kind:
     if head[:1] in b"{[":
         return "json"
     # Plain words stay words, whatever a proxy calls them; events may begin with an unknown field.
-    if "event-stream" in declared and _EVENT_FIELD.match(head):
+    if "event-stream" in declared and re.match(_EVENT_FIELD, head):
         return "sse"
     return "json" if "json" in declared else "text"
 

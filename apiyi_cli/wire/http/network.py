@@ -7,7 +7,6 @@ others.
 
 from __future__ import annotations
 
-import re
 import selectors
 import socket
 import ssl
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from apiyi_cli.wire.http.preconnect import Preconnection
 
 POLL_S = 0.1
-_IS_ADDRESS = re.compile(r"[0-9.]+|.*:.*|localhost")
 
 
 class Network(httpcore.NetworkBackend):
@@ -133,7 +131,8 @@ def _addresses(host: str, port: int, deadlines: Deadlines) -> list[str]:
         ended.set()
 
     # Without a thread the resolver's own timeout has to do.
-    if _IS_ADDRESS.fullmatch(host) or start_thread(ask) is None:
+    is_address = host == "localhost" or ":" in host or host.replace(".", "").isdigit()
+    if is_address or start_thread(ask) is None:
         ask()
     left_s = deadlines.connect_s()
     # Polled: a signal that comes just before a long wait would not end it.
