@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from apiyi_cli.core.filetypes import find_byte_order_mark
 from apiyi_cli.core.jsontext import read, read_first, trim, whole_characters, write_text
 from apiyi_cli.decode.frames.fields import is_markup
 from apiyi_cli.text import Text
@@ -109,6 +108,8 @@ def decode_text(raw: bytes, headers: Mapping[str, str]) -> str:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
         pass
+    from apiyi_cli.core.filetypes import find_byte_order_mark
+
     head = raw[:_META_WITHIN].decode("ascii", "replace")
     charset = find_charset(headers.get("content-type", "")) or find_charset(head)
     mark = find_byte_order_mark(raw)
