@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 from apiyi_cli.cli.conversation.prompt_template import (
     check_template,
@@ -35,6 +35,7 @@ from apiyi_cli.cli.conversation.repl.options import literal, read_value
 from apiyi_cli.cli.conversation.repl.sessions import change_session
 from apiyi_cli.core.nearest import find_nearest
 from apiyi_cli.errors import UsageError
+from apiyi_cli.manual.wrap import fill_lines
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 
 Command = Callable[["Dialogue", str], "str | None"]
 """Runs a command with the text after its name; may return a draft."""
+
+_SHORTEST_HELP: Final = 24
+"""The columns that the meaning of a command needs beside its name."""
 
 
 def run_command(dialogue: Dialogue, line: str) -> str:
@@ -146,12 +150,25 @@ def show_help(dialogue: Dialogue, rest: str) -> None:
     translate = dialogue.messages.translate
     usages = [(f"/{name} {more}".rstrip(), help) for name, more, help in COMMAND_HELP]
     keys = [*KEY_HELP] if dialogue.has_keys else [row for row in KEY_HELP if row[0] in PLAIN_KEYS]
-    width = max(len(usage) for usage, _ in usages)
-    lines = [f"  {usage:<{width}}  {translate(help)}" for usage, help in usages]
-    lines += ["", *(f"  {key:<{width}}  {translate(help)}" for key, help in keys)]
+    screen = dialogue.process.console.width
+    lines = [*format_help(usages, translate, screen), "", *format_help(keys, translate, screen)]
     if not dialogue.has_keys:
         lines += ["", translate(Text("more keys: pip install 'apiyi-cli[repl]'"))]
     dialogue.messages.print("\n".join(lines))
+
+
+def format_help(
+    rows: Sequence[tuple[str, str]], translate: Callable[[str], str], screen: int
+) -> Iterator[str]:
+    """Yield lines of the rows' names and meanings; a narrow screen has them one below the other."""
+    width = max(len(name) for name, help in rows)
+    is_narrow = screen < width + _SHORTEST_HELP
+    for name, help in rows:
+        begin = " " * (6 if is_narrow else width + 4)
+        if is_narrow:
+            yield f"  {name}"
+        first = begin if is_narrow else f"  {name:<{width}}  "
+        yield from fill_lines(translate(help), screen - 1, first, begin)
 
 
 def _require_path(rest: str, usage: str) -> str:
