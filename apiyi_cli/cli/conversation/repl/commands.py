@@ -160,7 +160,7 @@ def show_help(dialogue: Dialogue, rest: str) -> None:
 def format_help(
     rows: Sequence[tuple[str, str]], translate: Callable[[str], str], screen: int
 ) -> Iterator[str]:
-    """Yield lines of the rows' names and meanings; a narrow screen has them one below the other."""
+    """Yield the lines of names and meanings, below each other on a narrow screen."""
     width = max(len(name) for name, help in rows)
     is_narrow = screen < width + _SHORTEST_HELP
     for name, help in rows:
