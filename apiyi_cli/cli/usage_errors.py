@@ -43,6 +43,13 @@ FOREIGN_HINTS = {
 }
 """Replacements of other tools' options that take a secret as their value."""
 
+BIND_OPTIONS = ("--host", "--bind", "--listen", "--address", "--public", "--share")
+LOCAL_SERVERS = (" playground", " sandbox")
+LOCAL_HINT = Text(
+    "it serves this machine alone; on another one: {line}", line="ssh -L PORT:127.0.0.1:PORT HOST"
+)
+"""What is said to the words with which other servers are opened to the network."""
+
 
 def make_usage_error(complaint: Any, words: Sequence[str]) -> UsageError:
     """Return the usage error for an exception of Typer's, with the nearest spelling it knows.
@@ -68,6 +75,8 @@ def make_usage_error(complaint: Any, words: Sequence[str]) -> UsageError:
         hint = _hint_for_command(context, str(typed), near)
     elif typed in FOREIGN_HINTS:
         hint = FOREIGN_HINTS[str(typed)]
+    elif typed in BIND_OPTIONS and line.endswith(LOCAL_SERVERS):
+        near, hint = None, LOCAL_HINT
     why = Text("did you mean {near}?", near=near) if near else ""
     if switches := _find_switch(message):
         why = Text("its two forms are {names}", names=" / ".join(switches))

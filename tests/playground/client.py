@@ -7,7 +7,7 @@ import re
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
@@ -34,6 +34,7 @@ class Playground:
     """One running playground; `cookie` is that of the browser that opened it."""
 
     process: subprocess.Popen[bytes]
+    end: Callable[[], None]
 
     def __init__(self, url: str, pid: int) -> None:
         self.url = url

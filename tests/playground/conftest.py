@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
@@ -14,20 +14,39 @@ from apiyi_cli.playground.server import PlaygroundServer
 from tests.conftest import Program
 from tests.playground.client import Playground
 
+Serve = Callable[..., Playground]
+"""Starts a playground; its argument changes the environment, None takes a variable away."""
+
 
 @pytest.fixture
-def playground(started: Program) -> Iterator[Playground]:
-    """A playground in front of the test's gateway, opened by one browser.
+def serve(started: Program) -> Iterator[Serve]:
+    """A function that starts a playground in front of the test's gateway.
 
-    It runs in this process, where its branches are measured; its children are real ones.
+    It runs in this process, where its branches are measured; its children are real ones. Each
+    page has `close`, and is closed at the end.
     """
-    context = make_context(Process(Console(), started.environ, CLOCK), PlaygroundOptions())
-    server = PlaygroundServer(make_program(context, None, PlaygroundOptions()))
-    server.start()
-    page = Playground(server.url, os.getpid())
-    try:
-        page.open()
-        yield page
-    finally:
+    servers: list[PlaygroundServer] = []
+    pages: list[Playground] = []
+
+    def start(changes: Mapping[str, str | None] | None = None) -> Playground:
+        environ = started.environment(changes)
+        context = make_context(Process(Console(), environ, CLOCK), PlaygroundOptions())
+        server = PlaygroundServer(make_program(context, None, PlaygroundOptions()))
+        server.start()
+        servers.append(server)
+        pages.append(Playground(server.url, os.getpid()))
+        pages[-1].end = server.close
+        return pages[-1]
+
+    yield start
+    for server in servers:
         server.close()
-    assert not [data for data in page.received if b"CANARY" in data]
+    assert not [data for page in pages for data in page.received if b"CANARY" in data]
+
+
+@pytest.fixture
+def playground(serve: Serve) -> Playground:
+    """A playground that one browser has opened."""
+    page = serve()
+    page.open()
+    return page

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import socket
 import stat
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +146,21 @@ def test_the_other_tabs_are_dry_run_and_code_of_the_same_line(playground: Playgr
     assert playground.get("/api/history").value["entries"] == []
 
 
+def test_the_code_of_every_language_is_what_code_prints(
+    playground: Playground, apiyi: Program
+) -> None:
+    prompt = 'it\'s\n"two" lines: 你好 $HOME `x`'
+    languages = playground.get("/api/schema").value["languages"]
+    assert len(languages) == 9
+    for language in languages:
+        options = {"seed": "7", "schema": "name, age int"}
+        asked = {"command": "chat", "prompt": prompt, "options": options, "language": language}
+        events = playground.run("code", **asked)
+        shown = "".join(f"{data['text']}\n" for name, data in events if name == "line")
+        line = ["chat", "--seed=7", "--schema=name, age int", f"--code={language}", "--", prompt]
+        assert shown == apiyi(line).text, language
+
+
 def test_uploads_go_into_the_run_and_nothing_that_is_made_is_lost(
     playground: Playground, started: Program, gateway: Gateway
 ) -> None:
@@ -222,7 +233,7 @@ def test_four_requests_run_and_the_fifth_is_refused(playground: Playground) -> N
 
 
 def test_the_history_is_searched_exported_and_deleted(
-    playground: Playground, started: Program
+    playground: Playground, started: Program, apiyi: Program
 ) -> None:
     playground.run(command="chat", prompt="the first", options={"model": [MODEL]})
     playground.run(command="embed", prompt="second", options={})
@@ -242,7 +253,7 @@ def test_the_history_is_searched_exported_and_deleted(
     row = json.loads(export("batch"))
     assert row["url"] == "/v1/chat/completions" and row["body"]["model"] == MODEL
     (started.work / "row.jsonl").write_text(export("batch"))
-    assert started("batch row.jsonl --text").out == b"[sandbox] You said: the first\n"
+    assert apiyi("batch row.jsonl --text").out == b"[sandbox] You said: the first\n"
     playground.post("/api/history/delete", {"id": id})
     assert [entry["prompt"] for entry in history(started)] == ["second"]
     playground.post("/api/history/delete", {"id": "*"})
@@ -268,95 +279,10 @@ def test_the_page_hears_of_profiles_models_and_keys_but_no_key(playground: Playg
     assert unknown.status == 400 and "there is no profile" in unknown.value["error"]["message"]
 
 
-def test_it_ends_when_nobody_uses_it_and_leaves_no_file(started: Program, tmp_path: Path) -> None:
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    process = started.start("playground --idle 1s", env={"TMPDIR": str(scratch)})
-    page = Playground.started(process)
-    page.open()
-    page.upload("a.txt", b"text")
-    assert len(list(scratch.rglob("*"))) >= 3
-    assert process.wait(LIMIT_S) == 0
-    page.close()
-    assert list(scratch.iterdir()) == []
-
-
-def test_who_is_not_let_in_does_not_keep_it_running(started: Program) -> None:
-    process = started.start("playground --idle 1s --no-open")
-    assert process.stdout is not None
-    port = int(process.stdout.readline().decode().partition("127.0.0.1:")[2].partition("/")[0])
-    while process.poll() is None:
-        # Each is answered before the next: a second without any is what ends it otherwise.
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), LIMIT_S) as stranger:
-            stranger.sendall(b"GET / HTTP/1.0\r\n\r\n")
-            stranger.recv(1)
-    process.communicate()
-    assert process.returncode == 0
-
-
-@pytest.mark.off_schema
-def test_ctrl_c_ends_it_by_the_signal_with_its_children_and_files(
-    started: Program, tmp_path: Path
-) -> None:
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    process = started.start("playground", env={"TMPDIR": str(scratch)})
-    page = Playground.started(process)
-    page.open()
-    own = page.begin(command="chat", prompt="x", options={"model": ["fault:stall@3"]})
-    (child,) = children(page)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(LIMIT_S) == -signal.SIGINT
-    own.close()
-    page.close()
-    with pytest.raises(ProcessLookupError):
-        os.kill(child, 0)
-    assert list(scratch.iterdir()) == []
-    (entry,) = history(started)
-    assert entry["stopped"] and entry["billed"] == "maybe"
-
-
-def test_without_a_history_nothing_is_kept(started: Program) -> None:
-    page = Playground.started(started.start("playground --no-open --no-history --profile sandbox"))
-    page.open()
-    events = page.run(command="chat", prompt="hi", profile="sandbox")
-    assert events[0][1]["line"]["bash"] == "apiyi chat --profile=sandbox -- hi"
-    assert page.get("/api/history").value["entries"] == []
-    page.close()
-    assert not (started.home / HISTORY).parent.exists()
-
-
-def test_over_ssh_it_says_how_to_reach_the_page(started: Program) -> None:
-    env = {"SSH_CONNECTION": "192.0.2.7 5000 192.0.2.9 22", "USER": "anna", "DISPLAY": ":0"}
-    process = started.start("playground --idle 1s sandbox", env=env)
-    out, err = process.communicate(timeout=LIMIT_S)
-    assert process.returncode == 2 and not out
-    process = started.start("playground --idle 1s image", env=env)
-    out, err = process.communicate(timeout=LIMIT_S)
-    port = out.decode().partition("127.0.0.1:")[2].partition("/")[0]
-    assert out.count(b"\n") == 1
-    assert f"ssh -L {port}:127.0.0.1:{port} anna@192.0.2.9" in err.decode()
-
-
-def test_on_a_terminal_it_opens_the_browser(started: Program, tmp_path: Path) -> None:
-    browser = tmp_path / "browser"
-    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {tmp_path}/opened\n')
-    browser.chmod(0o755)
-    env = {"BROWSER": f"{browser} %s", "DISPLAY": ":0"}
-    for more, opens in (("", True), (" --no-open", False)):
-        screen = started.terminal(f"playground --idle 1s{more}", env=env, columns=120)
-        assert screen.code == 0 and "Ctrl-C ends it" in "\n".join(screen.lines)
-        opened = tmp_path / "opened"
-        assert opened.exists() is opens
-        if opens:
-            assert opened.read_text() == screen.lines[0]
-            opened.unlink()
-
-
 def test_what_an_answer_cost_is_known_from_the_price_list(
-    playground: Playground, started: Program
+    playground: Playground, apiyi: Program
 ) -> None:
-    assert started("models --update").code == 0
+    assert apiyi("models --update").code == 0
     shown = playground.run("dry-run", command="chat", prompt="hello")[-1][1]
     end = playground.run(command="chat", prompt="hello")[-1][1]
     assert 0 < end["cost"] <= shown["estimate"]
@@ -367,8 +293,8 @@ def test_what_an_answer_cost_is_known_from_the_price_list(
     assert models[MODEL]["price"][:2] == [2.5, 10.0]
 
 
-def test_max_cost_bounds_the_day(started: Program, gateway: Gateway) -> None:
-    assert started("models --update").code == 0
+def test_max_cost_bounds_the_day(started: Program, apiyi: Program, gateway: Gateway) -> None:
+    assert apiyi("models --update").code == 0
     page = Playground.started(started.start("playground --no-open --max-cost 0.000001"))
     page.open()
     end = page.run(command="chat", prompt="x" * 100, options={"model": [MODEL]})[-1][1]
@@ -378,19 +304,3 @@ def test_max_cost_bounds_the_day(started: Program, gateway: Gateway) -> None:
     assert page.run(command="chat", prompt="x" * 100, options=options)[-1][1]["exit"] == 9
     page.close()
     assert not [entry for entry in gateway.ledger if entry.method == "POST"]
-
-
-@pytest.mark.parametrize(
-    ("line", "why"),
-    [
-        ("playground --idle soon", "'soon' is not a time"),
-        ("playground nothing", "the page has no command 'nothing'"),
-        ("playground --port 70000", "70000 is not between 0 and 65535"),
-        ("playground --profile nobody", "there is no profile 'nobody'"),
-    ],
-)
-def test_a_wrong_start_is_refused_with_a_line_that_works(
-    started: Program, line: str, why: str
-) -> None:
-    ran = started(line)
-    assert ran.code in (2, 10) and why in ran.err

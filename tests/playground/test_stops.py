@@ -55,10 +55,10 @@ def test_stop_ends_the_child_and_the_stream_says_how(
 
 
 def test_a_video_that_was_stopped_is_resumed_by_its_task(
-    playground: Playground, started: Program, gateway: Gateway
+    playground: Playground, apiyi: Program, gateway: Gateway
 ) -> None:
     own, id = begin(playground, **VIDEO)
-    until(lambda: started("video list --ndjson").out.count(b'"running"') == 1)
+    until(lambda: apiyi("video list --ndjson").out.count(b'"running"') == 1)
     playground.post("/api/stop", {"id": id})
     end = rest_of(own)[-1][1]
     own.close()
@@ -74,18 +74,18 @@ def test_a_video_that_was_stopped_is_resumed_by_its_task(
 
 
 def test_a_page_that_was_left_finds_the_task_of_its_video(
-    playground: Playground, started: Program, gateway: Gateway
+    playground: Playground, started: Program, apiyi: Program
 ) -> None:
     own, id = begin(playground, **VIDEO)
-    until(lambda: started("video list --ndjson").out.count(b'"running"') == 1)
+    until(lambda: apiyi("video list --ndjson").out.count(b'"running"') == 1)
     own.close()
     until(lambda: history(started))
     entry = playground.get(f"/api/history/entry?id={id}").value["entry"]
     assert entry["stopped"] and entry["task"] and entry["billed"] == "maybe"
     # Not into a folder that ends with the playground: a terminal says where else it can go.
-    resumed = started(f"video resume {entry['task']}")
+    resumed = apiyi(f"video resume {entry['task']}")
     assert resumed.code == 11 and f"try: apiyi video resume {entry['task']} -o" in resumed.err
-    assert started(f"video resume {entry['task']} -o cat.mp4").code == 0
+    assert apiyi(f"video resume {entry['task']} -o cat.mp4").code == 0
     assert (started.work / "cat.mp4").read_bytes() == make_movie("a cat surfs")
 
 

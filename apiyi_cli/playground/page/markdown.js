@@ -20,6 +20,8 @@ const RULES = {
     'blockquote', 'em', 'strong', 'del', 'table', 'thead', 'tbody', 'tr', 'th', 'td', 'input'],
   ALLOWED_ATTR: ['href', 'start', 'align', 'type', 'checked', 'disabled', 'class'],
   ALLOWED_URI_REGEXP: /^(?:https?|mailto):/i,
+  // Their values are no addresses, and would be taken for bad ones.
+  ADD_URI_SAFE_ATTR: ['align', 'start', 'type'],
   ALLOW_DATA_ATTR: false,
   RETURN_DOM_FRAGMENT: true,
 };

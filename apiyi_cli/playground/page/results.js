@@ -37,7 +37,7 @@ export function Results({ tab, setTab, runs, command, preview, code, languages, 
 export function Status({ run }) {
   const end = run?.end;
   const status = run?.status;
-  return html`<div class="status" role="status">
+  return html`<div class="status" role="status" data-run=${run?.key}>
     ${!run ? html`<span class="muted">${t('nothing sent yet')}</span>` : ''}
     ${run && !end ? html`<span class="busy">${run.stopping ? t('stopping') : t('running')}</span><${Clock} began=${run.began} />` : ''}
     ${end ? html`<span class=${`exit ${end.exit ? 'bad' : end.stopped ? 'bad' : 'good'}`}>${end.stopped ? t('stopped') : `exit ${end.exit} ${end.name}`}</span>` : ''}
