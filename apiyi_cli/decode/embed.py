@@ -28,7 +28,7 @@ from apiyi_cli.core.jsontext import (
 from apiyi_cli.decode.frames.fields import read_count, read_object, read_objects
 from apiyi_cli.decode.frames.reply_body import facts_of, is_complete, read_body, read_json
 from apiyi_cli.decode.frames.usage import usage
-from apiyi_cli.errors import IncompleteError, describe_billing
+from apiyi_cli.errors import ApiyiError, IncompleteError, describe_billing
 from apiyi_cli.text import Text
 
 _MAX_INDEX = 1 << 31
@@ -195,6 +195,20 @@ def _make_misfit(reply: Reply, why: str) -> IncompleteError:
         hint=describe_billing("yes", Text("nothing of it is used")),
         facts=facts_of(reply, "content", kind="misfit")._replace(billed="yes"),
     )
+
+
+def describe_misfit(count: int) -> Text:
+    """Return the notice that texts are asked for again because their answer does not fit."""
+    return Text(
+        "the answer to {count} texts does not fit them: asking for each alone, which is billed "
+        "again (--batch-size 1 asks so from the start)",
+        count=count,
+    )
+
+
+def is_misfit(error: ApiyiError | None) -> bool:
+    """Return True for an answer whose vectors cannot be paired with the texts."""
+    return isinstance(error, IncompleteError) and error.facts.kind == "misfit"
 
 
 class InputAnswer(NamedTuple):

@@ -466,7 +466,7 @@ def test_max_cost_without_a_price_list_is_refused(apiyi: Program, gateway: Gatew
 
 def put_prices(apiyi: Program, **models: list[float | None]) -> None:
     prices = apiyi.home / "cache" / "apiyi" / "prices.json"
-    prices.parent.mkdir(parents=True, mode=0o700)
+    prices.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
     prices.write_text(json.dumps({"fetched": 1.0, "models": models}))
 
 
@@ -508,8 +508,26 @@ def test_max_cost_stops_when_the_estimate_reaches_it(apiyi: Program, gateway: Ga
     ran = apiyi("batch rows.jsonl -o out.jsonl -j 1 --max-cost 0.35 --summary s.json")
     assert ran.code == 9 and "stopped by --max-cost" in ran.err
     summary = json.loads((apiyi.work / "s.json").read_bytes())
-    assert 0.4 <= summary["cost_estimate"] <= 0.6
-    assert 4 <= len(gateway.ledger) <= 6
+    assert summary["cost_estimate"] == pytest.approx(0.3)
+    assert len(gateway.ledger) == 3
+
+
+def test_rows_in_flight_cost_no_more_than_is_left(apiyi: Program, gateway: Gateway) -> None:
+    put_prices(apiyi, **{"gpt-4o": [None, None, 0.1]})
+    write(apiyi, prompts(60))
+    line = "batch rows.jsonl -o out.jsonl -j 30 --no-limits --max-cost"
+    ran = apiyi(f"{line} 1.05 --summary s.json")
+    assert ran.code == 9 and "the next request would cost ≈ $0.10" in ran.err
+    assert len(gateway.ledger) == 10
+    assert json.loads((apiyi.work / "s.json").read_bytes())["ok"] == 10
+    # Dearer by their estimate, all the same cheaper: they wait for each other's real costs.
+    put_prices(apiyi, **{"gpt-4o": [0.0, 1000.0, None]})
+    write(apiyi, [{**row, "max_tokens": 100} for row in prompts(60)])
+    gateway.ledger.clear()
+    ran = apiyi(f"{line} 0.15 --force --summary s.json")
+    spent = json.loads((apiyi.work / "s.json").read_bytes())
+    assert ran.code == 9 and spent["cost_estimate"] <= 0.16
+    assert spent["ok"] >= 0.1 / (spent["cost_estimate"] / spent["ok"])
 
 
 def test_max_time_stops_the_run_and_a_later_one_goes_on(apiyi: Program, gateway: Gateway) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from apiyi_cli.batch.rows.row import Row
+from apiyi_cli.batch.run.budget import CostBudget
 from apiyi_cli.batch.run.counts import Counts, Throughput
 from apiyi_cli.batch.run.stop_rules import StopRules
 from apiyi_cli.core.clock import CLOCK, Clock
@@ -25,8 +26,7 @@ class BatchPlan:
     output is theirs. `check_row` raises for a row that must not be sent, `check_run` returns why
     the run cannot go on, `price` gives US dollars or None, and `show` draws the progress (at
     once if its last argument is True). `pack_size` is how many texts go into one request for
-    embeddings. `reserve` raises LimitError for a row or pack that would cost too much; it is called
-    before each is sent.
+    embeddings. `budget` bounds the cost of the run, None for no bound.
     """
 
     jobs: int
@@ -40,7 +40,7 @@ class BatchPlan:
     rules: StopRules = StopRules()
     price: Callable[[Row, Usage | None], float | None] = lambda row, usage: None
     check_row: Callable[[Row], None] = lambda row: None
-    reserve: Callable[[Row], None] = lambda row: None
+    budget: CostBudget | None = None
     check_run: Callable[[], ApiyiError | None] = lambda: None
     show: Callable[[Counts, Throughput, bool], None] = lambda counts, throughput, now: None
     note: Callable[[str], None] = lambda text: None

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from apiyi_cli.batch.rows.row import Row
+from apiyi_cli.batch.run.budget import CostShare
 from apiyi_cli.batch.run.plan import BatchPlan
 from apiyi_cli.batch.run.stop_rules import StopSwitch
 from apiyi_cli.batch.run.worker import Worker
@@ -45,7 +46,7 @@ class RowWorkers:
         self._jobs = plan.jobs
         self._spare = plan.spare_workers
         self._note = plan.note
-        self._reserve = plan.reserve
+        self._budget = plan.budget
         self._open_worker = open_worker
         self._results = results
         self._stop = stop
@@ -141,35 +142,40 @@ class RowWorkers:
         """Send a row or pack, and report the outcome of each row in it."""
         waiting = {id(item): item for item in row.rows}
         defect: Exception | None = None
-        if worker is not None and not self._stop.is_set and self._is_affordable(row):
+        share = CostShare(self._budget, row)
+        if worker is not None and not self._stop.is_set and self._is_affordable(share):
             try:
-                for outcome in worker.send(row):
+                for outcome in worker.send(row, share.pay_again):
                     del waiting[id(outcome.row)]
                     if outcome.defect is not None:
                         self._results.put(outcome.defect)
-                    self._results.put(outcome)
+                    self._put(outcome, share, is_last=not waiting)
             except Exception as error:
                 self._results.put(error)
                 defect = error
-        for item in waiting.values():
-            outcome = RowOutcome(item, unsent=True)
+        while waiting:
+            outcome = RowOutcome(waiting.pop(next(iter(waiting))), unsent=True)
             if defect is not None and worker is not None:
                 outcome.defect = defect
                 outcome.attempts, outcome.ambiguous = worker.attempt_counts
                 # A request may have been sent, and its answer is unknown.
                 outcome.maybe_billed = outcome.attempts > 0
-            self._results.put(outcome)
+            self._put(outcome, share, is_last=not waiting)
         with self._lock:
             self._returned += 1
 
-    def _is_affordable(self, row: Row) -> bool:
+    def _put(self, outcome: RowOutcome, share: CostShare, *, is_last: bool) -> None:
+        if is_last:
+            outcome.reserved_usd = share.usd
+        self._results.put(outcome)
+
+    def _is_affordable(self, share: CostShare) -> bool:
         """Return True if a row or pack may be sent; report what stops the run."""
         try:
-            self._reserve(row)
+            return share.reserve(waits=not self.has_no_threads)
         except LimitError as failure:
             self._results.put(failure)
             return False
-        return True
 
     def _reduce_jobs(self, count: int) -> None:
         if count < self._jobs:

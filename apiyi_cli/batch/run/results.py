@@ -119,6 +119,8 @@ class ResultHandler:
                 cost = self._find_cost(outcome)
         finally:
             self.counts.add(outcome, cost)
+            if self._plan.budget is not None:
+                self._plan.budget.settle(outcome, cost)
         self.throughput.add(outcome.sent[0], (usage.total_tokens or 0) if usage else 0)
         if self._plan.rules.max_cost is not None and usage is not None and cost is None:
             self._stop.stop(

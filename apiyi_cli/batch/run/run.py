@@ -66,7 +66,8 @@ class BatchRun:
         self._scheduler = scheduler
         self._has_journal = writer.journal is not None
         gate = ConcurrencyGate(plan.jobs, plan.clock)
-        self._stop = StopSwitch(scheduler.stop, gate.close)
+        close_budget = () if plan.budget is None else (plan.budget.close,)
+        self._stop = StopSwitch(scheduler.stop, gate.close, *close_budget)
         self._results: Results = queue.SimpleQueue()
         self._pool = RowWorkers(plan, lambda: open_worker(gate), self._results, self._stop)
         self._handler = ResultHandler(plan, scheduler, writer, gate, self._stop)

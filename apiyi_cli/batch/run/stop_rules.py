@@ -47,6 +47,26 @@ def make_unpriced_error(model: str | None) -> LimitError:
     )
 
 
+def make_cost_error(usd: float, planned_usd: float, max_usd: float) -> LimitError:
+    """Return the error for a request that would cost more than is left of `max_usd`."""
+    cost, limit = format_cost(usd), f"${max_usd:g}"
+    if planned_usd:
+        why = Text(
+            "the next request would cost {cost} after {planned}, {limit} are allowed; "
+            "it was not sent",
+            cost=cost,
+            planned=format_cost(planned_usd),
+            limit=limit,
+        )
+    else:
+        why = Text(
+            "the request would cost {cost}, {limit} are allowed; nothing was sent",
+            cost=cost,
+            limit=limit,
+        )
+    return LimitError(Text("stopped by --max-cost"), why, hint=Text("raise --max-cost"))
+
+
 def make_time_error() -> LimitError:
     """Return the error of a run that must end before its rows were sent."""
     return LimitError(

@@ -50,7 +50,8 @@ class RowOutcome:
     the `failed` of it; `is_kept` says that a journal has the line. `defect` is an unexpected
     exception. `remark` says what is wrong with a complete answer, `earlier` is the usage of
     answers that did not fit and were asked for again. `pack` is the request if the row shared
-    it with others.
+    it with others. `reserved_usd` is what was reserved of a budget for it, or for its pack if it
+    is the last of that.
     """
 
     row: Row
@@ -75,6 +76,7 @@ class RowOutcome:
     remark: str | None = None
     earlier: list[Usage] = field(default_factory=list)
     pack: PackedRequest | None = None
+    reserved_usd: float | None = None
 
     @property
     def sent(self) -> tuple[int, int]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 
-from apiyi_cli.batch.run.stop_rules import make_unpriced_error
+from apiyi_cli.batch.run.stop_rules import make_cost_error, make_unpriced_error
 from apiyi_cli.cli.output.ledger import estimate_cost
 from apiyi_cli.core.call import Call
 from apiyi_cli.errors import LimitError
-from apiyi_cli.store.prices import Prices, format_cost
+from apiyi_cli.store.prices import Prices
 from apiyi_cli.text import Text
 
 COST_REPORT = "APIYI_COST_REPORT"
@@ -43,7 +43,7 @@ class CostLimit:
         with self._lock:
             planned_usd = self._planned_usd + usd
             if planned_usd > self._max_usd:
-                raise _too_dear(usd, self._planned_usd, self._max_usd)
+                raise make_cost_error(usd, self._planned_usd, self._max_usd)
             self._planned_usd = planned_usd
             if self._report is not None:
                 with suppress(OSError), open(self._report, "w", encoding="ascii") as file:
@@ -68,22 +68,3 @@ def require_prices(prices: Prices) -> None:
             Text("there is no price list"),
             hint="apiyi models --update",
         )
-
-
-def _too_dear(usd: float, planned_usd: float, max_usd: float) -> LimitError:
-    cost, limit = format_cost(usd), f"${max_usd:g}"
-    if planned_usd:
-        why = Text(
-            "the next request would cost {cost} after {planned}, {limit} are allowed; "
-            "it was not sent",
-            cost=cost,
-            planned=format_cost(planned_usd),
-            limit=limit,
-        )
-    else:
-        why = Text(
-            "the request would cost {cost}, {limit} are allowed; nothing was sent",
-            cost=cost,
-            limit=limit,
-        )
-    return LimitError(Text("stopped by --max-cost"), why, hint=Text("raise --max-cost"))

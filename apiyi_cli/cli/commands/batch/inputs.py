@@ -42,7 +42,7 @@ class BatchInputs:
 
     def __init__(self, ctx: Context, path: str, options: BatchOptions, rows: RowDefaults) -> None:
         self.options = options
-        self._note = ctx.messages.note
+        self.note = ctx.messages.note
         self._debug = ctx.messages.debug
         self._has_streamed = False
         self._noted: set[str] = set()
@@ -193,7 +193,7 @@ class BatchInputs:
         """Print a notice about all rows once, even if the rows are read twice."""
         if text not in self._noted:
             self._noted.add(text)
-            self._note(text)
+            self.note(text)
 
 
 def _parse_template(name: str, text: str, *, is_lines: bool) -> RowTemplate:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from apiyi_cli.batch.rows.row import Row
+from apiyi_cli.batch.run.budget import CostBudget
 from apiyi_cli.batch.run.stop_rules import StopRules, make_unpriced_error
-from apiyi_cli.cli.gateway.cost_limit import CostLimit
+from apiyi_cli.build.tokens import FIRST_ANSWER, estimate_tokens
 from apiyi_cli.cli.output.ledger import estimate_cost
+from apiyi_cli.core.events import Usage
 from apiyi_cli.core.options.batch import BatchOptions
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
@@ -64,18 +67,25 @@ def check_price(prices: Prices) -> Callable[[Row], None]:
     return check
 
 
-def reserve_cost(prices: Prices, max_cost: float | None) -> Callable[[Row], None]:
-    """Return a function that raises LimitError for a request that would exceed `max_cost`.
-
-    It is for requests whose cost is known before their answer: those for embeddings, of which
-    one may hold many rows. Others stop the run when the answers have reached the limit.
-    """
+def make_budget(prices: Prices, max_cost: float | None) -> CostBudget | None:
+    """Return the budget of `--max-cost`, None without it."""
     if max_cost is None:
-        return lambda row: None
-    limit = CostLimit(max_cost, prices)
+        return None
+    return CostBudget(max_cost, partial(estimate_row, prices))
 
-    def reserve(row: Row) -> None:
-        if row.call is not None and row.call.cost == "light":
-            limit.reserve(row.call)
 
-    return reserve
+def estimate_row(prices: Prices, row: Row, answer_mean: float | None) -> float | None:
+    """Return the likely cost of a row or pack in US dollars, None if its price is unknown.
+
+    An answer in text is taken for as long as the run's mean, or the bound of its own length if
+    that is less.
+    """
+    call = row.call
+    if call is None or call.cost != "text":
+        return 0.0 if call is None else estimate_cost(prices, call, None, guess=True)
+    likely = FIRST_ANSWER if answer_mean is None else answer_mean
+    prompt = estimate_tokens(call._replace(cost="light"))
+    # With a mean of 0 only a bound of its own counts.
+    bound = estimate_tokens(call, 0.0) - prompt
+    answer = min(bound, likely) if bound > 0 else likely
+    return estimate_cost(prices, call, Usage(prompt, round(answer), None))

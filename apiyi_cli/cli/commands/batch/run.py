@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from apiyi_cli.batch.rows.options import RowDefaults
 from apiyi_cli.batch.run.answer_judgement import AnswerRules
 from apiyi_cli.batch.run.gate import ConcurrencyGate
+from apiyi_cli.batch.run.pack_outcomes import PackRules
 from apiyi_cli.batch.run.plan import BatchPlan
 from apiyi_cli.batch.run.run import BatchRun
 from apiyi_cli.batch.run.scheduler import Scheduler
@@ -23,8 +24,8 @@ from apiyi_cli.cli.commands.batch.inputs import BatchInputs
 from apiyi_cli.cli.commands.batch.limits import (
     check_price,
     choose_jobs,
+    make_budget,
     read_stop_rules,
-    reserve_cost,
 )
 from apiyi_cli.cli.commands.batch.outputs import Destination, open_destination, refuse_shared_files
 from apiyi_cli.cli.commands.batch.progress import ProgressReporter, SignalHandler
@@ -117,7 +118,7 @@ def _make_plan(
         rules=rules,
         price=lambda row, usage: estimate_cost(prices, row.call, usage) if row.call else None,
         check_row=check_price(prices) if rules.max_cost is not None else lambda row: None,
-        reserve=reserve_cost(prices, rules.max_cost),
+        budget=make_budget(prices, rules.max_cost),
         check_run=lambda: _find_trouble(ctx, wire_plan, destination),
         show=ProgressReporter(ctx, inputs.total, wire_plan).show,
         note=ctx.messages.note,
@@ -138,7 +139,9 @@ def _make_worker_factory(
         inputs.prepare,
     )
     journal = destination.writer.journal
-    return lambda gate: Worker(wire_plan, journal, gate, saver, answers)
+    pays_again = wire_plan.policy.possibly_billed_retries != 0
+    packs = PackRules(pays_again=pays_again, note=inputs.note)
+    return lambda gate: Worker(wire_plan, journal, gate, saver, answers, packs)
 
 
 def _find_trouble(ctx: Context, plan: Plan, destination: Destination) -> ApiyiError | None:

@@ -11,7 +11,7 @@ from apiyi_cli.build.embed import divide_refused
 from apiyi_cli.cli.commands.embed.items import Build, EmbedAnswer, EmbedItem, EmbedResult
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.events import Usage
-from apiyi_cli.decode.embed import Vectors, vectors
+from apiyi_cli.decode.embed import Vectors, describe_misfit, is_misfit, vectors
 from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError, is_about_item
 from apiyi_cli.text import Text
 
@@ -50,6 +50,8 @@ class Embedder:
         self._lock = threading.Lock()
         self._refused: list[RejectedError] = []
         self.accepts = file is not None and file.has_vectors
+        self._pays_again = ctx.gateway.plan.policy.possibly_billed_retries != 0
+        self._has_fitted = self._sends_alone = self._is_misfit_noted = False
 
     def ask(self, sender: Sender, turn: int, items: Sequence[EmbedResult]) -> EmbedAnswer:
         """Return the results of inputs; those that already have one are not requested.
@@ -69,6 +71,8 @@ class Embedder:
         self, sender: Sender, items: list[EmbedItem], replies: list[tuple[list[int], Vectors, bool]]
     ) -> Iterator[EmbedResult]:
         waiting = [items] if items else []
+        if self._sends_alone:
+            waiting = [[item] for item in reversed(items)]
         while waiting:
             some = waiting.pop()
             try:
@@ -84,14 +88,29 @@ class Embedder:
                     parts = divide_refused(some, _measure, any_accepted=self.accepts)
                     waiting += reversed(parts)
                 continue
+            except IncompleteError as failure:
+                if len(some) == 1 or not is_misfit(failure) or not self._pays_again:
+                    raise
+                self._note_misfit(len(some))
+                waiting += [[item] for item in reversed(some)]
+                continue
             except ApiyiError as failure:
                 if _was_not_billed(failure):
                     self._release(some)
                 raise
             self.accepts = True
+            self._has_fitted = self._has_fitted or len(some) > 1
             replies.append(([item.number for item in some], got, sender.from_cache))
             for item, vector in zip(some, got.texts, strict=True):
                 yield EmbedResult(item, vector)
+
+    def _note_misfit(self, count: int) -> None:
+        """Report the first answer that does not fit; a server that never fits knows no packs."""
+        with self._lock:
+            is_news, self._is_misfit_noted = not self._is_misfit_noted, True
+        self._sends_alone = not self._has_fitted
+        if is_news:
+            self._ctx.messages.note(describe_misfit(count))
 
     def _note_refused(self, refusal: RejectedError) -> None:
         """Raise the refusal if every text so far was refused for the same reason."""
