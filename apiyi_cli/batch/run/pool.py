@@ -149,7 +149,7 @@ class RowWorkers:
                     del waiting[id(outcome.row)]
                     if outcome.defect is not None:
                         self._results.put(outcome.defect)
-                    self._put(outcome, share, is_last=not waiting)
+                    self._report(outcome, share, is_last=not waiting)
             except Exception as error:
                 self._results.put(error)
                 defect = error
@@ -160,11 +160,11 @@ class RowWorkers:
                 outcome.attempts, outcome.ambiguous = worker.attempt_counts
                 # A request may have been sent, and its answer is unknown.
                 outcome.maybe_billed = outcome.attempts > 0
-            self._put(outcome, share, is_last=not waiting)
+            self._report(outcome, share, is_last=not waiting)
         with self._lock:
             self._returned += 1
 
-    def _put(self, outcome: RowOutcome, share: CostShare, *, is_last: bool) -> None:
+    def _report(self, outcome: RowOutcome, share: CostShare, *, is_last: bool) -> None:
         if is_last:
             outcome.reserved_usd = share.usd
         self._results.put(outcome)

@@ -77,7 +77,7 @@ def make_budget(prices: Prices, max_cost: float | None) -> CostBudget | None:
 def estimate_row(prices: Prices, row: Row, answer_mean: float | None) -> float | None:
     """Return the likely cost of a row or pack in US dollars, None if its price is unknown.
 
-    An answer in text is taken for as long as the run's mean, or the bound of its own length if
+    An answer in text is taken for as long as the run's mean, or its own bound if
     that is less.
     """
     call = row.call
@@ -85,7 +85,7 @@ def estimate_row(prices: Prices, row: Row, answer_mean: float | None) -> float |
         return 0.0 if call is None else estimate_cost(prices, call, None, guess=True)
     likely = FIRST_ANSWER if answer_mean is None else answer_mean
     prompt = estimate_tokens(call._replace(cost="light"))
-    # With a mean of 0 only a bound of its own counts.
+    # With a mean of 0 only its own bound counts.
     bound = estimate_tokens(call, 0.0) - prompt
     answer = min(bound, likely) if bound > 0 else likely
     return estimate_cost(prices, call, Usage(prompt, round(answer), None))
