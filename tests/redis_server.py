@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import shutil
 import socket
 import subprocess
@@ -93,16 +94,32 @@ class Relay:
                     near.shutdown(socket.SHUT_RDWR)
                     continue
                 self._sockets.append(far)
+                for one in (near, far):
+                    # Else a second piece waits 40 ms for the acknowledgement of the first.
+                    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 turn = [""]
                 self._run(self._pass, near, far, "request", turn)
                 self._run(self._pass, far, near, "answer", turn)
 
     def _pass(self, source: socket.socket, target: socket.socket, kind: str, turn: Any) -> None:
+        # Pieces are on their way at the same time: a distance is not a narrow place.
+        under_way: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
+        self._run(self._deliver, under_way, target)
         with suppress(OSError):
             while data := source.recv(1 << 20):
                 self.requests += kind == "request" and turn[0] != kind
                 turn[0] = kind
-                time.sleep(self._delay_s)
+                under_way.put((time.monotonic() + self._delay_s, data))
+        under_way.put((0.0, b""))
+
+    @staticmethod
+    def _deliver(under_way: queue.SimpleQueue[tuple[float, bytes]], target: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                due_at, data = under_way.get()
+                if not data:
+                    break
+                time.sleep(max(0.0, due_at - time.monotonic()))
                 target.sendall(data)
         with suppress(OSError):
             target.shutdown(socket.SHUT_WR)

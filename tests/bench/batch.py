@@ -108,6 +108,27 @@ def _single_refusals(folder: Path) -> None:
             )
 
 
+def _distant_store(folder: Path) -> None:
+    """Print the time of a batch whose limits are in a Redis at a distance of 50 ms."""
+    sys.path.insert(0, str(HERE.parents[1]))
+    from tests.redis_server import SERVER, Redis, Relay
+
+    if SERVER is None:
+        print("\nLimits in a distant Redis: needs redis-server")
+        return
+    rows = _rows(folder, WEATHER_ROWS)
+    command = _batch(rows, str(folder / "out"))
+    command[command.index("--no-limits")] = "--rpm=100000"
+    store = Redis()
+    try:
+        with Relay(store.port, 0.025) as relay, _gateway("weather.py", "0") as environ:
+            took_s, _ = _measured(command, {**environ, "APIYI_LIMITS_STORE": relay.url})
+            print(f"\n{WEATHER_ROWS} rows, limits in a Redis 50 ms away: {relay.requests} trips")
+    finally:
+        store.stop()
+    _ratio("seconds", took_s, "<= 12")
+
+
 def _sustained_limit(folder: Path) -> None:
     """Print what a batch makes of a gateway that allows half of the configured rate."""
     rows, allowed = _rows(folder, WEATHER_ROWS), 25.0
@@ -224,4 +245,5 @@ PARTS = {
     "batch-limits": _part(_limits),
     "batch-weather": _part(_single_refusals),
     "batch-sustained": _part(_sustained_limit),
+    "batch-distance": _part(_distant_store),
 }
