@@ -1,4 +1,4 @@
-"""Bounds what a batch costs, by estimates of the rows in flight and the costs of answers."""
+"""The budget of a batch: estimates of rows in flight, and the costs of answers."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class CostBudget:
         return None
 
     def pay_again(self, row: Row) -> bool:
-        """Count an answer of no use as paid for; return False if another would cost too much."""
+        """Return True, counting a useless answer as paid, if another fits."""
         with self._changed:
             usd = self._estimate_row(row)
             fits = self._fits(usd)

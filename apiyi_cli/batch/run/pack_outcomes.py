@@ -19,7 +19,7 @@ MAX_COPIED_BYTES: Final = 4096
 
 
 class PackRules:
-    """What a run may do with packs, and has learnt of the answers to them; for all its workers.
+    """How the workers of a run send packs, by the answers so far.
 
     An answer that does not fit, with fewer vectors than texts, was billed. If `pays_again`, each of
     its rows is asked for once more, alone. Where no answer to a pack has ever fitted,
