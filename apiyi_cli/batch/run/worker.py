@@ -77,13 +77,11 @@ class Worker:
     def send(self, row: Row, reserve: Callable[[], bool] = lambda: True) -> Iterator[RowOutcome]:
         """Yield the outcome of a row, or of each row in a pack.
 
-        An unexpected exception is the `defect` of an outcome. A pack that is refused is divided
-        until the rows are found that the gateway does not take, one whose answer does not fit
-        into its rows if `reserve` allows it. The concurrency slot is that of the last outcome.
+        An unexpected exception is the `defect` of an outcome. A refused pack is divided, and one
+        whose answer does not fit if `reserve` allows it. The last outcome has the slot.
         """
         parts = list(reversed(row.rows)) if self._packs.sends_alone else [row]
-        division = PackDivision(self._packs, reserve)
-        holds_slot = False
+        division, holds_slot = PackDivision(self._packs, reserve), False
         while parts:
             part = parts.pop()
             outcome = self._send_part(part, holds_slot)
