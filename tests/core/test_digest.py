@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Sequence
+from typing import ClassVar
 
 import pytest
 
@@ -20,7 +21,7 @@ def test_no_module_is_looked_for_after_the_first_text(monkeypatch: pytest.Monkey
     class Finder:
         """Notes the modules that are looked for."""
 
-        names = list[str]()
+        names: ClassVar = list[str]()
 
         def find_spec(self, name: str, path: Sequence[str] | None, target: object = None) -> None:
             self.names.append(name)
