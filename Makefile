@@ -16,7 +16,7 @@ WORKERS := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 3 / 2)))
 	python3 -m venv .venv && $(PY) -m pip install --disable-pip-version-check -e .
 	@touch $@
 
-.PHONY: try test nightly mutants check manual screen messages bench cover clean
+.PHONY: try test nightly mutants check manual screen messages bench others cover clean
 
 ## try: set up and send the first request to the built-in sandbox (no key, no network)
 try: $(or $(wildcard .venv/made),.venv/program)
@@ -58,6 +58,11 @@ messages: .venv/made
 ## these alone
 bench: .venv/made
 	$(PY) -m tests.bench.run $(PARTS)
+
+## others: install the tools that `make bench` compares batches with; it does without them
+others: .venv/made
+	for name in lm-deluge bespokelabs-curator; do python3 -m venv .venv/others/$$name && \
+	.venv/others/$$name/bin/pip install -q --disable-pip-version-check $$name; done
 
 ## cover: what the last `make test` covered, file by file
 cover: .venv/made

@@ -1,9 +1,9 @@
 """Answer rows with lm-deluge, with as many requests at once and no limit of its own."""
 
+import json
 import os
 import sys
 
-import orjson
 from lm_deluge import LLMClient
 from lm_deluge.models import register_model
 
@@ -16,10 +16,10 @@ client = LLMClient(
     max_concurrent_requests=jobs,
 )
 with open(rows, "rb") as lines:
-    read = [orjson.loads(line) for line in lines]
+    read = [json.loads(line) for line in lines]
 answers = client.process_prompts_sync([row["prompt"] for row in read], show_progress=False)
-with open(out, "wb") as file:
+with open(out, "w") as file:
     for row, answer in zip(read, answers, strict=True):
         if answer.completion is None:
             sys.exit(f"{row['id']}: {answer.error_message}")
-        file.write(orjson.dumps({"id": row["id"], "text": answer.completion}) + b"\n")
+        file.write(json.dumps({"id": row["id"], "text": answer.completion}) + "\n")
