@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from apiyi_cli.decode.frames.sse import Frame, frames
+from apiyi_cli.decode.frames.sse import Frame, frames, json_events
 from apiyi_cli.errors import ApiyiError, IncompleteError
 
 F = Frame
@@ -274,3 +274,15 @@ def test_an_event_without_end_is_refused_before_memory_is_full() -> None:
         flat(reads())
     assert caught.value.exit_code == 6
     assert read <= 129
+
+
+def test_of_the_events_those_that_are_not_json_are_passed_over() -> None:
+    stream = b'data: {"a":1}\n\ndata: words\n\n: note\n\ndata: [2]\n\n'
+    assert list(json_events([stream])) == [{"a": 1}, [2]]
+
+
+def test_words_among_the_events_are_handed_on() -> None:
+    stray: list[bytes] = []
+    stream = b": note\n\nupstream error\nretry: 3\nid\n\ndata: 1\n<p>\n\n"
+    assert [frame.data for batch in frames([stream], stray.append) for frame in batch] == [b"1"]
+    assert stray == [b"upstream error", b"<p>"]

@@ -12,8 +12,9 @@ from apiyi_cli.core.clock import Clock
 from apiyi_cli.core.events import Usage
 from apiyi_cli.errors import LimitError
 from apiyi_cli.settings.defaults import Limits
-from apiyi_cli.wire.limits.admission import Admission
+from apiyi_cli.wire.limits.admission import Admission, describe_wait
 from apiyi_cli.wire.limits.limiter import Limiter
+from apiyi_cli.wire.limits.rates import Cause
 
 CALL = Call("POST", "/chat/completions", json={"model": "m"}, model="m")
 
@@ -146,3 +147,24 @@ def test_a_long_wait_for_a_slot_is_reported_and_ends_with_the_run(setup: Admissi
     assert 2 <= min(setup.waits) <= max(setup.waits) <= 6
     for slot in held:
         setup.limiter.release_slot(slot)
+
+
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        ("slots", "one of the 2 requests"),
+        ("pause", "waiting 1.5 s, as the gateway asked"),
+        ("requests", "limit of 60 requests in 60 s"),
+        ("tokens", "limit of 60000 tokens in 60 s"),
+    ],
+)
+def test_a_wait_says_why_and_how_to_go_on(tmp_path: Path, cause: Cause, said: str) -> None:
+    notice = str(describe_wait(1.5, cause, AdmissionSetup(tmp_path).limiter))
+    assert said in notice and "--no-limits goes on" in notice
+
+
+def test_a_usage_without_an_answers_length_is_no_sample_of_it(setup: AdmissionSetup) -> None:
+    before = setup.limiter.mean_tokens("m")
+    with setup.admission(used=Usage(40, None, 50)):
+        pass
+    assert setup.limiter.mean_tokens("m") == before

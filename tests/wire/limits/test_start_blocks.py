@@ -166,3 +166,12 @@ def _locked(path: Path) -> int:
     )
     run = subprocess.run([sys.executable, "-c", script, path], capture_output=True, check=True)
     return int(run.stdout)
+
+
+def test_a_block_that_another_thread_renewed_is_used_up_first() -> None:
+    counters = array("d", bytes(8 * rates.SIZE))
+    block = StartBlock(Limits(rpm=10**7, tpm=10**10))
+    for _ in range(2):
+        assert block.renew(counters, 100, 1000.0)
+    booked = counters[:]
+    assert block.renew(counters, 100, 1000.0) and counters == booked
