@@ -45,6 +45,9 @@ def refuse_json_form(head: bytes, path: str, *, whole: bool) -> None:
     what = _cannot_read(path)
     if text[:1] == b"[" and not (_is_json(first) and rest.strip()):
         raise UsageError(what, Text("it is one JSON array"), hint=_through("jq -c '.[]'", path))
+    if first.rstrip().endswith(b"},") and _is_json(first.rstrip()[:-1]):
+        why = Text("its lines end in commas")
+        raise UsageError(what, why, hint=_through("sed 's/,[[:space:]]*$//'", path))
     if text[:1] == b"{":
         is_cut = not whole and b"\n" not in text
         if not is_cut and not _is_json(first) and (filter := _spread_out(text, whole=whole)):
@@ -55,6 +58,20 @@ def refuse_json_form(head: bytes, path: str, *, whole: bool) -> None:
         if _is_json(first):
             why = Text("its first lines are no JSON objects: {first}", first=_excerpt(first))
         raise UsageError(what, why, hint=_other_form(text, path))
+
+
+def refuse_old_line_ends(head: bytes, path: str) -> None:
+    """Raise UsageError for lines that end in CR alone, as old Macs wrote them."""
+    text = head.strip()
+    if b"\r" not in text or b"\n" in text:
+        return
+    program = "tr '\\r' '\\n'" + ("" if is_stdin(path) else " <")
+    form = path.lower().rpartition(".")[2]
+    raise UsageError(
+        _cannot_read(path),
+        Text("its lines end in CR alone"),
+        hint=_through(program, path, form),
+    )
 
 
 def _cannot_read(path: str) -> Text:

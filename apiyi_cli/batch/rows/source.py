@@ -11,7 +11,11 @@ import os
 from collections.abc import Callable, Iterator
 from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
 
-from apiyi_cli.batch.rows.input_forms import refuse_container, refuse_json_form
+from apiyi_cli.batch.rows.input_forms import (
+    refuse_container,
+    refuse_json_form,
+    refuse_old_line_ends,
+)
 from apiyi_cli.batch.rows.tables import InputTable, TableLayout, read_table
 from apiyi_cli.core.encodings import SAMPLE_BYTES, TextReader, refuse_undecodable, show_name
 from apiyi_cli.core.filetypes import HEAD_BYTES, find_byte_order_mark
@@ -195,6 +199,12 @@ class FormChecker(NamedTuple):
         if whole and not head.strip():
             name = "stdin" if self.path == "-" else show_name(self.path)
             raise UsageError(Text("nothing to send"), Text("{name} is empty", name=name))
+        if self.form != "lines":
+            refuse_old_line_ends(head, self.path)
+        if self.form in ("csv", "tsv") and whole and b"\n" not in head.strip():
+            name = "stdin" if self.path == "-" else show_name(self.path)
+            why = Text("{name} has a header and no rows", name=name)
+            raise UsageError(Text("nothing to send"), why)
         if self.form == "jsonl":
             refuse_json_form(head, self.path, whole=whole)
 
