@@ -97,7 +97,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--no-parallel-tools'); Help = 'The opposite of --parallel-tools.' }
                 @{ Names = @('--run'); Help = 'Run COMMAND for the tool NAME: arguments on its stdin, result from its stdout.'; Many = $true; Rule = 'text' }
                 @{ Names = @('--mcp'); Help = 'Offer the tools of an MCP server: a command, or a URL (extra: apiyi-cli[mcp]).'; Many = $true; Rule = 'text' }
-                @{ Names = @('--mcp-header'); Help = 'Header for the URL of --mcp; its last word may be @FILE or ''$NAME'' (repeatable).'; Many = $true; Rule = 'at' }
+                @{ Names = @('--mcp-header'); Help = 'Header for the URL of --mcp, of several after its host: ''HOST Name: value''; the last word may be @FILE or ''$NAME'' (repeatable).'; Many = $true; Rule = 'at' }
                 @{ Names = @('--yes'); Help = 'Run them without asking on the terminal.' }
                 @{ Names = @('--max-steps'); Help = 'Requests to make at most before the calls must have ended.'; Rule = 'text' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }
@@ -262,7 +262,7 @@ Register-ArgumentCompleter -Native -CommandName apiyi -ScriptBlock {
                 @{ Names = @('--no-parallel-tools'); Help = 'The opposite of --parallel-tools.' }
                 @{ Names = @('--run'); Help = 'Run COMMAND for the tool NAME: arguments on its stdin, result from its stdout.'; Many = $true; Rule = 'text' }
                 @{ Names = @('--mcp'); Help = 'Offer the tools of an MCP server: a command, or a URL (extra: apiyi-cli[mcp]).'; Many = $true; Rule = 'text' }
-                @{ Names = @('--mcp-header'); Help = 'Header for the URL of --mcp; its last word may be @FILE or ''$NAME'' (repeatable).'; Many = $true; Rule = 'at' }
+                @{ Names = @('--mcp-header'); Help = 'Header for the URL of --mcp, of several after its host: ''HOST Name: value''; the last word may be @FILE or ''$NAME'' (repeatable).'; Many = $true; Rule = 'at' }
                 @{ Names = @('--yes'); Help = 'Run them without asking on the terminal.' }
                 @{ Names = @('--max-steps'); Help = 'Requests to make at most before the calls must have ended.'; Rule = 'text' }
                 @{ Names = @('--profile'); Help = 'Profile of the configuration to use.'; Rule = 'profile' }

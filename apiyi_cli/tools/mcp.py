@@ -9,18 +9,18 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from apiyi_cli.build.content import Attachment
 from apiyi_cli.core.hosts import is_loopback, is_private_way, split_url
-from apiyi_cli.core.jsontext import InvalidJSON, read_typed, write_text
+from apiyi_cli.core.jsontext import InvalidJSON, read_typed
 from apiyi_cli.core.secret import mask_url
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.text import Text, system_reason
+from apiyi_cli.tools.mcp_results import read_result
 from apiyi_cli.tools.mcp_stdio import StderrTail, connect_stdio
-from apiyi_cli.tools.run import Tool, ToolResult, cut_result
+from apiyi_cli.tools.run import Tool, ToolResult
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
@@ -29,9 +29,12 @@ if TYPE_CHECKING:
 START_TIMEOUT_S: Final = 30.0
 """Seconds for each step of the handshake: a server may be downloaded first."""
 MOST_PAGES: Final = 100
-MOST_PICTURE_BYTES: Final = 8 << 20
 _NAME_MAX: Final = 64
 _EXAMPLE: Final = "--mcp 'npx -y @modelcontextprotocol/server-everything'"
+
+
+_Key = tuple[str, tuple[tuple[str, str], ...]]
+"""A value of `--mcp`, and the headers of the server."""
 
 
 class McpTool(NamedTuple):
@@ -43,9 +46,21 @@ class McpTool(NamedTuple):
 
 
 class McpServer:
-    """One connected server; `title` names it in messages, without secrets of its URL."""
+    """One connected server; `title` names it in messages, without secrets of its URL.
 
-    def __init__(self, portal: BlockingPortal, client: Client, title: str, stderr: StderrTail):
+    `tools` are those that it listed last; `stack` ends it.
+    """
+
+    def __init__(
+        self,
+        portal: BlockingPortal,
+        client: Client,
+        title: str,
+        stderr: StderrTail,
+        stack: ExitStack,
+    ) -> None:
+        self.tools: list[McpTool] = []
+        self.stack = stack
         self._portal = portal
         self._client = client
         self._stderr = stderr
@@ -53,10 +68,10 @@ class McpServer:
         info = client.server_info
         self.name = info.name if info is not None else title
 
-    def list_tools(self) -> list[McpTool]:
-        """Return all tools of the server, page by page. Raises SetupError."""
+    def read_tools(self) -> None:
+        """Read the list of the server's tools, page by page. Raises SetupError."""
         try:
-            return self._portal.call(self._list_tools)
+            self.tools = self._portal.call(self._list_tools)
         except Exception as failure:
             raise _cannot_use(self.title, _explain(failure, self._stderr)) from None
 
@@ -74,7 +89,7 @@ class McpServer:
             if isinstance(failure, TimeoutError):
                 return ToolResult(f"error: {name} did not end within {timeout_s:g} s")
             return ToolResult(f"error: {name}: {_explain(failure, self._stderr)}")
-        return _read_result(result, most_bytes)
+        return read_result(result, most_bytes)
 
     async def _list_tools(self) -> list[McpTool]:
         tools: list[McpTool] = []
@@ -108,18 +123,48 @@ class McpServers:
         self._timeout_s = min(START_TIMEOUT_S, timeout_s)
         self._stack = ExitStack()
         self._portal: BlockingPortal | None = None
-        self._connected: dict[str, McpServer] = {}
+        self._connected: dict[_Key, McpServer] = {}
+        self._ended: dict[_Key, str] = {}
         self.noted: set[str] = set()
         """What the user has been told about their tools."""
 
-    def connect(self, value: str, headers: Mapping[str, str] | None = None) -> McpServer:
-        """Return the server that a value of `--mcp` names, connected once.
+    def connect(
+        self,
+        value: str,
+        headers: Mapping[str, str] | None = None,
+        tell: Callable[[str], None] = lambda text: None,
+    ) -> McpServer:
+        """Return the server that a value of `--mcp` names, with its current tools.
 
         A URL is reached by streamable HTTP, with the `headers`; anything else is a command,
-        split like a shell command but run without a shell. Raises UsageError or SetupError.
+        split like a shell command but run without a shell. A server is connected once; one that
+        has ended meanwhile is started again, which `tell` hears. Raises UsageError or SetupError.
         """
-        if value in self._connected:
-            return self._connected[value]
+        key = value, tuple((headers or {}).items())
+        if (server := self._connected.get(key)) is not None:
+            try:
+                server.read_tools()
+            except SetupError as failure:
+                self._ended[key] = failure.why
+                del self._connected[key]
+                with suppress(Exception):
+                    server.stack.close()
+            else:
+                return server
+        why = self._ended.get(key)
+        try:
+            server = self._begin(key)
+        except SetupError as failure:
+            hint = Text("/unset mcp goes on without its tools")
+            raise failure.with_hint(hint) if why else failure from None
+        if why:
+            tell(Text("started the MCP server {title} again: {why}", title=server.title, why=why))
+            del self._ended[key]
+        return server
+
+    def _begin(self, key: _Key) -> McpServer:
+        """Connect a server and read its tools."""
+        value, headers = key
         if is_url(value):
             _require_private_way(value)
         portal = self._open_portal()
@@ -127,7 +172,7 @@ class McpServers:
         refusals: list[int] = []
         if is_url(value):
             title = _hide_secrets(value)
-            transport: Any = _connect_http(value, dict(headers or {}), refusals)
+            transport: Any = _connect_http(value, dict(headers), refusals)
         else:
             argv, title = self._split(value), value
             transport = connect_stdio(argv, self._environ, stderr)
@@ -135,13 +180,15 @@ class McpServers:
 
         client = Client(transport, read_timeout_seconds=self._timeout_s, cache=None)
         connection: AbstractContextManager[Client] = portal.wrap_async_context_manager(client)
+        stack = self._stack.enter_context(ExitStack())
         try:
-            connected = self._stack.enter_context(connection)
+            connected = stack.enter_context(connection)
         except Exception as failure:
             if refusals:
                 raise _describe_refusal(title, refusals[-1]) from None
             raise _cannot_use(title, _explain(failure, stderr)) from None
-        server = self._connected[value] = McpServer(portal, connected, title, stderr)
+        server = self._connected[key] = McpServer(portal, connected, title, stderr, stack)
+        server.read_tools()
         return server
 
     def close(self) -> None:
@@ -189,7 +236,7 @@ def offer_tools(
     functions: list[dict[str, Any]] = []
     tools: dict[str, Tool] = {}
     for server in servers:
-        for tool in server.list_tools():
+        for tool in server.tools:
             name = _free_name(server.name, tool.name, {*taken, *tools})
             names = {"tool": tool.name, "server": server.name}
             described = {"description": tool.description, "inputSchema": tool.parameters}
@@ -296,49 +343,6 @@ def _hide_secrets(url: str) -> str:
 def _is_loopback_url(url: str) -> bool:
     parts = split_url(url)
     return parts is not None and is_loopback(parts.hostname or "")
-
-
-def _read_result(result: Any, most_bytes: int) -> ToolResult:
-    """Return the parts of a result as text and pictures, at most `most_bytes` of text."""
-    pictures: list[Attachment] = []
-    texts = [text for item in result.content for text in _read_part(item, pictures)]
-    if not result.content and result.structured_content is not None:
-        texts = [write_text(result.structured_content)]
-    text = "\n".join(texts)
-    if result.is_error:
-        text = f"error: {text}"
-    return ToolResult(cut_result(text, most_bytes), tuple(pictures))
-
-
-def _read_part(item: Any, pictures: list[Attachment]) -> Iterator[str]:
-    """Yield the text of one part of a result; a picture is added to `pictures`."""
-    match item.type:
-        case "text":
-            yield item.text
-        case "image":
-            yield _read_picture(item, pictures)
-        case "resource" if hasattr(item.resource, "text"):
-            yield item.resource.text
-        case "resource":
-            kind = item.resource.mime_type or "application/octet-stream"
-            yield f"[{item.resource.uri}: {kind}, not shown]"
-        case "resource_link":
-            yield f"[{item.name}: {item.uri}]"
-        case kind:
-            yield f"[{kind}: {getattr(item, 'mime_type', '')}, not shown]"
-
-
-def _read_picture(item: Any, pictures: list[Attachment]) -> str:
-    import base64
-
-    try:
-        content = base64.b64decode(item.data, validate=True)
-    except ValueError:
-        return f"[{item.mime_type}: its base64 is broken]"
-    if sum(len(picture.content or b"") for picture in pictures) + len(content) > MOST_PICTURE_BYTES:
-        return f"[{item.mime_type}, {len(content)} bytes: too large, not shown]"
-    pictures.append(Attachment(f"{len(pictures) + 1}", content))
-    return f"[{item.mime_type}, {len(content)} bytes: shown in the next message]"
 
 
 def _explain(failure: BaseException, stderr: StderrTail) -> str:

@@ -11,12 +11,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from apiyi_cli.core.secret import Secret, is_secret_name
+from apiyi_cli.core.hosts import split_url
+from apiyi_cli.core.secret import Secret, is_secret_name, mask_url
 from apiyi_cli.errors import AuthError, UsageError
 from apiyi_cli.settings.secrets import check_key, read_key_file
 from apiyi_cli.text import Text
 
-_HEADER: Final = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9_-]*)\s*:\s*([ -~]*?)\s*")
+_HEADER: Final = re.compile(r"\s*(?:(\S*[^\s:])\s+)?([A-Za-z0-9][A-Za-z0-9_-]*)\s*:\s*([ -~]*?)\s*")
+"""A server or none, name, value. A server's word has no colon at its end."""
 _VARIABLE: Final = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 _EXAMPLE: Final = Text(
     "name what has it, in single quotes: --mcp-header 'Authorization: Bearer @FILE', or a variable:"
@@ -25,20 +27,23 @@ _EXAMPLE: Final = Text(
 
 
 class McpHeaders(NamedTuple):
-    """Headers for the requests to a server, and what of them is secret."""
+    """Headers by the URL of the server that they are for, and what of them is secret."""
 
-    values: Mapping[str, str]
+    by_url: Mapping[str, Mapping[str, str]]
     secrets: tuple[Secret, ...]
 
 
-def read_mcp_headers(options: Sequence[str], environ: Mapping[str, str]) -> McpHeaders:
+def read_mcp_headers(
+    options: Sequence[str], urls: Sequence[str], environ: Mapping[str, str]
+) -> McpHeaders:
     """Return the headers of `--mcp-header` values, tokens read from where they are.
 
+    `urls` are those of `--mcp`. Of several, a value begins with its server: the URL or its host.
     The last word of a value may be `@FILE` (0600, as a key file) or `$NAME`. Raises UsageError
     for what is not `Name: value`, and for a secret that is written out; AuthError or SetupError
     for one that cannot be read.
     """
-    values: dict[str, str] = {}
+    by_url: dict[str, dict[str, str]] = {}
     secrets: list[Secret] = []
     for option in options:
         match = _HEADER.fullmatch(option)
@@ -47,7 +52,8 @@ def read_mcp_headers(options: Sequence[str], environ: Mapping[str, str]) -> McpH
             raise UsageError(
                 Text("cannot use --mcp-header"), Text("it is not 'Name: value'"), hint=_EXAMPLE
             )
-        name, value = match.groups()
+        server, name, value = match.groups()
+        values = by_url.setdefault(_find_url(server, urls), {})
         start, space, last = value.rpartition(" ")
         secret = _read_reference(name, last, environ)
         if secret is not None:
@@ -61,7 +67,34 @@ def read_mcp_headers(options: Sequence[str], environ: Mapping[str, str]) -> McpH
             )
         else:
             values[name] = value
-    return McpHeaders(values, tuple(secrets))
+    return McpHeaders(by_url, tuple(secrets))
+
+
+def _find_url(server: str | None, urls: Sequence[str]) -> str:
+    """Return the URL that a header is for: the only one, or the one of the named server."""
+    fitting = [url for url in urls if server is None or server in _list_names(url)]
+    if len(fitting) == 1:
+        return fitting[0]
+    what = Text("cannot use --mcp-header")
+    if not urls:
+        raise UsageError(what, Text("there is no --mcp URL"))
+    host, *others = _list_names((fitting or urls)[0])
+    # Of two on one host only the URL says which.
+    name = host if [_list_names(url)[0] for url in urls].count(host) == 1 else others[0]
+    raise UsageError(
+        what,
+        Text("several --mcp are URLs, and a token goes to one")
+        if server is None or fitting
+        else Text("no --mcp is at {server}", server=mask_url(server)),
+        hint=Text("begin it with the server: --mcp-header '{server} Name: value'", server=name),
+    )
+
+
+def _list_names(url: str) -> list[str]:
+    """Return how a header may name a server: its host, its URL without and with its query."""
+    parts = split_url(url)
+    host = "" if parts is None else parts.netloc.rpartition("@")[2]
+    return [host, mask_url(url.partition("?")[0]), url]
 
 
 def _read_reference(name: str, word: str, environ: Mapping[str, str]) -> Secret | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import signal
 import stat
@@ -404,7 +405,8 @@ def test_tools_are_asked_for_in_each_turn_and_files_go_with_one_prompt(
     (apiyi.work / "echo.sh").write_text("#!/bin/sh\ncat\n")
     (apiyi.work / "echo.sh").chmod(0o755)
     tool = '{"name":"now","parameters":{"type":"object"}}'
-    talk = talks(f"chat -i --tool '{tool}' --run now=./echo.sh --mcp {shlex.quote(ZOO)}")
+    zoo = {"ZOO_PID": str(apiyi.work.with_name("zoo"))}
+    talk = talks(f"chat -i --tool '{tool}' --run now=./echo.sh --mcp {shlex.quote(ZOO)}", env=zoo)
     talk.wait_for_prompt()
     gateway.script(
         calling(("now", '{"zone":"x"}'), ("add", '{"a":2,"b":3}')),
@@ -427,7 +429,10 @@ def test_tools_are_asked_for_in_each_turn_and_files_go_with_one_prompt(
     assert results(gateway, -1) == ["error: the user did not allow this call"]
     # The conversation holds what was said, not how the tools were asked.
     assert [role for role, _ in list_sent_messages(gateway, -2)] == ["user", "assistant", "user"]
+    # A server that ends between two prompts is started again.
+    os.kill(int(Path(zoo["ZOO_PID"]).read_text()), signal.SIGKILL)
     talk.type("once more\r")
+    talk.wait_for("apiyi: started the MCP server")
     talk.wait(lambda: talk.text.count("run now({}) -> ./echo.sh? [y/N]") == 2)
     talk.type(CTRL_C)
     talk.wait_for("[y/N] ^C\napiyi: stopped; nothing of it came; it may be billed")

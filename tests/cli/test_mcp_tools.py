@@ -16,7 +16,7 @@ from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 from tests.cli.test_toolbox import calling, results
 from tests.conftest import KEY
-from tests.tools.test_mcp import ZOO, wait_for_end
+from tests.tools.test_mcp import ZOO, serve_zoo, wait_for_end
 from tests.tools.zoo import PNG
 
 if TYPE_CHECKING:
@@ -129,6 +129,12 @@ def test_a_signal_ends_the_servers(
         (["--mcp-header", "X-A: b"], "there is no --mcp URL"),
         (["--mcp", ZOO, "--mcp-header", "X-A: b"], "there is no --mcp URL"),
         (["--mcp", "https://a/", "--mcp", "https://b/", "--mcp-header", "A: b"], "goes to one"),
+        (["--mcp", "https://a/", "--mcp", "https://b/", "--mcp-header", "A: b"], "'a Name: value'"),
+        (["--mcp", "https://a/", "--mcp-header", "b.example A: b"], "no --mcp is at b.example"),
+        (
+            ["--mcp", "https://a/x", "--mcp", "https://a/y?k=1", "--mcp-header", "a A: b"],
+            "'https://a/x Name: value'",
+        ),
         (["--mcp", "https://a/", "--mcp-header", TOKEN], "it is not 'Name: value'"),
         (["--mcp", "https://a/", "--mcp-header", f"Authorization: Bearer {TOKEN}"], "does not bel"),
         (["--mcp", "https://a/", "--mcp-header", f"X-Api-Key: {TOKEN}"], "does not belong on the"),
@@ -146,6 +152,23 @@ def test_a_header_that_is_no_servers_or_shows_a_token_is_refused(
     assert ran.code in (2, 4, 10)
     assert why in ran.err and TOKEN not in ran.err and "auth login" not in ran.err
     assert gateway.ledger == []
+
+
+def test_each_server_gets_its_own_headers(apiyi: Program, gateway: Gateway, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("token-of-a-server\n")
+    (tmp_path / "token").chmod(0o600)
+    with serve_zoo("token-of-a-server") as one, serve_zoo("other-token-here") as two:
+        gateway.script(calling(("add", '{"a":1,"b":2}'), ("zoo-other-token-here_add", "{}")))
+        host = two.split("/")[2]
+        words = [
+            *("--yes", "--max-steps", "1", "--mcp", f"{one}?a=b", "--mcp", two),
+            *("--mcp-header", f"{one} Authorization: Bearer @{tmp_path / 'token'}"),
+            *("--mcp-header", f"{host} Authorization: Bearer $OTHER"),
+        ]
+        ran = apiyi(["chat", "hi", *words], env={"OTHER": "other-token-here"})
+    assert ran.code == 9, ran.err
+    names = {tool["function"]["name"] for tool in gateway.posts[0].json["tools"]}
+    assert {"add", "zoo-other-token-here_add"} <= names
 
 
 def test_without_the_package_one_line_says_how_to_get_it(apiyi: Program, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,36 @@ def test_a_server_that_dies_is_an_error_with_its_last_words(
     wait_for_end(int((tmp_path / "child").read_text()))
 
 
+def test_a_server_that_has_ended_is_started_again_once_it_is_needed(
+    servers: McpServers, tmp_path: Path
+) -> None:
+    notes: list[str] = []
+    first = servers.connect(ZOO, None, notes.append)
+    assert servers.connect(ZOO, None, notes.append) is first
+    assert notes == []
+    assert "Connection closed" in call(first, "die")
+    again = servers.connect(ZOO, None, notes.append)
+    assert again is not first and call(again, "add", '{"a": 1, "b": 2}') == "3"
+    assert notes == [
+        f"started the MCP server {ZOO} again: Connection closed (its last words: the cage is open)"
+    ]
+    wait_for_end(int((tmp_path / "child").read_text()))
+
+
+def test_a_server_that_cannot_be_started_again_says_how_to_go_on(
+    servers: McpServers, tmp_path: Path
+) -> None:
+    once = tmp_path / "once"
+    script = f"test -e {once} && exit 1; touch {once}; exec {ZOO}"
+    server = servers.connect(shlex.join(["sh", "-c", script]))
+    call(server, "die")
+    for _ in range(2):
+        with pytest.raises(SetupError) as failure:
+            servers.connect(shlex.join(["sh", "-c", script]))
+        assert failure.value.hint == "/unset mcp goes on without its tools"
+    wait_for_end(int((tmp_path / "child").read_text()))
+
+
 def test_names_that_clash_or_that_models_do_not_take_are_changed(servers: McpServers) -> None:
     connected = [servers.connect(f"{ZOO} first"), servers.connect(f"{ZOO} second")]
     notes: list[str] = []
@@ -173,12 +204,14 @@ def test_a_command_that_is_none_is_refused(servers: McpServers, value: str) -> N
         servers.connect(value)
 
 
-def test_a_server_is_reached_by_http(servers: McpServers) -> None:
+@contextmanager
+def serve_zoo(token: str) -> Iterator[str]:
+    """Run a server that is reached by HTTP with a token; give its URL."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     started = subprocess.Popen(
-        [*shlex.split(ZOO), "web", str(port), "open-sesame"],
+        [*shlex.split(ZOO), f"zoo-{token}", str(port), token],
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         env={**os.environ, "http_proxy": "http://127.0.0.1:9"},
@@ -187,15 +220,20 @@ def test_a_server_is_reached_by_http(servers: McpServers) -> None:
         assert started.stderr is not None
         while b"running on" not in (line := started.stderr.readline()):
             assert line, "the server has ended"
-        url = f"http://127.0.0.1:{port}/mcp?token=secret"
+        yield f"http://127.0.0.1:{port}/mcp"
+    finally:
+        started.terminate()
+        started.communicate()
+
+
+def test_a_server_is_reached_by_http(servers: McpServers) -> None:
+    with serve_zoo("open-sesame") as base:
+        url = f"{base}?token=secret"
         with pytest.raises(SetupError) as refused:
             servers.connect(url)
         assert "it wants a token (HTTP 401)" in refused.value.why
         assert "--mcp-header 'Authorization: Bearer @FILE'" in str(refused.value.hint)
         server = servers.connect(url, {"Authorization": "Bearer open-sesame"})
-        assert server.title == f"http://127.0.0.1:{port}/mcp"
+        assert server.title == base
         assert call(server, "add", '{"a": 40, "b": 2}') == "42"
         servers.close()
-    finally:
-        started.terminate()
-        started.communicate()

@@ -86,7 +86,10 @@ def read_commands(
 
 
 def _connect_servers(
-    ctx: Context, values: Sequence[str], headers: Mapping[str, str], taken: Sequence[str]
+    ctx: Context,
+    values: Sequence[str],
+    headers: Mapping[str, Mapping[str, str]],
+    taken: Sequence[str],
 ) -> tuple[list[dict[str, Any]], dict[str, Tool]]:
     """Start the servers of `--mcp` and return their tools; they end with the run."""
     from apiyi_cli.tools.mcp import McpServers, offer_tools
@@ -97,7 +100,7 @@ def _connect_servers(
         left_s = float("inf") if ctx.settings.prints_request else ctx.gateway.left_s
         servers = _servers[ctx.process] = McpServers(ctx.process.child_environment(), left_s)
         ctx.process.on_exit(servers.close)
-    connected = [servers.connect(value, headers) for value in values]
+    connected = [servers.connect(value, headers.get(value), ctx.messages.note) for value in values]
     return offer_tools(connected, taken, partial(_note_once, ctx, servers))
 
 
@@ -108,20 +111,17 @@ def _note_once(ctx: Context, servers: McpServers, text: str) -> None:
         ctx.messages.note(text)
 
 
-def _read_headers(ctx: Context, tool_run: ToolRunOptions) -> Mapping[str, str]:
-    """Return the headers for the one server behind a URL, secrets hidden."""
+def _read_headers(ctx: Context, tool_run: ToolRunOptions) -> Mapping[str, Mapping[str, str]]:
+    """Return the headers by the server's URL; what is secret is never shown."""
     if not tool_run.mcp_header:
         return {}
     from apiyi_cli.tools.mcp import is_url
     from apiyi_cli.tools.mcp_headers import read_mcp_headers
 
-    count = len(set(filter(is_url, tool_run.mcp or ())))
-    if count != 1:
-        why = Text("several --mcp are URLs, and a token goes to one") if count else None
-        raise UsageError(Text("cannot use --mcp-header"), why or Text("there is no --mcp URL"))
-    headers = read_mcp_headers(tool_run.mcp_header, ctx.process.environ)
+    urls = [value for value in dict.fromkeys(tool_run.mcp or ()) if is_url(value)]
+    headers = read_mcp_headers(tool_run.mcp_header, urls, ctx.process.environ)
     ctx.process.secrets += headers.secrets
-    return headers.values
+    return headers.by_url
 
 
 def _name(tool: dict[str, Any]) -> str:

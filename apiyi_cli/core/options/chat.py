@@ -210,8 +210,9 @@ class ToolRunOptions(Group, panel="Tools"):
     mcp_header = flag(
         list[str],
         "--mcp-header",
-        help="Header for the URL of --mcp; its last word may be @FILE or '$NAME' (repeatable).",
-        metavar="HEADER",
+        help="Header for the URL of --mcp, of several after its host: 'HOST Name: value'; the last"
+        " word may be @FILE or '$NAME' (repeatable).",
+        metavar="[SERVER] HEADER",
         config=False,
     )
     yes = flag(bool, "--yes", help="Run them without asking on the terminal.", config=False)
