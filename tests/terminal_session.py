@@ -165,8 +165,8 @@ class TerminalSession:
         self.wait(lambda: status.read_text().rpartition(")")[2].split()[0] in "SZ", "asleep")
 
     def _shows_prompt(self, place: int) -> bool:
-        shown = self.raw[place:].decode("utf-8", "replace")
-        return PROMPT in shown or "Ctrl-C again" in shown
+        # The hint is not written again while it is there.
+        return PROMPT in self.raw[place:].decode("utf-8", "replace") or "Ctrl-C again" in self.text
 
     def close(self) -> None:
         """Leave nothing behind."""

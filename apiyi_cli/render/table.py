@@ -29,19 +29,25 @@ _BOLD = Style(bold=True)
 class Cell:
     """A text in a column: divided at `wrap.cuts`, or cut to one line with `…`."""
 
-    def __init__(self, text: Text, *, one_line: bool = False) -> None:
+    def __init__(self, text: Text, *, one_line: bool = False, is_whole: bool = False) -> None:
         self.text = text
         self._one_line = one_line
+        self.is_whole = is_whole
 
     @property
     def width(self) -> int:
         """Return the columns of its widest line."""
         return max(map(cell_len, self.text.plain.split("\n")))
 
+    @property
+    def narrowest(self) -> int:
+        """Return the columns that it needs to be readable."""
+        return self.width if self.is_whole else min(self.width, NARROWEST_CELL)
+
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         from rich.measure import Measurement
 
-        return Measurement(min(self.width, NARROWEST_CELL), self.width)
+        return Measurement(self.narrowest, self.width)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         if self._one_line:
@@ -62,13 +68,16 @@ def format_table(
     color: bool,
     translate: Callable[[str], str] = str,
     figures: Collection[int] = (),
+    whole: Collection[int] = (),
+    spare: Sequence[int] = (),
 ) -> str:
     """Return the rows under their headers, one line each, every line with its end.
 
     A column of numbers is right-aligned, and those of `figures`, whatever they hold; None is
     an empty cell. Text beyond `width` columns is cut, widest columns first, and
-    marked by `…`. Cells are made safe for a terminal; those that are messages,
-    and the headers, are translated.
+    marked by `…`; columns of `whole` are not. Where they leave the others too little room, columns
+    of `spare` are left out, one after the other. Cells are made safe for a terminal; those that
+    are messages, and the headers, are translated.
     """
     values = [list(row) for row in rows]
     sides: list[Side] = [
@@ -76,15 +85,31 @@ def format_table(
         for index in range(len(headers))
     ]
     cells = [
-        [Cell(Text(_cell_text(value, translate)), one_line=True) for value in row]
+        [
+            Cell(Text(_cell_text(value, translate)), one_line=True, is_whole=index in whole)
+            for index, value in enumerate(row)
+        ]
         for row in (headers, *values)
     ]
+    _leave_out(spare, cells, sides, width)
     for cell in cells[0]:
         cell.text.stylize(_BOLD)
     lines = list(layout(cells, sides, width if fits(cells, width, gap=2) else _UNLIMITED))
     for line in lines:
         line.truncate(width, overflow="ellipsis")
     return "".join(paint(line, color) + "\n" for line in lines)
+
+
+def _leave_out(
+    spare: Sequence[int], cells: list[list[Cell]], sides: list[Side], width: int
+) -> None:
+    """Remove columns, the first named first, until the others fit."""
+    left = [*spare]
+    while left and not fits(cells, width, gap=2):
+        del sides[left[0]]
+        for row in cells:
+            del row[left[0]]
+        left = [index - (index > left[0]) for index in left[1:]]
 
 
 def layout(
@@ -125,7 +150,8 @@ def _build_table(rows: Sequence[Sequence[Cell]], sides: Sequence[Side], ruled: b
     )
     for index, side in enumerate(sides):
         header = rows[0][index] if ruled else ""
-        table.add_column(header, justify=side)
+        # rich takes what is missing from columns that may wrap.
+        table.add_column(header, justify=side, no_wrap=rows[0][index].is_whole)
     for row in rows[1:] if ruled else rows:
         table.add_row(*row)
     return table
@@ -134,7 +160,7 @@ def _build_table(rows: Sequence[Sequence[Cell]], sides: Sequence[Side], ruled: b
 def fits(rows: Sequence[Sequence[Cell]], width: int, *, gap: int) -> bool:
     """Return True if the columns, at their narrowest readable width, fit in `width`."""
     columns = zip(*rows, strict=True)
-    narrowest = [min(max(cell.width for cell in column), NARROWEST_CELL) for column in columns]
+    narrowest = [max(cell.narrowest for cell in column) for column in columns]
     return bool(sum(narrowest) + gap * (len(narrowest) - 1) <= width)
 
 

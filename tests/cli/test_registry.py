@@ -158,6 +158,26 @@ def test_the_table_shows_kind_endpoints_price_and_groups(apiyi: Program) -> None
         assert word in text
 
 
+@pytest.mark.parametrize(
+    ("columns", "headers"),
+    [
+        (100, ["model", "owner", "kind", "price", "context", "endpoints", "groups"]),
+        (72, ["model", "owner", "kind", "price", "context", "endpo"]),
+        (60, ["model", "kind", "price", "context"]),
+    ],
+)
+def test_a_narrow_table_leaves_columns_out_and_no_name_or_price_is_cut(
+    apiyi: Program, columns: int, headers: list[str]
+) -> None:
+    apiyi("models --update")
+    head, *rows = apiyi.terminal("models gpt-4o", columns=columns).lines
+    assert [word.rstrip("…") for word in head.split()] == headers
+    row = next(row for row in rows if row.startswith("gpt-4o-transcribe-diarize "))
+    assert "audio" in row and "$2 / $8 M" in row and "128,000" in row
+    context = head.index("context") + len("context")
+    assert all(row[:context].rstrip()[-1:].isdigit() for row in rows if "128,000" in row)
+
+
 MESSAGES_ONLY = {
     "id": "glm-9",
     "category": "text",

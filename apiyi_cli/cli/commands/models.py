@@ -26,6 +26,9 @@ from apiyi_cli.store.prices import Price
 from apiyi_cli.text import Text
 
 _BREAKS = re.compile(r"[\r\n\x0b\x0c\x85\u2028\u2029]")
+_WHOLE = ("model", "kind", "price", "context")
+_SPARE = ("groups", "owner", "created", "endpoints")
+"""Columns of the table that a narrow terminal leaves out, in this order; those above never."""
 CONSTANT_CREATED = 1626777600
 """The date that gateways of this family give for unknown dates."""
 
@@ -240,7 +243,10 @@ def _format_models(ctx: Context, models: list[dict[str, Any]]) -> bytes:
     columns = 3 if has_dates else 2
     rows, headers = [row[:columns] for row in rows], headers[:columns]
     _add_facts(ctx, headers, rows)
-    return ctx.output.format_table(rows, headers)
+    words = [str(header) for header in headers]
+    whole = [words.index(word) for word in _WHOLE if word in words]
+    spare = [words.index(word) for word in _SPARE if word in words]
+    return ctx.output.format_table(rows, headers, whole=whole, spare=spare)
 
 
 def _add_facts(ctx: Context, headers: list[Any], rows: list[list[Any]]) -> None:

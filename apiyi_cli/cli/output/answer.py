@@ -83,8 +83,10 @@ class AnswerOutput:
         rows: Sequence[Sequence[object]],
         headers: Sequence[str],
         figures: Collection[int] = (),
+        whole: Collection[int] = (),
+        spare: Sequence[int] = (),
     ) -> bytes:
-        """Return a table for people, as wide as the terminal; `figures` are columns of numbers."""
+        """Return a table for people, as wide as the terminal; see `render.table`."""
         from apiyi_cli.render.table import format_table
 
         table = format_table(
@@ -94,6 +96,8 @@ class AnswerOutput:
             color=self.color,
             translate=self._process.messages.translate,
             figures=figures,
+            whole=whole,
+            spare=spare,
         )
         return table.encode("utf-8", "replace")
 
