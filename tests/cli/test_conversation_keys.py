@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
+from apiyi_cli.render.wrap import display_width
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 from tests.cli.test_conversation import list_sent_messages
-from tests.conversations import ConversationStarter, HeldAnswer
-from tests.terminal_session import CTRL_Z, LEFT
+from tests.conversations import ConversationStarter, HeldAnswer, state, stored
+from tests.terminal_session import BACKSPACE, CTRL_Z, LEFT, PASTED
 
 if TYPE_CHECKING:
     from tests.conftest import Program
@@ -48,3 +51,98 @@ def test_ctrl_z_stops_it_and_what_was_typed_and_shown_is_there_when_it_goes_on(
     assert rows[stopped + 2].startswith("three")
     assert list_sent_messages(gateway)[-1] == ("user", "你好世界")
     assert talk.end() == 0
+
+
+def test_a_narrow_window_that_changes_its_size(
+    apiyi: Program, gateway: Gateway, talks: ConversationStarter
+) -> None:
+    talk = talks("chat --session narrow", columns=24, rows=14)
+    talk.wait_for_prompt()
+    assert talk.text.split("\n")[:3] == [
+        "apiyi 0.2.0 · gpt-4o",
+        "profile default",
+        "/help, Ctrl-D ends",
+    ]
+
+    # Wide characters at the edge of the window, and taken back over it.
+    talk.type("一二三四五六七八九十甲乙丙")
+    talk.wait(lambda: talk.at_cursor.strip() == "乙丙")
+    talk.type(BACKSPACE * 3)
+    talk.wait(lambda: talk.at_cursor.replace(" ", "") == "❯一二三四五六七八九十")
+    talk.type("，好")
+    talk.wait(lambda: talk.at_cursor.strip() == "好")
+    talk.resize(40, 14)
+    talk.wait(lambda: talk.at_cursor.replace(" ", "").startswith("❯一二三四五六七八九十，好"))
+
+    # The window gets wider and narrower while the answer comes.
+    words = [f"字{number} word{number} " for number in range(40)]
+    held = HeldAnswer("".join(words[:20]), "".join(words[20:]))
+    gateway.script(held.reply)
+    talk.type("\r")
+    talk.wait_for("word19")
+    talk.resize(22, 14)
+    held.go.set()
+    talk.wait_for("gpt-4o · 15 tok")
+    talk.wait_for_prompt()
+    assert list_sent_messages(gateway)[-1] == ("user", "一二三四五六七八九十，好")
+    shown = talk.since(talk.raw.index("字0".encode()))
+    found = re.findall(r"word\d+", re.sub(r"\s+", " ", shown))
+    assert list(dict.fromkeys(found)) == [f"word{number}" for number in range(40)]
+
+    # Help breaks no word; a completion that is the only one is ready for what follows it.
+    seen = len(talk.raw)
+    talk.say("/help", "  //\n    begin a prompt\n    with a slash")
+    rows = talk.raw[seen:].partition(b"  /model")[2].partition(b"\x1b")[0].decode().split("\r\n")
+    assert len(rows) > 60 and max(map(display_width, rows)) <= 22
+    talk.type("/set temp\t")
+    talk.wait(lambda: talk.at_cursor == "❯ /set temperature")
+    talk.say("0.5", "❯")
+    talk.say("/set", "temperature 0.5")
+    assert talk.end() == 0
+
+
+def test_a_very_long_paste_is_one_prompt(
+    apiyi: Program, gateway: Gateway, talks: ConversationStarter
+) -> None:
+    lines = [f"line {number} 中文 of a very long paste" for number in range(3000)]
+    talk = talks("chat", columns=60, rows=20)
+    talk.wait_for_prompt()
+    gateway.script(ScriptedReply.chat("read it"))
+    talk.type("\r\n".join(lines).join(PASTED))
+    talk.wait_for(lines[-1])
+    talk.say("", "read it")
+    assert list_sent_messages(gateway) == [("user", "\n".join(lines))]
+    assert talk.end() == 0
+
+
+@pytest.mark.parametrize("bare", [False, True])
+def test_a_terminal_and_a_locale_that_can_do_little(
+    apiyi: Program, gateway: Gateway, talks: ConversationStarter, bare: bool
+) -> None:
+    prompts = state(apiyi) / "prompts.ndjson"
+    prompts.parent.mkdir(parents=True)
+    prompts.write_text('"早先的问题"\n')
+    env = {"TERM": "dumb", "LC_ALL": "C", "NO_COLOR": "1", "LANG": None}
+    talk = talks(bare=bare, starts=True, env=env)
+    talk.wait_for_prompt()
+    gateway.script(ScriptedReply.chat("**好**\n"), ScriptedReply.chat("code"))
+    if bare:
+        talk.type("你好世界")
+    else:
+        talk.type(f"你好世x{BACKSPACE}界人{BACKSPACE}")
+    talk.wait(lambda: talk.at_cursor.replace(" ", "") == "❯你好世界")
+    talk.say("", "**好**")
+    assert "2 messages · " in talk.text
+    talk.type("```\rprint(1)\r")
+    talk.say("```", "code")
+    assert [text for _, text in list_sent_messages(gateway)] == [
+        "你好世界",
+        "**好**\n",
+        "```\nprint(1)\n```",
+    ]
+    # It lacks keys because of the terminal, and not because of a package.
+    talk.say("/help", "complete commands")
+    assert "pip install" not in talk.text
+    assert talk.end() == 0
+    assert not re.search(rb"\x1b\[(?!\?2004)", talk.raw)
+    assert stored(prompts) == ["早先的问题", "你好世界", "```\nprint(1)\n```", "/help"]

@@ -152,7 +152,7 @@ def show_help(dialogue: Dialogue, rest: str) -> None:
     keys = [*KEY_HELP] if dialogue.has_keys else [row for row in KEY_HELP if row[0] in PLAIN_KEYS]
     screen = dialogue.process.console.width
     lines = [*format_help(usages, translate, screen), "", *format_help(keys, translate, screen)]
-    if not dialogue.has_keys:
+    if dialogue.lacks_package:
         lines += ["", translate(Text("more keys: pip install 'apiyi-cli[repl]'"))]
     dialogue.messages.print("\n".join(lines))
 

@@ -16,10 +16,17 @@ _SHOWN_MOST = 500
 
 
 def find_completions(dialogue: Dialogue, before: str) -> tuple[int, list[str]]:
-    """Return completions of the text before the cursor.
+    """Return completions of the text before the cursor; the only one ends with a space.
 
     The number is how many of its last characters a completion replaces.
     """
+    length, words = _find_words(dialogue, before)
+    if len(words) == 1 and not words[0].endswith("/"):
+        words = [f"{words[0]} "]
+    return length, words
+
+
+def _find_words(dialogue: Dialogue, before: str) -> tuple[int, list[str]]:
     word = before.rpartition("\n")[2].rpartition(" ")[2]
     if before.startswith("/") and not before.startswith("//"):
         name, space, rest = before.partition(" ")

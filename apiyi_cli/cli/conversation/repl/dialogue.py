@@ -72,6 +72,8 @@ class Dialogue:
         self.exit_code = 0
         self.has_keys = True
         """False if prompts are read without prompt_toolkit."""
+        self.lacks_package = False
+        """True if it is not installed."""
         self.interrupts = InterruptTimer(process.clock.monotonic)
         self.is_strict = bool(options.value("strict"))
         self._send = send
@@ -248,7 +250,10 @@ class Dialogue:
         """Print a turn's usage, and warn once when the conversation gets too long."""
         self._counted = id(self.log), len(self.log.everything)
         if record.chunks:
-            self.messages.print_faint(describe_turn(record, self.totals, self.messages.translate))
+            width = self.process.console.width
+            self.messages.print_faint(
+                describe_turn(record, self.totals, self.messages.translate, width)
+            )
         length = self.find_context_length()
         share = self.count_context() / length if length else 0.0
         if share < _WARNED_SHARE:

@@ -72,12 +72,15 @@ def answer(dialogue: Dialogue, text: str, history: PromptHistory) -> str:
 
 
 def make_reader(dialogue: Dialogue, history: PromptHistory) -> PromptReader:
-    """Return the best reader that is installed."""
-    try:
-        from apiyi_cli.cli.conversation.repl.toolkit import ToolkitReader
-    except ImportError:
-        from apiyi_cli.cli.conversation.repl.plain import PlainReader
+    """Return the best reader that is installed and that the terminal can be used with."""
+    if dialogue.process.console.window.can_draw:
+        try:
+            from apiyi_cli.cli.conversation.repl.toolkit import ToolkitReader
+        except ImportError:
+            dialogue.lacks_package = True
+        else:
+            return ToolkitReader(dialogue, history)
+    from apiyi_cli.cli.conversation.repl.plain import PlainReader
 
-        dialogue.has_keys = False
-        return PlainReader(dialogue, history)
-    return ToolkitReader(dialogue, history)
+    dialogue.has_keys = False
+    return PlainReader(dialogue, history)

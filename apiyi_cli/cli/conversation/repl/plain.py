@@ -36,7 +36,8 @@ class PlainReader:
         self._dialogue = dialogue
         self._history = history
         self._completions: list[str] = []
-        self._readline = _load_readline()
+        self._locale = _find_utf8_locale()
+        self._readline = None if self._locale is None else _load_readline()
         # GNU readline reads pasted text whole; others hand its marks over.
         self._marks_paste = self._readline is None or "libedit" in (self._readline.__doc__ or "")
         if self._readline is not None:
@@ -121,7 +122,8 @@ class PlainReader:
     def _read_marked(self, prompt: str) -> str:
         """Return a line; a bracketed paste is read to its end."""
         if not self._marks_paste:
-            return input(prompt)
+            with self._reading_utf8():
+                return input(prompt)
         sys.stdout.write(_PASTE_ON)
         sys.stdout.flush()
         try:
@@ -132,6 +134,24 @@ class PlainReader:
         finally:
             sys.stdout.write(_PASTE_OFF)
             sys.stdout.flush()
+
+    @contextmanager
+    def _reading_utf8(self) -> Iterator[None]:
+        """Let readline read UTF-8, which it takes for single bytes in the C locale.
+
+        Python has it look at the environment for each line.
+        """
+        if not self._locale:
+            yield
+            return
+        before = os.environ.get("LC_ALL")
+        os.environ["LC_ALL"] = self._locale
+        try:
+            yield
+        finally:
+            del os.environ["LC_ALL"]
+            if before is not None:
+                os.environ["LC_ALL"] = before
 
     def _prepare(self, readline: Any) -> None:
         readline.set_auto_history(False)
@@ -172,6 +192,24 @@ def _raise_once(name: str, signum: int) -> float | None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise Interrupted(signum)
+
+
+def _find_utf8_locale() -> str | None:
+    """Set a locale with UTF-8 and return its name, "" for the user's own, None without one."""
+    import codecs
+    import locale
+
+    if not hasattr(locale, "nl_langinfo"):
+        return ""
+    with suppress(locale.Error, LookupError):
+        locale.setlocale(locale.LC_CTYPE, "")
+        if codecs.lookup(locale.nl_langinfo(locale.CODESET)).name == "utf-8":
+            return ""
+    for name in ("C.UTF-8", "en_US.UTF-8"):
+        with suppress(locale.Error):
+            locale.setlocale(locale.LC_CTYPE, name)
+            return name
+    return None
 
 
 def _load_readline() -> Any:
