@@ -239,6 +239,8 @@ class Console:
         text must be shorter than the terminal is wide. Never raises.
         """
         line = neutralize_line(self.redact(text))
+        if line == self._status:
+            return
         if threading.current_thread() is threading.main_thread():
             self._interrupt_answer(line)
         with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import pytest
 
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
+from tests.conversations import ConversationStarter, HeldAnswer
 
 if TYPE_CHECKING:
     from tests.conftest import Program
@@ -133,6 +135,23 @@ def test_each_is_shown_as_it_is_done_with_its_markdown(apiyi: Program, gateway: 
     assert screen.code == 0 and "**" not in "".join(lines)
     assert [line for line in lines if line == "• first"] == ["• first"]
     assert [line for line in lines if line.startswith("part ")] == [f"part {k}" for k in range(40)]
+
+
+def test_a_status_line_says_what_is_waited_for_and_goes_when_all_are_done(
+    apiyi: Program, gateway: Gateway, talks: ConversationStarter
+) -> None:
+    held = HeldAnswer("- **second**", "!")
+    gateway.script(ScriptedReply.chat("- **first**"), held.reply)
+    screen = talks(f"chat hi {BOTH}")
+    screen.wait_for("• first")
+    waits, done = r"gpt-4(o|\.1) … \d+ s", r"gpt-4(o|\.1) ✓"
+    either = re.compile(f"{waits} · {done}|{done} · {waits}")
+    screen.wait(lambda: either.fullmatch(screen.at_cursor), "status")
+    assert "second" not in screen.text
+    held.go.set()
+    assert screen.end("") == 0
+    assert "✓" not in screen.text and "**" not in screen.text
+    assert re.search("• (first +• second|second! +• first|first +• second!)", screen.text)
 
 
 @pytest.mark.parametrize(

@@ -228,6 +228,29 @@ def test_kill_at_any_event_loses_at_most_that_event(
     ]
 
 
+@pytest.mark.nightly
+@pytest.mark.parametrize("count", range(1, 6))
+def test_kill_after_each_event_loses_nothing_that_is_on_the_screen(
+    apiyi: Program, gateway: Gateway, talks: ConversationStarter, count: int
+) -> None:
+    pieces = ["One **bo", "ld** 字", "\n\n```py\n", "x = 1\n", '```\nand "quoted" \\ end', "."]
+    talk = talks("chat --session trip", starts=True)
+    talk.wait_for_prompt()
+    held = HeldAnswer(*pieces[: count + 1])
+    gateway.script(held.reply)
+    talk.type("go\r")
+    came = "".join(pieces[:count])
+    letters = "".join(filter(str.isalnum, came))
+    talk.wait(lambda: "".join(filter(str.isalnum, talk.text)).endswith(letters), letters)
+    assert talk.kill() == -signal.SIGKILL
+    held.go.set()
+    messages = [json.loads(line) for line in apiyi("session show trip").text.splitlines()]
+    assert messages == [
+        {"role": "user", "content": "go"},
+        {"role": "assistant", "content": came, "cut": True},
+    ]
+
+
 def test_a_turn_that_fails_leaves_its_draft_and_no_trace(
     apiyi: Program, gateway: Gateway, talks: ConversationStarter
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -86,6 +87,18 @@ def test_in_a_pipe_markdown_is_rendered_when_it_and_colour_are_asked_for(
         assert "\x1b" not in re.sub("\x1b\\[[0-9;]*m", "", out)
     assert apiyi(f"chat hi {options} -o file.md").code == 0
     assert (apiyi.work / "file.md").read_text() == f"{MARKDOWN}\n"
+
+
+@pytest.mark.skipif(shutil.which("less") is None, reason="there is no less")
+def test_less_shows_what_it_gets_laid_out_and_coloured(
+    apiyi: Program, started: Program, gateway: Gateway
+) -> None:
+    gateway.script(ScriptedReply.chat(*MARKDOWN))
+    apiyi.shell("apiyi chat hi --color always --markdown >answer")
+    words = ["less", "-R", "-E", "-X", "answer"]
+    screen = started.shown(words, 80, "", b"", started.environment({"LESS": None}))
+    assert "Some bold text" in screen.lines and "• one" in screen.lines
+    assert b"\x1b[1mbold" in screen.raw and b"ESC" not in screen.raw
 
 
 def test_a_dumb_terminal_gets_markdown_block_by_block(apiyi: Program, gateway: Gateway) -> None:

@@ -189,6 +189,34 @@ def test_on_a_terminal_it_is_a_table_with_bars(apiyi: Program, gateway: Gateway)
     assert "█" not in little and little.rstrip().endswith("▏")
 
 
+def test_bars_compare_money_where_prices_are_known_and_columns_stay_aligned(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    apiyi("models --update")
+    few = {"prompt_tokens": 10_000, "completion_tokens": 5000, "total_tokens": 15_000}
+    gateway.script(
+        ScriptedReply.chat("a", usage=few),
+        ScriptedReply.chat("b", usage={**USAGE, "prompt_tokens": 200_000}),
+        ScriptedReply.chat("c", usage=USAGE),
+        ScriptedReply.chat("d", usage=None),
+    )
+    names = ("gpt-4o", "gpt-4o-mini", "no-such-model", "nor-this-one")
+    for model in names:
+        assert apiyi(["chat", "hi", "-m", model, "--force-model"]).code == 0
+    head, *lines = apiyi.terminal("usage", columns=110).lines
+    assert head.split()[-2:] == ["by", "cost"]
+    table = {line.split()[0]: line for line in lines}
+    dear, cheap, unknown, silent = (table[name] for name in names)
+    # $0.075 and $0.0303, though it has more tokens; what is unknown has no bar.
+    assert (dear.count("█"), cheap.count("█")) == (16, 6)
+    assert "unknown" in unknown and not set("█▏▎▍▌▋▊▉") & set(unknown + silent)
+    # Numbers and unknown ones end below the ends of their headings.
+    for word in ("requests", "failed", "input", "output", "cost"):
+        end = head.index(word) + len(word)
+        for line in (dear, cheap, unknown, silent):
+            assert line[end - 1] != " " and line[end : end + 1].strip() == "", (word, line)
+
+
 def test_on_a_narrow_terminal_the_bars_take_what_the_figures_leave(
     apiyi: Program, gateway: Gateway
 ) -> None:

@@ -163,6 +163,7 @@ def test_what_is_said_or_written_goes_above_the_status_line() -> None:
     primary, replica = pty.openpty()
     body = """
 console.status("1/2")
+console.status("1/2")
 console.say("notice")
 console.write(b"answer\\n")
 console.status("2/2")
