@@ -83,9 +83,14 @@ class Messages:
         self._console.say(self.translate(text), style="2" if dim else "")
 
     def status(self, text: str) -> None:
-        """Show a text as the last line of the terminal; "" removes it."""
-        if not self.options().quiet:
-            self._console.status(self.translate(text)[: self._console.width - 1])
+        """Show a text, cut to one line, as the last line of the terminal; "" removes it."""
+        if self.options().quiet:
+            return
+        if text:
+            from apiyi_cli.render.wrap import clip
+
+            text = clip(self.translate(text), self._console.width - 1)
+        self._console.status(text)
 
     def redact(self, text: str) -> str:
         """Return the text with keys redacted."""

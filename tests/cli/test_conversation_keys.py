@@ -12,7 +12,7 @@ from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 from tests.cli.test_conversation import list_sent_messages
 from tests.conversations import ConversationStarter, HeldAnswer, state, stored
-from tests.terminal_session import BACKSPACE, CTRL_Z, LEFT, PASTED
+from tests.terminal_session import BACKSPACE, CTRL_C, CTRL_Z, LEFT, PASTED
 
 if TYPE_CHECKING:
     from tests.conftest import Program
@@ -101,6 +101,41 @@ def test_a_narrow_window_that_changes_its_size(
     assert talk.end() == 0
 
 
+def test_the_line_of_the_reasoning_is_cut_at_the_edge_and_folded(
+    apiyi: Program, gateway: Gateway, talks: ConversationStarter
+) -> None:
+    talk = talks("chat", columns=20, rows=14, env={"LANG": "zh_CN.UTF-8"})
+    talk.wait_for_prompt()
+    held = HeldAnswer({"reasoning_content": "深思" * 200}, "好")
+    gateway.script(held.reply)
+    talk.type("问\r")
+    talk.wait_for("▏思考")
+    assert talk.at_cursor.replace(" ", "") == "▏思考0s，≈400t…"
+    held.go.set()
+    talk.wait_for("好")
+    talk.wait_for_prompt()
+    assert talk.text.count("▏思考") == 1
+    talk.say("/think", "深思")
+    assert talk.end() == 0
+
+
+@pytest.mark.parametrize("bare", [False, True])
+def test_a_paste_is_one_prompt_without_prompt_toolkit(
+    apiyi: Program, gateway: Gateway, talks: ConversationStarter, bare: bool
+) -> None:
+    talk = talks(plain=True, bare=bare, starts=True)
+    talk.wait_for_prompt()
+    gateway.script(ScriptedReply.chat("read it"), ScriptedReply.chat("on"))
+    talk.type("one\rtwo 中文\r\rfour".join(PASTED))
+    talk.wait_for("four")
+    talk.say("", "read it")
+    assert list_sent_messages(gateway) == [("user", "one\ntwo 中文\n\nfour")]
+    talk.type(f"a draft{CTRL_C}")
+    talk.wait_for_prompt()
+    talk.say("on", "on\n")
+    assert talk.end() == 0
+
+
 def test_a_very_long_paste_is_one_prompt(
     apiyi: Program, gateway: Gateway, talks: ConversationStarter
 ) -> None:
@@ -144,5 +179,5 @@ def test_a_terminal_and_a_locale_that_can_do_little(
     talk.say("/help", "complete commands")
     assert "pip install" not in talk.text
     assert talk.end() == 0
-    assert not re.search(rb"\x1b\[(?!\?2004)", talk.raw)
+    assert b"\x1b" not in talk.raw
     assert stored(prompts) == ["早先的问题", "你好世界", "```\nprint(1)\n```", "/help"]

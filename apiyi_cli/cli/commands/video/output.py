@@ -72,19 +72,17 @@ class VideoOutput:
 
     def _draw(self) -> None:
         """Draw the line of the tasks that are not printed yet. Erase it if there are none."""
-        console = self._ctx.process.console
         if not self._states:
-            console.status("")
+            self._ctx.messages.status("")
             return
         elapsed_s = self._ctx.process.clock.wall() - self._began_s
-        line = self._ctx.messages.translate(
+        self._ctx.messages.status(
             Text(
                 "{tasks}, {elapsed} s; Ctrl-C leaves it running",
                 tasks=", ".join(f"{name}: {state}" for name, state in self._states.items()),
                 elapsed=f"{elapsed_s:.0f}",
             )
         )
-        console.status(line[: console.width - 1])
 
     def end(self) -> None:
         """Remove the progress line."""

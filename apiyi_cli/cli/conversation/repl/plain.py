@@ -39,9 +39,11 @@ class PlainReader:
         self._locale = _find_utf8_locale()
         self._readline = None if self._locale is None else _load_readline()
         # GNU readline reads pasted text whole; others hand its marks over.
-        self._marks_paste = self._readline is None or "libedit" in (self._readline.__doc__ or "")
+        is_editline = "libedit" in (getattr(self._readline, "__doc__", None) or "")
+        can_draw = dialogue.process.console.window.can_draw
+        self._marks_paste = can_draw and (self._readline is None or is_editline)
         if self._readline is not None:
-            self._prepare(self._readline)
+            self._prepare(self._readline, is_editline)
 
     def read(self, draft: str) -> str:
         """Return the next prompt; see `PromptReader`."""
@@ -153,13 +155,12 @@ class PlainReader:
             if before is not None:
                 os.environ["LC_ALL"] = before
 
-    def _prepare(self, readline: Any) -> None:
+    def _prepare(self, readline: Any, is_editline: bool) -> None:
         readline.set_auto_history(False)
         readline.set_completer(self._complete)
         readline.set_completer_delims(" \n")
-        is_editline = self._marks_paste
         readline.parse_and_bind("bind ^I rl_complete" if is_editline else "tab: complete")
-        if not is_editline:
+        if not is_editline and self._dialogue.process.console.window.can_draw:
             readline.parse_and_bind("set enable-bracketed-paste on")
 
     def _load_history(self, readline: Any) -> None:
