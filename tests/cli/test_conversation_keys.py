@@ -181,3 +181,31 @@ def test_a_terminal_and_a_locale_that_can_do_little(
     assert talk.end() == 0
     assert b"\x1b" not in talk.raw
     assert stored(prompts) == ["早先的问题", "你好世界", "```\nprint(1)\n```", "/help"]
+
+
+def test_a_comparison_that_is_stopped_leaves_no_request_and_no_line_behind(
+    apiyi: Program, gateway: Gateway, talks: ConversationStarter
+) -> None:
+    talk = talks("chat", rows=30)
+    talk.wait_for_prompt()
+    both = [HeldAnswer("half **of it**\n\n", "more ", "and more") for _ in range(2)]
+    gateway.script(ScriptedReply.chat("one"), *(held.reply for held in both))
+    talk.say("hi", "one")
+    talk.type("/compare gpt-4o gpt-4.1\r")
+    talk.wait(lambda: re.search(r"gpt-4o … \d+ s · gpt-4.1 … \d+ s", talk.at_cursor))
+    talk.type(CTRL_C)
+    talk.wait_for("apiyi: stopped; it may be billed")
+    talk.wait_for_prompt()
+    assert "half of it" in talk.text
+    # Each request is given up at its next event; both count as perhaps billed.
+    for held in both:
+        held.go.set()
+    used = "gpt-4.1  1         0       0 "
+    for _ in range(20):
+        seen = len(talk.raw)
+        talk.say("/usage", "gpt-4o")
+        if used in talk.since(seen):
+            break
+    assert used in talk.text and "gpt-4o   2 " in talk.text
+    assert " s · " not in talk.text.partition("apiyi: stopped")[2]
+    assert talk.end() == 0

@@ -13,7 +13,7 @@ from apiyi_cli.cli.conversation.answer_files import is_folder, make_answer_files
 from apiyi_cli.cli.conversation.compare_row import CompareRow
 from apiyi_cli.cli.conversation.reply import find_decode, require_fit
 from apiyi_cli.cli.gateway.ordered import QUEUE_POLL_S
-from apiyi_cli.cli.gateway.parallel import silence_when_stopped
+from apiyi_cli.cli.gateway.parallel import end_if_stopped, end_when_stopped
 from apiyi_cli.cli.output.stderr_events import empty_answer
 from apiyi_cli.cli.records import describe_error
 from apiyi_cli.core.call import Call, Reply
@@ -43,13 +43,32 @@ def compare(
         for call in calls:
             ctx.gateway.print_request(call)
         return
-    # Its own status line says which models are done.
-    ctx.gateway.waiting_line = None
     saved = [make_answer_files(ctx, request.answer, call.model or "") for call in calls]
     to_stdout = is_folder(ctx.settings.output.output)
     if not to_stdout:
         ctx.output.require_ready()
     rows = [CompareRow(call, request.form, files) for call, files in zip(calls, saved, strict=True)]
+    # Its own status line says which models are done.
+    ctx.gateway.waiting_line = None
+    try:
+        _print_rows(ctx, request, rows, decode, to_stdout)
+    finally:
+        ctx.process.console.status("")
+        # The client may be a conversation's; its next turn shows what it waits for.
+        ctx.gateway.__dict__.pop("waiting_line", None)
+    _print_notes(ctx, rows)
+    if failure := _find_failure(rows):
+        raise failure
+
+
+def _print_rows(
+    ctx: Context,
+    request: ConversationRequest,
+    rows: Sequence[CompareRow],
+    decode: Decode,
+    to_stdout: bool,
+) -> None:
+    """Ask all models and print each answer when it is complete."""
     done = _ask_all(ctx, request, rows, decode, _make_status(ctx, rows))
     if ctx.output.form == "text" and ctx.process.console.stdout_is_terminal:
         from apiyi_cli.cli.conversation.compare_page import ComparePage
@@ -59,10 +78,6 @@ def compare(
     else:
         lines = ctx.output.filter_lines(_records(ctx, rows, done))
         ctx.output.write(lines, content="json", to_stdout=to_stdout)
-    ctx.process.console.status("")
-    _print_notes(ctx, rows)
-    if failure := _find_failure(rows):
-        raise failure
 
 
 def _refuse_unfit(request: ConversationRequest, calls: Sequence[Call]) -> None:
@@ -111,13 +126,13 @@ def _ask_all(
 
     stop = threading.Event()
     # Made once, so that a missing key ends the run and not each thread.
-    plan = silence_when_stopped(ctx.gateway.plan, stop)
+    plan = end_when_stopped(ctx.gateway.plan, stop)
     done: queue.SimpleQueue[CompareRow] = queue.SimpleQueue()
 
     def ask(row: CompareRow) -> None:
         sender = Sender(plan)
         try:
-            _ask(ctx, request, row, decode, sender)
+            _ask(ctx, request, row, decode, sender, stop)
         except Exception as defect:
             row.defect = defect
         row.is_done = True
@@ -125,14 +140,18 @@ def _ask_all(
         sender.close()
 
     ctx.process.on_exit(stop.set)
-    for row in rows:
-        if start_thread(partial(ask, row)) is None:
-            ask(row)
-    for _ in rows:
-        row = _wait_for(done, show_status)
-        # Here, so that no two threads look for a free name.
-        row.save_files(ctx.output.keep_attachment)
-        yield row
+    try:
+        for row in rows:
+            if start_thread(partial(ask, row)) is None:
+                ask(row)
+        for _ in rows:
+            row = _wait_for(done, show_status)
+            # Here, so that no two threads look for a free name.
+            row.save_files(ctx.output.keep_attachment)
+            yield row
+    finally:
+        # A conversation goes on after a signal: its requests must not.
+        stop.set()
     for row in rows:
         if row.defect is not None:
             raise row.defect
@@ -151,7 +170,6 @@ def _make_status(ctx: Context, rows: Sequence[CompareRow]) -> Callable[[], None]
         is_over = all(row.is_done for row in rows)
         ctx.messages.status("" if is_over or not seconds else " · ".join(parts))
 
-    ctx.process.on_exit(lambda: ctx.process.console.status(""))
     return show_status
 
 
@@ -164,9 +182,14 @@ def _wait_for(done: queue.SimpleQueue[CompareRow], show_status: Callable[[], Non
 
 
 def _ask(
-    ctx: Context, request: ConversationRequest, row: CompareRow, decode: Decode, sender: Sender
+    ctx: Context,
+    request: ConversationRequest,
+    row: CompareRow,
+    decode: Decode,
+    sender: Sender,
+    stop: threading.Event,
 ) -> None:
-    """Ask one model and collect its answer."""
+    """Ask one model and collect its answer, until `stop` is set."""
     clock = ctx.process.clock
     started_s = clock.monotonic()
     call = row.call
@@ -176,6 +199,7 @@ def _ask(
         # Here, because what is yielded is held back until no other attempt can follow.
         row.begin()
         for burst in decode(reply, choices=1, cost=call.cost):
+            end_if_stopped(stop)
             row.add(burst)
             yield burst
 

@@ -8,7 +8,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from apiyi_cli.cli.gateway.ordered import QUEUE_POLL_S, map_in_order
-from apiyi_cli.errors import ApiyiError, Interrupted, fails_every_item
+from apiyi_cli.errors import (
+    ApiyiError,
+    IncompleteError,
+    Interrupted,
+    describe_billing,
+    fails_every_item,
+)
 from apiyi_cli.output.rescue import SIGPIPE
 from apiyi_cli.text import Text
 from apiyi_cli.wire.send import Sender
@@ -159,3 +165,20 @@ def silence_when_stopped(plan: Plan, stop: threading.Event) -> Plan:
             plan.tell(text)
 
     return plan._replace(tell=tell)
+
+
+def end_when_stopped(plan: Plan, stop: threading.Event) -> Plan:
+    """Return the plan with neither notices nor retries after the stop."""
+
+    def sleep(wait_s: float) -> None:
+        end_if_stopped(stop)
+        (plan.retry_sleep or plan.clock.sleep)(wait_s)
+        end_if_stopped(stop)
+
+    return silence_when_stopped(plan, stop)._replace(retry_sleep=sleep)
+
+
+def end_if_stopped(stop: threading.Event) -> None:
+    """Raise IncompleteError if a request is to be given up: it may be billed."""
+    if stop.is_set():
+        raise IncompleteError(Text("the request was given up"), describe_billing("pending"))

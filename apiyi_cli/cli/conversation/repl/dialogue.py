@@ -69,6 +69,7 @@ class Dialogue:
         self.pending = PendingInput()
         self.last: TurnRecord | None = None
         self._record: TurnRecord | None = None
+        self._is_comparing = False
         self.exit_code = 0
         self.has_keys = True
         """False if prompts are read without prompt_toolkit."""
@@ -140,7 +141,7 @@ class Dialogue:
         values = {**(options or {}), **({"model": list(models)} if models else {})}
         self.interrupts.reset()
         self.log.begin_turn(base)
-        self._record = None
+        self._record, self._is_comparing = None, False
         try:
             self._send_turn(self._make_turn_context(values, content is not None), text, content)
             self.exit_code = 0
@@ -201,9 +202,10 @@ class Dialogue:
         if content is not None:
             asked = asked._replace(text=None, given=[content])
         self.log.set_asked(asked.new_messages())
+        self._is_comparing = len(context.settings.models) > 1
         if context.gateway.cost_limit is not None:
             context.gateway.cost_limit.set_spent(self.totals.usd)
-        if len(context.settings.models) > 1:
+        if self._is_comparing:
             self._send(context, asked._replace(history=None), None)
             return
         hides = self.options.value("hide_reasoning") or context.settings.output.quiet
@@ -238,12 +240,13 @@ class Dialogue:
         self._gateway.begin_anew()
         if self.process.console.line_is_open:
             self.messages.print("")
-        kept = Text("what came is kept, marked cut") if stays else Text("nothing of it came")
-        self.messages.note(
-            join_texts((Text("stopped"), kept, describe_billing("pending")), "; ")
-            if record is not None and record.call is not None
-            else Text("stopped")
-        )
+        pieces: list[str] = [Text("stopped")]
+        if record is not None and record.call is not None:
+            kept = Text("what came is kept, marked cut") if stays else Text("nothing of it came")
+            pieces += [kept, describe_billing("pending")]
+        elif self._is_comparing:
+            pieces.append(describe_billing("pending"))
+        self.messages.note(join_texts(pieces, "; "))
         return stays
 
     def _print_ending(self, record: TurnRecord) -> None:
