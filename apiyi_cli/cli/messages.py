@@ -83,7 +83,7 @@ class Messages:
         self._console.say(self.translate(text), style="2" if dim else "")
 
     def status(self, text: str) -> None:
-        """Show a text, cut to one line, as the last line of the terminal; "" removes it."""
+        """Show a text as the terminal's last line, cut to it; "" removes it."""
         if self.options().quiet:
             return
         if text:

@@ -235,8 +235,7 @@ class Console:
     def status(self, text: str) -> None:
         """Show a text as the last line of the terminal, replacing the one before.
 
-        Later output goes above it; an empty text removes it. The
-        text must be shorter than the terminal is wide. Never raises.
+        Output goes above it; "" removes it. It must fit in the terminal's width. Never raises.
         """
         line = neutralize_line(self.redact(text))
         if line == self._status:
@@ -245,8 +244,7 @@ class Console:
             self._interrupt_answer(line)
         with self._lock:
             before, self._status = self._status, line
-            if before or line:
-                self._draw((_ERASE if before else "") + line)
+            self._draw((_ERASE if before else "") + line)
 
     def _interrupt_answer(self, message: str) -> None:
         """Finish the open part of the answer before a message follows it."""

@@ -8,6 +8,7 @@ shares).
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from rich.cells import cell_len, get_character_cell_size
 
@@ -97,6 +98,18 @@ def clip(text: str, width: int) -> str:
         if column > width - 1:
             return text[:at] + "…" if width > 0 else ""
     return text
+
+
+def fold(pieces: Sequence[str], separator: str, width: int) -> str:
+    """Return the joined pieces, with line ends in place of separators that do not fit."""
+    lines = [*pieces[:1]]
+    for piece in pieces[1:]:
+        joined = f"{lines[-1]}{separator}{piece}"
+        if cell_len(joined) <= width:
+            lines[-1] = joined
+        else:
+            lines.append(piece)
+    return "\n".join(lines)
 
 
 def pad(text: str, width: int) -> str:

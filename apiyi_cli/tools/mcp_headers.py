@@ -27,7 +27,7 @@ _EXAMPLE: Final = Text(
 
 
 class McpHeaders(NamedTuple):
-    """Headers by the URL of the server that they are for, and what of them is secret."""
+    """Headers by the URL of their server, and their secrets."""
 
     by_url: Mapping[str, Mapping[str, str]]
     secrets: tuple[Secret, ...]
@@ -71,7 +71,7 @@ def read_mcp_headers(
 
 
 def _find_url(server: str | None, urls: Sequence[str]) -> str:
-    """Return the URL that a header is for: the only one, or the one of the named server."""
+    """Return the URL of the named server, or the only one."""
     fitting = [url for url in urls if server is None or server in _list_names(url)]
     if len(fitting) == 1:
         return fitting[0]
@@ -91,7 +91,7 @@ def _find_url(server: str | None, urls: Sequence[str]) -> str:
 
 
 def _list_names(url: str) -> list[str]:
-    """Return how a header may name a server: its host, its URL without and with its query."""
+    """Return a server's names in a header: host, URL without and with query."""
     parts = split_url(url)
     host = "" if parts is None else parts.netloc.rpartition("@")[2]
     return [host, mask_url(url.partition("?")[0]), url]

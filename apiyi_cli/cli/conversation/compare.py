@@ -121,6 +121,7 @@ def _ask_all(
     """Ask all models, each on its own connection; yield each row when it is done.
 
     While it waits it calls `show_status`. An unexpected exception is raised after the last.
+    What is left at the end of the iteration is given up.
     """
     from apiyi_cli.wire.send import Sender
 
@@ -130,14 +131,8 @@ def _ask_all(
     done: queue.SimpleQueue[CompareRow] = queue.SimpleQueue()
 
     def ask(row: CompareRow) -> None:
-        sender = Sender(plan)
-        try:
-            _ask(ctx, request, row, decode, sender, stop)
-        except Exception as defect:
-            row.defect = defect
-        row.is_done = True
+        _ask_safely(partial(_ask, ctx, request, row, decode, stop=stop), row, Sender(plan))
         done.put(row)
-        sender.close()
 
     ctx.process.on_exit(stop.set)
     try:
@@ -150,8 +145,20 @@ def _ask_all(
             row.save_files(ctx.output.keep_attachment)
             yield row
     finally:
-        # A conversation goes on after a signal: its requests must not.
         stop.set()
+    _raise_defect(rows)
+
+
+def _ask_safely(ask: Callable[..., None], row: CompareRow, sender: Sender) -> None:
+    try:
+        ask(sender=sender)
+    except Exception as defect:
+        row.defect = defect
+    row.is_done = True
+    sender.close()
+
+
+def _raise_defect(rows: Sequence[CompareRow]) -> None:
     for row in rows:
         if row.defect is not None:
             raise row.defect
@@ -186,6 +193,7 @@ def _ask(
     request: ConversationRequest,
     row: CompareRow,
     decode: Decode,
+    *,
     sender: Sender,
     stop: threading.Event,
 ) -> None:

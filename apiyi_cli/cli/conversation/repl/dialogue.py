@@ -74,7 +74,6 @@ class Dialogue:
         self.has_keys = True
         """False if prompts are read without prompt_toolkit."""
         self.lacks_package = False
-        """True if it is not installed."""
         self.interrupts = InterruptTimer(process.clock.monotonic)
         self.is_strict = bool(options.value("strict"))
         self._send = send

@@ -196,7 +196,10 @@ def _raise_once(name: str, signum: int) -> float | None:
 
 
 def _find_utf8_locale() -> str | None:
-    """Set a locale with UTF-8 and return its name, "" for the user's own, None without one."""
+    """Set a locale with UTF-8 and return its name.
+
+    It is "" for the user's own, None without one.
+    """
     import codecs
     import locale
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from apiyi_cli.render.wrap import clip, display_width
+from apiyi_cli.render.wrap import clip, display_width, fold
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
@@ -25,21 +25,7 @@ def describe_start(dialogue: Dialogue) -> str:
         translate(Text("profile {name}", name=dialogue.context.settings.profile)),
         translate(Text("/help, Ctrl-D ends")),
     )
-    return fold(pieces, dialogue.process.console.width)
-
-
-def fold(pieces: Sequence[str], width: int) -> str:
-    """Return the pieces with separators, in lines of at most `width` columns where possible."""
-    lines = [""]
-    for piece in pieces:
-        joined = f"{lines[-1]}{SEPARATOR}{piece}"
-        if not lines[-1]:
-            lines[-1] = piece
-        elif display_width(joined) <= width:
-            lines[-1] = joined
-        else:
-            lines.append(piece)
-    return "\n".join(lines)
+    return fold(pieces, SEPARATOR, dialogue.process.console.width)
 
 
 def describe_state(dialogue: Dialogue, translate: Callable[[str], str], width: int) -> str:

@@ -123,7 +123,7 @@ def describe_turn(
     record: TurnRecord, totals: ConversationTotals, translate: Callable[[str], str], width: int
 ) -> str:
     """Return a line about a turn: model, tokens, cost, seconds."""
-    from apiyi_cli.cli.conversation.repl.status_lines import fold
+    from apiyi_cli.render.wrap import fold
     from apiyi_cli.store.prices import format_cost
 
     call, usage = record.call, record.usage
@@ -135,4 +135,4 @@ def describe_turn(
     elif totals.knows_prices and call is not None:
         pieces.append(format_cost(totals.cost_of(call, usage)))
     pieces.append(f"{record.took_s:.1f} s")
-    return fold(pieces, width)
+    return fold(pieces, " · ", width)
