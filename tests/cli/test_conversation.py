@@ -183,6 +183,7 @@ def test_an_answer_that_is_stopped_stays_and_the_conversation_goes_on(
     talk.resize(50, 30)
     talk.type(CTRL_C)
     talk.wait_for("what came is kept, marked cut")
+    assert "^C" not in talk.text
     held.go.set()
     talk.wait_for_prompt()
     talk.say("go on", "next")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from apiyi_cli.cli.conversation.repl.interrupts import InterruptTimer
+from apiyi_cli.cli.conversation.repl.interrupts import InterruptTimer, clear_interrupt
 from apiyi_cli.cli.conversation.repl.options import ConversationOptions
 from apiyi_cli.cli.conversation.repl.shared_gateway import SharedGateway
 from apiyi_cli.cli.conversation.repl.totals import ConversationTotals
@@ -237,8 +237,7 @@ class Dialogue:
             if record.call is not None:
                 self.totals.add_stopped(record.call)
         self._gateway.begin_anew()
-        if self.process.console.line_is_open:
-            self.messages.print("")
+        clear_interrupt(self.process.console)
         pieces: list[str] = [Text("stopped")]
         if record is not None and record.call is not None:
             kept = Text("what came is kept, marked cut") if stays else Text("nothing of it came")

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from apiyi_cli.output.console import write_unseen
+
+if TYPE_CHECKING:
+    from apiyi_cli.output.console import Console
 
 QUICKLY_S = 1.0
 
@@ -25,3 +31,11 @@ class InterruptTimer:
     def reset(self) -> None:
         """Note any other input: the next Ctrl-C is a first one again."""
         self._last_s, self.is_second = None, False
+
+
+def clear_interrupt(console: Console) -> None:
+    """Give the next message a row without the ^C that the terminal has shown."""
+    if console.line_is_open or not console.window.can_draw:
+        console.say("")
+    else:
+        write_unseen(console, b"\r\x1b[K")
