@@ -91,9 +91,10 @@ def test_a_narrow_window_that_changes_its_size(
 
     # Help breaks no word; a completion that is the only one is ready for what follows it.
     seen = len(talk.raw)
-    talk.say("/help", "  //\n    begin a prompt\n    with a slash")
+    talk.say("/help", "  //\n      begin a prompt\n      with a slash")
     rows = talk.raw[seen:].partition(b"  /model")[2].partition(b"\x1b")[0].decode().split("\r\n")
-    assert len(rows) > 60 and max(map(display_width, rows)) <= 22
+    helps = [row for row in rows if row.startswith(" " * 6)]
+    assert len(helps) > 60 and max(map(display_width, helps)) <= 22
     talk.type("/set temp\t")
     talk.wait(lambda: talk.at_cursor == "❯ /set temperature")
     talk.say("0.5", "❯")
