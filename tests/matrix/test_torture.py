@@ -1,5 +1,7 @@
 """Every n-th open, write, fsync, rename, link and connect fails in turn, in twelve scenarios.
 
+By day every second one does.
+
 Whatever fails, the run ends with a code of the table that is no bug, leaves no unfinished
 file, shows no traceback and no key, and an answer that was paid for is somewhere: on stdout,
 in its file, or kept where the error says; else the error says that it is lost.
@@ -208,7 +210,7 @@ def check(
         if told["again"] is not None:
             judge_again(scenario, where, undisturbed, RunFiles.of(told["again"], told["after"]))
     met = sum(told["met"] for told in runs)
-    assert met >= 5
+    assert met >= (5 if each else 3)
 
 
 def tortured(

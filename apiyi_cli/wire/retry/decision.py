@@ -88,7 +88,9 @@ def decide(
     possibly_billed = repeat in ("possibly-billed", "on-request")
     asked_s = _requested_wait_s(error.facts, bare_429s)
     full = is_saturated(error)
-    wait_s = max(SATURATED_S[min(saturated, len(SATURATED_S) - 1)] if full else delay_s, asked_s)
+    if full:
+        delay_s = SATURATED_S[min(saturated, len(SATURATED_S) - 1)]
+    wait_s = max(delay_s, asked_s)
     over_cap = asked_s > policy.retry_after_cap_s
     pauses = is_throttled(error) and (policy.batch or not over_cap)
     pause_s = min(wait_s, policy.retry_after_cap_s) if pauses else 0.0
