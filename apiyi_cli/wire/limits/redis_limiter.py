@@ -64,7 +64,8 @@ class RedisLimiter:
         try:
             self._join()
         except self._server.failures as failure:
-            if limits.store_wait_s <= 0:
+            if limits.store_wait_s <= 0 or self._server.is_unfit(failure):
+                self._server.close()
                 raise self._server.unusable(failure) from None
             self._note_away(failure)
         self._slots = LeasedSlots(self._server, lease_s)

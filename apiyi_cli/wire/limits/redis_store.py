@@ -156,6 +156,10 @@ class LimitServer:
         except ValueError as failure:
             raise self.unusable(failure) from None
 
+    def close(self) -> None:
+        """Close the connections of a server that is not used."""
+        self._client.close()
+
     def ask(self, step: str, *arguments: str | float) -> Any:
         """Return the answer of a step. Raises one of `failures`."""
         item = Step(self._words(step, arguments), is_awaited=True)
