@@ -13,8 +13,10 @@ from playwright.sync_api import sync_playwright
 
 FOLDER = Path(__file__).parents[2] / "man"
 PROMPTS = {
-    "en": "The **longest** rivers of China:\n\n- Yangtze, 6,300 km\n- Yellow River, 5,464 km",
-    "zh_CN": "中国**最长**的河流：\n\n- 长江，6300 千米\n- 黄河，5464 千米",
+    "en": "The **longest** rivers of China:\n\n| River | km |\n|---|--:|\n| Yangtze | 6,300 |\n"
+    "| Yellow River | 5,464 |\n\nWhich is deeper?",
+    "zh_CN": "中国**最长**的河流：\n\n| 河流 | 千米 |\n|---|--:|\n| 长江 | 6300 |\n"
+    "| 黄河 | 5464 |\n\n哪一条更深？",
 }
 
 
@@ -38,6 +40,7 @@ def take(path: Path, language: str) -> None:
                 page.goto(server.stdout.readline().strip())
                 page.fill("#prompt", PROMPTS[language])
                 page.fill("#f-model", "gpt-4o")
+                page.keyboard.press("Escape")
                 page.click("[data-section=Sampling] summary")
                 page.fill("#f-temperature", "0.2")
                 page.keyboard.press("Control+Enter")

@@ -44,7 +44,7 @@ function Outcome({ run }) {
     ${end.when && !end.error.message ? html`<p class="muted">${end.when}</p>` : ''}
     ${end.again && end.exit ? html`<p class="muted">${t('Run it again?')} ${end.again}</p>` : ''}
     ${noKey && html`<p>${t('Keys are never typed into this page. In a terminal:')} <code>apiyi auth login</code> <${CopyButton} text="apiyi auth login" /></p>`}
-    ${end.error.hint && html`<${Hint} hint=${end.error.hint} run=${run} />`}
+    ${end.error.hint && !(noKey && end.error.hint === 'apiyi auth login') && html`<${Hint} hint=${end.error.hint} run=${run} />`}
   </div>`;
 }
 
@@ -64,9 +64,10 @@ function Hint({ hint, run }) {
   const option = findOption(hint, run);
   const model = /^-m (\S+)$|^apiyi models show '?([^\s']+)'?$/.exec(hint.split(';')[0]);
   const name = model?.[1] ?? model?.[2];
-  return html`<p>${t('try:')} <code>${hint}</code> ${option ? html`<button type="button" onClick=${() => run.act.setOption(option.name, option.value)}>${option.value === undefined ? t('Clear {name}', { name: option.long }) : t('Use {name}', { name: `${option.long} ${option.value}` })}</button>`
+  const isLine = hint.startsWith('apiyi ') || hint.startsWith('-');
+  return html`<p>${t('try:')} ${isLine ? html`<code>${hint}</code>` : hint} ${option ? html`<button type="button" onClick=${() => run.act.setOption(option.name, option.value)}>${option.value === undefined ? t('Clear {name}', { name: option.long }) : t('Use {name}', { name: `${option.long} ${option.value}` })}</button>`
     : name && run.act ? html`<button type="button" onClick=${() => run.act.setOption('model', name)}>${t('Use {name}', { name })}</button>`
-    : html`<${CopyButton} text=${hint} />`}</p>`;
+    : isLine && html`<${CopyButton} text=${hint} />`}</p>`;
 }
 
 export function Files({ run }) {

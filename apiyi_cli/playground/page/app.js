@@ -150,6 +150,8 @@ function App() {
   function refreshSide() {
     const now = live.current;
     if (now.busy || !now.command) return;
+    // What was sent is known; what it may cost was said before.
+    if (now.asked === side.current.sent && !wants.current.preview && !wants.current.code) return;
     const request = toRequest(now.command, now.state, now.profile);
     const ready = now.state.prompt.trim() || Object.values(now.state.files).some(kept => kept.length);
     if (ready || wants.current.preview) {
@@ -174,7 +176,8 @@ function App() {
     launch(now.command, toRequests(now.command, now.state, now.profile), now.state.prompt, now.state.files[''] ?? []);
   }
   function launch(command, requests, prompt, recordings) {
-    Object.values(side.current).forEach(stop => stop.abort());
+    for (const kind of ['dry-run', 'code']) side.current[kind]?.abort();
+    side.current.sent = JSON.stringify(requests);
     (runs.current[command.name] ?? []).forEach(run => run.sounds.forEach(sound => URL.revokeObjectURL(sound.url)));
     const started = requests.map(request => {
       const run = newRun(command, [].concat(request.options.model ?? '')[0], request, prompt, act);
@@ -284,7 +287,7 @@ function App() {
   }), []);
 
   const live = useRef({});
-  live.current = { command, state, profile, busy, own, set, change, send, code, schema, history, search, loadHistory, refreshSide, askCode: language => askCode(toRequest(command, state, profile), language ?? code.language) };
+  live.current = { asked, command, state, profile, busy, own, set, change, send, code, schema, history, search, loadHistory, refreshSide, askCode: language => askCode(toRequest(command, state, profile), language ?? code.language) };
 
   useEffect(() => {
     const onKey = event => {

@@ -10,6 +10,8 @@ export function Results({ tab, setTab, runs, command, preview, code, languages, 
   const run = runs[0];
   const tabs = TABS.filter(name => name !== 'Compare' || runs.length > 1 || state.compare.length);
   const current = tabs.includes(tab) ? tab : 'Answer';
+  // On a phone the tabs do not all fit.
+  useEffect(() => { document.getElementById(`tab-${current}`)?.scrollIntoView({ block: 'nearest', inline: 'nearest' }); }, [current]);
   const move = event => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
