@@ -207,3 +207,19 @@ def test_what_was_billed_is_not_asked_about(case: Case) -> None:
     case.reply(json_reply({"data": []}))
     err = case("embed -m e a --retries 0").err
     assert "it was billed" in err and not re.search("whether it was billed", err)
+
+
+def test_of_several_requests_each_place_is_told(case: Case) -> None:
+    case.reply(json_reply({"odd": 1}))
+    lines = [
+        "chat -m m -m n hi",
+        "embed -m e --lines --batch-size 1 -j 1 -o v.jsonl",
+        "complete -m m --lines --batch-size 1",
+    ]
+    for line in lines:
+        stdin = b"" if line.startswith("chat") else b"one\ntwo\nthree\n"
+        ran = case(f"{line} --retries 0", stdin=stdin)
+        assert ran.code in (3, 6, 8) and rescued(case)
+        for path in rescued(case):
+            assert str(path) in ran.err, (line, ran.err)
+            path.unlink()

@@ -153,18 +153,21 @@ def _complete_in_order(
     from apiyi_cli.decode.frames.reply_body import read_json
     from apiyi_cli.wire.send import find_usage
 
-    def read(reply: Reply) -> Any:
-        return read_json(reply, cost="text")[0]
-
-    def ask(sender: Sender, item: tuple[int, Call]) -> tuple[int, Any, bool]:
+    def ask(sender: Sender, item: tuple[int, Call]) -> tuple[int, Any, Any, bool]:
         count, call = item
-        answer = ctx.gateway.ask(call, read, sender=sender)
-        return count, answer, sender.from_cache
+
+        def read(reply: Reply) -> tuple[Any, list[dict[str, Any]]]:
+            answer = read_json(reply, cost="text")[0]
+            return answer, _read_choices(answer, count * choices)
+
+        answer, items = ctx.gateway.ask(call, read, sender=sender)
+        return count, answer, items, sender.from_cache
 
     index = 0
-    for count, answer, from_cache in send_in_order(ctx.gateway, calls, ask, 1, stop, bulk=True):
+    results = send_in_order(ctx.gateway, calls, ask, 1, stop, bulk=True)
+    for count, answer, items, from_cache in results:
         totals.add(find_usage(answer), from_cache=from_cache)
-        for position, choice in enumerate(_read_choices(answer, count * choices)):
+        for position, choice in enumerate(items):
             line, number = divmod(position, choices)
             text, reason = choice.get("text") or "", choice["finish_reason"]
             finishes.add(index + line, text, reason)

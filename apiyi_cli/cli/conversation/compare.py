@@ -14,6 +14,7 @@ from apiyi_cli.cli.conversation.compare_row import CompareRow
 from apiyi_cli.cli.conversation.reply import find_decode, require_fit
 from apiyi_cli.cli.gateway.ordered import QUEUE_POLL_S
 from apiyi_cli.cli.gateway.parallel import end_if_stopped, end_when_stopped
+from apiyi_cli.cli.output.failures import describe_item
 from apiyi_cli.cli.output.stderr_events import empty_answer
 from apiyi_cli.cli.records import describe_error
 from apiyi_cli.core.call import Call, Reply
@@ -243,7 +244,9 @@ def _print_notes(ctx: Context, rows: Sequence[CompareRow]) -> None:
     raised = _find_failure(rows)
     for row in rows:
         if row.error is not None and row.error is not raised:
-            ctx.messages.note(Text("{model}: {error}", model=row.model, error=row.error.sentence()))
+            ctx.messages.note(
+                Text("{model}: {error}", model=row.model, error=describe_item(row.error))
+            )
 
 
 def _find_failure(rows: Sequence[CompareRow]) -> ApiyiError | None:

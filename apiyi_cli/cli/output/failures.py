@@ -5,12 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from apiyi_cli.errors import ApiyiError, UsageError
-from apiyi_cli.text import Text
+from apiyi_cli.text import Text, join_texts
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.messages import Messages
 
 NAMED_MAX: Final = 20
+
+
+def describe_item(error: ApiyiError) -> str:
+    """Return an item's failure on one line; of an unusable answer with its hint.
+
+    The hint says where that answer is kept.
+    """
+    is_answer = 200 <= (error.facts.status or 0) < 300
+    return join_texts(filter(None, (error.sentence(), error.hint if is_answer else None)), "; ")
 
 
 class ItemFailures:
@@ -27,7 +36,7 @@ class ItemFailures:
         if len(self._errors) == NAMED_MAX:
             return
         self._errors.append(error)
-        message = error.sentence()
+        message = describe_item(error)
         if not isinstance(error, UsageError):
             message = Text("{place}: {error}", place=place, error=message)
         self._messages.print_line(message)
