@@ -197,15 +197,6 @@ def _make_misfit(reply: Reply, why: str) -> IncompleteError:
     )
 
 
-def describe_misfit(count: int) -> Text:
-    """Return the notice that texts are asked for again because their answer does not fit."""
-    return Text(
-        "the answer to {count} texts does not fit them: asking for each alone, which is billed "
-        "again (--batch-size 1 asks so from the start)",
-        count=count,
-    )
-
-
 def is_misfit(error: ApiyiError | None) -> bool:
     """Return True for an answer whose vectors cannot be paired with the texts."""
     return isinstance(error, IncompleteError) and error.facts.kind == "misfit"

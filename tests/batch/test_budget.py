@@ -79,16 +79,9 @@ def test_a_row_waits_for_those_in_flight_and_not_after_the_end() -> None:
     assert got == [0.6, None]
 
 
-def test_a_pack_is_paid_for_again_only_if_that_fits_too() -> None:
-    budget = CostBudget(1.0, lambda row, mean: 0.4)
-    share = CostShare(budget, ROW)
-    assert share.reserve(waits=True) and share.pay_again() and not share.pay_again()
-    # The first answer is paid for, whatever the second costs.
-    budget.settle(answer(share.usd), 0.3)
-    with pytest.raises(LimitError, match=r"after ≈ \$0.70"):
-        CostShare(budget, ROW).reserve(waits=False)
+def test_a_share_without_a_budget_is_free() -> None:
     free = CostShare(None, ROW)
-    assert free.reserve(waits=True) and free.pay_again() and free.usd is None
+    assert free.reserve(waits=True) and free.usd is None
 
 
 def test_a_sum_of_many_estimates_is_not_too_much_by_a_rounding_error() -> None:

@@ -38,7 +38,7 @@ class AnswerWorker:
     def __init__(self, answer: Callable[[Row], RowOutcome]) -> None:
         self._answer_row = answer
 
-    def send(self, row: Row, reserve: Callable[[], bool]) -> Iterator[RowOutcome]:
+    def send(self, row: Row) -> Iterator[RowOutcome]:
         yield self._answer_row(row)
 
     def close(self) -> None:

@@ -163,7 +163,7 @@ def test_vectors_that_are_not_those_of_the_rows_are_no_row_s(
     write(apiyi, rows)
     short = {"data": [{"index": 0, "embedding": [0.25] * 2000}], "usage": {"prompt_tokens": 3}}
     gateway.script(ScriptedReply.json(short), path="/embeddings")
-    ran = apiyi(f"{LINE} --retry-ambiguous 0")
+    ran = apiyi(LINE)
     assert ran.code == 3 and "1 vectors came for 3 inputs" in ran.err
     records = read(apiyi)
     assert [one["error"]["class"] for one in records] == ["incomplete"] * 3
@@ -179,45 +179,15 @@ def short_answer(count: int) -> ScriptedReply:
     return ScriptedReply.json({"object": "list", "data": data, "usage": usage})
 
 
-def test_a_pack_whose_answer_does_not_fit_is_asked_for_row_by_row(
+def test_a_pack_whose_answer_does_not_fit_is_not_paid_for_again_unasked(
     apiyi: Program, gateway: Gateway
 ) -> None:
-    rows = [{"id": f"r{n}", "input": f"text {n}"} for n in range(12)]
-    write(apiyi, rows)
-    gateway.script(short_answer(1))
-    ran = apiyi(f"{LINE} -j 1 --batch-size 6 --summary sum.json")
-    assert ran.code == 0, ran.err
-    assert ran.err.count("the answer to 6 texts does not fit them") == 1
-    # No pack has ever been answered well: the second one is not even tried.
-    assert [len(inputs(one)) for one in gateway.posts] == [6] + [1] * 12
-    summary = json.loads((apiyi.work / "sum.json").read_bytes())
-    assert (summary["ok"], summary["requests"], summary["maybe_billed_twice"]) == (12, 13, 6)
-    verified = apiyi("batch verify out.jsonl --json").json
-    assert verified["problems"] == [] and verified["requests"] == 13
-
-
-def test_packs_go_on_after_one_answer_that_does_not_fit(apiyi: Program, gateway: Gateway) -> None:
-    write(apiyi, [{"id": f"r{n}", "input": f"text {n}"} for n in range(12)])
-    good = short_answer(4)
-    gateway.script(good, short_answer(3))
-    ran = apiyi(f"{LINE} -j 1 --batch-size 4")
-    assert ran.code == 0, ran.err
-    assert [len(inputs(one)) for one in gateway.posts] == [4, 4, 1, 1, 1, 1, 4]
-
-
-@pytest.mark.parametrize("options", ["--retry-ambiguous 0", "--max-cost 0.0001"])
-def test_a_pack_is_not_paid_for_again_against_the_user_s_will(
-    apiyi: Program, gateway: Gateway, options: str
-) -> None:
-    assert apiyi("models --update").code == 0
-    write(apiyi, [{"id": f"r{n}", "input": f"{n} {'word ' * 300}"} for n in range(8)])
-    gateway.ledger.clear()
+    write(apiyi, [{"id": f"r{n}", "input": f"text {n}"} for n in range(8)])
     gateway.script(short_answer(3))
-    ran = apiyi(f"{LINE} {options}")
-    assert len(gateway.posts) == 1
+    ran = apiyi(LINE)
+    assert (ran.code, len(gateway.posts)) == (3, 1)
     assert "3 vectors came for 8 inputs" in ran.err
     assert "--batch-size 1 --retry-failed" in ran.err
-    assert ran.code == 3
     again = apiyi(f"{LINE} --batch-size 1 --retry-failed")
     assert again.code == 0, again.err
     assert len(gateway.posts) == 9

@@ -150,30 +150,11 @@ def test_a_single_text_that_is_refused_keeps_its_own_exit_code(
     assert len(gateway.ledger) == 1
 
 
-@pytest.mark.parametrize("more", ["", " -o v"])
-def test_an_answer_that_does_not_fit_is_asked_for_text_by_text(
-    apiyi: Program, gateway: Gateway, more: str
-) -> None:
-    stdin = b"".join(b"text %d\n" % number for number in range(12))
-    data = [{"index": n, "embedding": [0, 1]} for n in range(5)]
-    gateway.script(ScriptedReply.json({"data": data}))
-    ran = apiyi(f"embed --lines --dimensions 2 --batch-size 6 -j 1{more}", stdin=stdin)
-    assert ran.code == 0, ran.err
-    assert ran.err.count("the answer to 6 texts does not fit them") == 1
-    found = records((apiyi.work / "v").read_bytes() if more else ran.out)
-    assert [one["index"] for one in found] == list(range(12))
-    assert len(gateway.posts[0].json["input"]) == 6
-    assert len(gateway.posts) == 13
-    if more:
-        gateway.ledger.clear()
-        again = apiyi(f"embed --lines --dimensions 2 --batch-size 6{more}", stdin=stdin)
-        assert again.code == 0 and gateway.posts == [] and "in flight" not in again.err
-
-
-def test_an_answer_that_does_not_fit_is_not_paid_for_again_against_the_user_s_will(
+def test_an_answer_that_does_not_fit_is_not_paid_for_again_unasked(
     apiyi: Program, gateway: Gateway
 ) -> None:
     gateway.script(ScriptedReply.json({"data": [{"index": 0, "embedding": [0, 1]}]}))
-    ran = apiyi("embed --lines --dimensions 2 --retry-ambiguous 0", stdin=b"a\nb\n")
+    ran = apiyi("embed --lines --dimensions 2", stdin=b"a\nb\n")
     assert ran.code == 8 and "1 vectors came for 2 inputs" in ran.err
+    assert "--batch-size 1 asks for each text alone" in ran.err
     assert len(gateway.posts) == 1

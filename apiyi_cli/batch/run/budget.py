@@ -48,15 +48,6 @@ class CostBudget:
                 self._changed.wait()
         return None
 
-    def pay_again(self, row: Row) -> bool:
-        """Return True, counting a useless answer as paid, if another fits."""
-        with self._changed:
-            usd = self._estimate_row(row)
-            fits = self._fits(usd)
-            if fits:
-                self._spent_usd += usd
-            return fits
-
     def settle(self, outcome: RowOutcome, usd: float | None) -> None:
         """Replace what was reserved for an outcome by its cost.
 
@@ -113,7 +104,3 @@ class CostShare:
             return True
         self.usd = self._budget.reserve(self._row, waits=waits)
         return self.usd is not None
-
-    def pay_again(self) -> bool:
-        """Return True if the request may be paid for once more; see `CostBudget.pay_again`."""
-        return self._budget is None or self._budget.pay_again(self._row)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
 from apiyi_cli.batch.rows.packing import divide_pack, list_texts
 from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.batch.state.record import PackedRequest, RowOutcome
-from apiyi_cli.decode.embed import InputAnswer, describe_misfit, is_misfit, split_answer
+from apiyi_cli.decode.embed import InputAnswer, is_misfit, split_answer
 from apiyi_cli.errors import ApiyiError, RejectedError, is_about_item
 from apiyi_cli.text import Text
 
@@ -18,64 +17,22 @@ MAX_COPIED_BYTES: Final = 4096
 """A longer body of an answer that failed is in the record of the pack's first row alone."""
 
 
-class PackRules:
-    """How the workers of a run send packs, by the answers so far.
-
-    An answer that does not fit, with fewer vectors than texts, was billed. If `pays_again`, each of
-    its rows is asked for once more, alone. Where no answer to a pack has ever fitted,
-    `sends_alone` becomes True: the server knows no packs. `note` is called once.
-    """
-
-    def __init__(
-        self, *, pays_again: bool = True, note: Callable[[str], None] = lambda text: None
-    ) -> None:
-        self.pays_again = pays_again
-        self.sends_alone = False
-        self._has_fitted = False
-        self._is_noted = False
-        self._note = note
-        self._lock = threading.Lock()
-
-    def note_answer(self) -> None:
-        """Note that an answer to a pack fits."""
-        self._has_fitted = True
-
-    def note_misfit(self, count: int) -> None:
-        """Note that an answer to a pack of so many rows does not fit."""
-        self.sends_alone = not self._has_fitted
-        with self._lock:
-            is_news, self._is_noted = not self._is_noted, True
-        if is_news:
-            self._note(describe_misfit(count))
-
-
 class PackDivision:
     """Divides a refused pack, and an answered one's outcome among its rows.
 
-    The requests that were refused, and what may have been billed, count with what follows.
-    `reserve` returns True if a pack may be paid for once more.
+    The requests that were refused, and what may have been billed, count with what follows. An
+    answer that does not fit would come again, and be billed again: its pack is not divided.
     """
 
-    def __init__(self, rules: PackRules, reserve: Callable[[], bool]) -> None:
-        self._rules = rules
-        self._reserve = reserve
+    def __init__(self) -> None:
         self._any_accepted = False
         self._requests = self._retries = 0
         self._ambiguous: dict[int, int] = {}
 
     def applies_to(self, outcome: RowOutcome) -> bool:
-        """Return True if a pack was refused for something that may be only one row's.
-
-        The same holds for an answer that does not fit, if it may be paid for again.
-        """
+        """Return True if a pack was refused for something that may be only one row's."""
         error = outcome.error
-        if outcome.unsent:
-            return False
-        if is_misfit(error):
-            if self._rules.pays_again and self._reserve():
-                return True
-            outcome.error = self._with_way_out(error)
-        return isinstance(error, RejectedError) and is_about_item(error)
+        return isinstance(error, RejectedError) and not outcome.unsent and is_about_item(error)
 
     def divide(self, outcome: RowOutcome) -> list[Row]:
         """Return the packs and rows in which to send a refused pack again."""
@@ -86,16 +43,13 @@ class PackDivision:
                 # Asked for again, each after an attempt that may have been billed.
                 earlier = self._ambiguous.get(id(row), 0)
                 self._ambiguous[id(row)] = earlier + outcome.ambiguous + 1
-        if is_misfit(outcome.error):
-            self._rules.note_misfit(len(outcome.row.rows))
-            return list(outcome.row.rows)
         return divide_pack(outcome.row, any_accepted=self._any_accepted)
 
     def list_outcomes(self, outcome: RowOutcome) -> Iterator[RowOutcome]:
         """Yield the outcomes of the rows in a request, in their order."""
         self._any_accepted = self._any_accepted or outcome.error is None
-        if outcome.row.packed and outcome.error is None and not outcome.unsent:
-            self._rules.note_answer()
+        if outcome.row.packed and is_misfit(outcome.error):
+            outcome.error = self._with_way_out(outcome.error)
         for item in self._split(outcome):
             item.ambiguous += self._ambiguous.get(id(item.row), 0)
             yield item

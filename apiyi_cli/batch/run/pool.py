@@ -145,7 +145,7 @@ class RowWorkers:
         share = CostShare(self._budget, row)
         if worker is not None and not self._stop.is_set and self._is_affordable(share):
             try:
-                for outcome in worker.send(row, share.pay_again):
+                for outcome in worker.send(row):
                     del waiting[id(outcome.row)]
                     if outcome.defect is not None:
                         self._results.put(outcome.defect)

@@ -15,7 +15,7 @@ from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.batch.run.answer_judgement import AnswerRules, judge_answer
 from apiyi_cli.batch.run.claims import ClaimWriter
 from apiyi_cli.batch.run.gate import ConcurrencyGate, Halted
-from apiyi_cli.batch.run.pack_outcomes import PackDivision, PackRules
+from apiyi_cli.batch.run.pack_outcomes import PackDivision
 from apiyi_cli.batch.state.journal import Journal
 from apiyi_cli.batch.state.media_files import MediaSaver
 from apiyi_cli.batch.state.record import RowOutcome
@@ -51,13 +51,11 @@ class Worker:
         gate: ConcurrencyGate,
         saver: MediaSaver,
         answers: AnswerRules = AnswerRules(),
-        packs: PackRules | None = None,
     ) -> None:
         self._clock = plan.clock
         self._gate = gate
         self._saver = saver
         self._answers = answers
-        self._packs = packs or PackRules()
         self._counts = AttemptCounts()
         self.claims = ClaimWriter(
             journal, gate, plan.clock, self._counts, plan.observer or Observer()
@@ -74,14 +72,14 @@ class Worker:
         self._outcome: RowOutcome | None = None
         self.is_waiting = False
 
-    def send(self, row: Row, reserve: Callable[[], bool] = lambda: True) -> Iterator[RowOutcome]:
+    def send(self, row: Row) -> Iterator[RowOutcome]:
         """Yield the outcome of a row, or of each row in a pack.
 
-        An unexpected exception is the `defect` of an outcome. A refused pack is divided, and one
-        whose answer does not fit if `reserve` allows it. The last outcome has the slot.
+        An unexpected exception is the `defect` of an outcome. A pack that is refused is divided
+        until the rows are found that the gateway does not take. The last outcome has the slot.
         """
-        parts = list(reversed(row.rows)) if self._packs.sends_alone else [row]
-        division, holds_slot = PackDivision(self._packs, reserve), False
+        parts, division = [row], PackDivision()
+        holds_slot = False
         while parts:
             part = parts.pop()
             outcome = self._send_part(part, holds_slot)

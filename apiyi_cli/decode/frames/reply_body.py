@@ -159,18 +159,16 @@ def find_event_refusal(
     """Return the error in an event of a stream, None for an answer.
 
     The gateway bills the prompt of a stream that has `begun`, and of one whose first event is
-    an upstream channel's passing trouble, sent on as it came (measured on new-api). That the
-    channels are full is the gateway's own word.
+    an upstream channel's passing trouble, sent on as it came (measured on new-api). Full
+    channels are the gateway's own word.
     """
-    error = find_refusal(reply, event, cost, model, phase)
-    if error is None:
-        return None
     from apiyi_cli.decode.errors.fault import is_passed_on
 
+    if (error := find_refusal(reply, event, cost, model, phase)) is None:
+        return None
     is_passing = isinstance(error, TemporaryError) and error.facts.cause != "saturated"
-    if begun or (is_passing and is_passed_on(event)):
-        error = error.replace_facts(billed="maybe")
-    return error
+    is_paid = begun or (is_passing and is_passed_on(event))
+    return error.replace_facts(billed="maybe") if is_paid else error
 
 
 def classify_refusal(reply: Reply, *, cost: Cost, model: str | None = None) -> ApiyiError:

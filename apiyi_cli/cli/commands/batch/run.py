@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from apiyi_cli.batch.rows.options import RowDefaults
 from apiyi_cli.batch.run.answer_judgement import AnswerRules
 from apiyi_cli.batch.run.gate import ConcurrencyGate
-from apiyi_cli.batch.run.pack_outcomes import PackRules
 from apiyi_cli.batch.run.plan import BatchPlan
 from apiyi_cli.batch.run.run import BatchRun
 from apiyi_cli.batch.run.scheduler import Scheduler
@@ -139,9 +138,7 @@ def _make_worker_factory(
         inputs.prepare,
     )
     journal = destination.writer.journal
-    pays_again = wire_plan.policy.possibly_billed_retries != 0
-    packs = PackRules(pays_again=pays_again, note=inputs.note)
-    return lambda gate: Worker(wire_plan, journal, gate, saver, answers, packs)
+    return lambda gate: Worker(wire_plan, journal, gate, saver, answers)
 
 
 def _find_trouble(ctx: Context, plan: Plan, destination: Destination) -> ApiyiError | None:

@@ -11,9 +11,9 @@ from apiyi_cli.build.embed import divide_refused
 from apiyi_cli.cli.commands.embed.items import Build, EmbedAnswer, EmbedItem, EmbedResult
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.events import Usage
-from apiyi_cli.decode.embed import Vectors, describe_misfit, is_misfit, vectors
+from apiyi_cli.decode.embed import Vectors, is_misfit, vectors
 from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError, is_about_item
-from apiyi_cli.text import Text
+from apiyi_cli.text import Text, join_texts
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.commands.embed.output_file import EmbedFile
@@ -50,8 +50,6 @@ class Embedder:
         self._lock = threading.Lock()
         self._refused: list[RejectedError] = []
         self.accepts = file is not None and file.has_vectors
-        self._pays_again = ctx.gateway.plan.policy.possibly_billed_retries != 0
-        self._has_fitted = self._sends_alone = self._is_misfit_noted = False
 
     def ask(self, sender: Sender, turn: int, items: Sequence[EmbedResult]) -> EmbedAnswer:
         """Return the results of inputs; those that already have one are not requested.
@@ -71,8 +69,6 @@ class Embedder:
         self, sender: Sender, items: list[EmbedItem], replies: list[tuple[list[int], Vectors, bool]]
     ) -> Iterator[EmbedResult]:
         waiting = [items] if items else []
-        if self._sends_alone:
-            waiting = [[item] for item in reversed(items)]
         while waiting:
             some = waiting.pop()
             try:
@@ -89,28 +85,17 @@ class Embedder:
                     waiting += reversed(parts)
                 continue
             except IncompleteError as failure:
-                if len(some) == 1 or not is_misfit(failure) or not self._pays_again:
-                    raise
-                self._note_misfit(len(some))
-                waiting += [[item] for item in reversed(some)]
-                continue
+                if len(some) > 1 and is_misfit(failure):
+                    raise failure.with_hint(_describe_way_out(failure)) from failure.__cause__
+                raise
             except ApiyiError as failure:
                 if _was_not_billed(failure):
                     self._release(some)
                 raise
             self.accepts = True
-            self._has_fitted = self._has_fitted or len(some) > 1
             replies.append(([item.number for item in some], got, sender.from_cache))
             for item, vector in zip(some, got.texts, strict=True):
                 yield EmbedResult(item, vector)
-
-    def _note_misfit(self, count: int) -> None:
-        """Report the first answer that does not fit; a server that never fits knows no packs."""
-        with self._lock:
-            is_news, self._is_misfit_noted = not self._is_misfit_noted, True
-        self._sends_alone = not self._has_fitted
-        if is_news:
-            self._ctx.messages.note(describe_misfit(count))
 
     def _note_refused(self, refusal: RejectedError) -> None:
         """Raise the refusal if every text so far was refused for the same reason."""
@@ -184,3 +169,9 @@ def merge_answers(answers: Sequence[EmbedAnswer], errors: list[dict[str, Any]]) 
 
     replies = [(indexes, got.raw) for answer in answers for indexes, got, _ in answer.replies]
     return merge_replies([raw for _, raw in replies], [indexes for indexes, _ in replies], errors)
+
+
+def _describe_way_out(failure: IncompleteError) -> str:
+    """Return the hint for vectors that are not one for each text."""
+    way = Text("--batch-size 1 asks for each text alone, which is billed again")
+    return join_texts(filter(None, (failure.hint, way)), "; ")
