@@ -14,8 +14,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Thread
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -70,7 +70,6 @@ class Warm:
         self.memory_kb = 0
         self._folder = tempfile.TemporaryDirectory()
         self._process: subprocess.Popen[bytes] | None = None
-        self._pool = ThreadPoolExecutor(3)
 
     @property
     def path(self) -> Path:
@@ -101,14 +100,14 @@ class Warm:
         if stdin is not None:
             os.close(far[0])
             far[0], near_in = os.pipe()
-            self._pool.submit(_feed, near_in, stdin)
+            Thread(target=_feed, args=(near_in, stdin), daemon=True).start()
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(LIMIT_S)
             connection.connect(str(self.path))
             connection.sendall(data[socket.send_fds(connection, [data], far) :])
             for descriptor in far:
                 os.close(descriptor)
-            out, err = (self._pool.submit(_drain, end) for end in (near_out, near_err))
+            out, err = Drain(near_out), Drain(near_err)
             with connection.makefile("rb") as answer:
                 status, self.memory_kb = map(int, answer.readline().split())
         return status, out.result(), err.result()
@@ -123,7 +122,6 @@ class Warm:
         return subprocess.CompletedProcess(list(words), code, out.decode(), err.decode())
 
     def close(self) -> None:
-        self._pool.shutdown()
         if self._process is not None:
             self._process.communicate()
         self._folder.cleanup()
@@ -161,9 +159,25 @@ def _input(stdin: object) -> bytes | None:
     return stdin if isinstance(stdin, bytes) else None
 
 
-def _drain(descriptor: int) -> bytes:
-    with os.fdopen(descriptor, "rb") as pipe:
-        return pipe.read()
+class Drain:
+    """What comes out of a pipe, read by a thread that nobody waits for longer than a run."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._read = b""
+        self._thread = Thread(target=self._drain, daemon=True)
+        self._thread.start()
+
+    def result(self) -> bytes:
+        """Return all of it; raise TimeoutError if something keeps the other end open."""
+        self._thread.join(LIMIT_S)
+        if self._thread.is_alive():
+            raise TimeoutError("a process that the run started keeps its output open")
+        return self._read
+
+    def _drain(self) -> None:
+        with os.fdopen(self._descriptor, "rb") as pipe:
+            self._read = pipe.read()
 
 
 class Quick:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from apiyi_cli.output.user_terminal import has_user_terminal
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
@@ -139,6 +140,18 @@ def test_an_alias_is_a_model_wherever_one_is_named(apiyi: Program, gateway: Gate
     names = apiyi.home / "cache" / "apiyi" / "models" / "default"
     assert names.read_text().startswith("fast\n")
     assert apiyi("config set alias.slow fast").code == 2
+
+
+@pytest.mark.skipif(has_user_terminal(), reason="this session has a terminal")
+def test_vi_is_not_started_where_nobody_could_use_it(apiyi: Program, gateway: Gateway) -> None:
+    vi = apiyi.work / "bin" / "vi"
+    vi.parent.mkdir()
+    vi.write_text("#!/bin/sh\ntouch started\n")
+    vi.chmod(0o755)
+    ran = apiyi("chat -e hello", env={"PATH": f"{vi.parent}:/usr/bin:/bin"})
+    assert (ran.code, gateway.posts) == (10, [])
+    assert "there is no terminal for it" in ran.err and "set EDITOR" in ran.err
+    assert not (apiyi.work / "started").exists()
 
 
 def test_a_tag_is_in_the_ledger(apiyi: Program) -> None:

@@ -46,7 +46,7 @@ def prepared(apiyi: Program) -> None:
 def check(apiyi: Program, warm: Warm, sandbox: Gateway, line: Line) -> None:
     prepared(apiyi)
     typed = shlex.join(line.words)
-    env = {**apiyi.environ, "APIYI_BASE_URL": sandbox.base_url}
+    env = {**apiyi.environ, "APIYI_BASE_URL": sandbox.base_url, "EDITOR": "true"}
     status, out, err = warm.run(line.words, apiyi.work, env, line.stdin, measured=False)
     code = os.waitstatus_to_exitcode(status)
     assert code in CODES, (typed, line.stdin, code, err[-2000:])

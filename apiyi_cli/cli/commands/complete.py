@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from apiyi_cli.build.complete import complete_call
 from apiyi_cli.build.stream_underneath import stream_underneath
@@ -36,6 +36,7 @@ from apiyi_cli.errors import (
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
+    from apiyi_cli.core.events import Usage
     from apiyi_cli.wire.send import Sender
 
 PROMPTS_AT_ONCE = 20
@@ -139,6 +140,13 @@ def _complete_lines(
     finishes.raise_failure(is_strict=is_strict)
 
 
+class _Completions(NamedTuple):
+    """The choices of one answer; the ledger finds the usage in it."""
+
+    choices: list[dict[str, Any]]
+    usage: Usage | None
+
+
 def _complete_in_order(
     ctx: Context,
     calls: Iterator[tuple[int, Call]],
@@ -153,21 +161,20 @@ def _complete_in_order(
     from apiyi_cli.decode.frames.reply_body import read_json
     from apiyi_cli.wire.send import find_usage
 
-    def ask(sender: Sender, item: tuple[int, Call]) -> tuple[int, Any, Any, bool]:
+    def ask(sender: Sender, item: tuple[int, Call]) -> tuple[int, _Completions, bool]:
         count, call = item
 
-        def read(reply: Reply) -> tuple[Any, list[dict[str, Any]]]:
+        def read(reply: Reply) -> _Completions:
             answer = read_json(reply, cost="text")[0]
-            return answer, _read_choices(answer, count * choices)
+            return _Completions(_read_choices(answer, count * choices), find_usage(answer))
 
-        answer, items = ctx.gateway.ask(call, read, sender=sender)
-        return count, answer, items, sender.from_cache
+        return count, ctx.gateway.ask(call, read, sender=sender), sender.from_cache
 
     index = 0
     results = send_in_order(ctx.gateway, calls, ask, 1, stop, bulk=True)
-    for count, answer, items, from_cache in results:
-        totals.add(find_usage(answer), from_cache=from_cache)
-        for position, choice in enumerate(items):
+    for count, answer, from_cache in results:
+        totals.add(answer.usage, from_cache=from_cache)
+        for position, choice in enumerate(answer.choices):
             line, number = divmod(position, choices)
             text, reason = choice.get("text") or "", choice["finish_reason"]
             finishes.add(index + line, text, reason)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from apiyi_cli.core.disk import write_new
 from apiyi_cli.errors import SetupError
-from apiyi_cli.output.user_terminal import UserTerminal
+from apiyi_cli.output.user_terminal import UserTerminal, has_user_terminal
 from apiyi_cli.text import Text, system_reason
 
 if TYPE_CHECKING:
@@ -44,10 +44,18 @@ def edit_file(process: Process, path: Path, unchanged: str) -> None:
     """Run the editor on a file, without keys in its environment.
 
     It gets the terminal even where stdin or stdout is a pipe. Raises SetupError when it cannot
-    be run, or says `unchanged` when it ends with an error.
+    be run, or says `unchanged` when it ends with an error. Without a terminal only an editor that
+    the user named is run: vi would wait for ever.
     """
     environ = process.environ
-    named = environ.get("VISUAL") or environ.get("EDITOR") or "vi"
+    chosen = environ.get("VISUAL") or environ.get("EDITOR") or None
+    named = chosen or "vi"
+    if chosen is None and not (process.console.stdin_is_terminal or has_user_terminal()):
+        raise SetupError(
+            Text("cannot start the editor {named}", named=repr(named)),
+            Text("there is no terminal for it"),
+            hint=Text("set EDITOR"),
+        )
     try:
         status = _run_editor(process, [*shlex.split(named), str(path)])
     except (OSError, ValueError) as failure:
