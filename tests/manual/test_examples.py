@@ -95,7 +95,8 @@ def test_the_examples_of_a_page_run(path: Path, desk: Program) -> None:
         if any(re.search(rf"\b{tool} ", one) for one in runs) and shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
     script = "set -euo pipefail\n" + "\n".join(runs)
-    environ = {"APIYI_SYSTEM_TOKEN": SYSTEM_TOKEN}
+    # There is no terminal for vi, which is run all the same where a user names it.
+    environ = {"APIYI_SYSTEM_TOKEN": SYSTEM_TOKEN, "EDITOR": "vi"}
     if path.stem in MODELS:
         environ["APIYI_MODEL"] = MODELS[path.stem]
     ran = desk.shell(script, env=environ)
