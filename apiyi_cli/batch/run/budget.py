@@ -99,7 +99,7 @@ class CostShare:
         self._row = row
 
     def reserve(self, *, waits: bool) -> bool:
-        """Reserve for the first request; return False after a stop. See `CostBudget.reserve`."""
+        """Reserve the cost; return False after a stop. See `CostBudget.reserve`."""
         if self._budget is None:
             return True
         self.usd = self._budget.reserve(self._row, waits=waits)
