@@ -579,6 +579,28 @@ def test_a_part_that_fails_keeps_what_was_heard_before(apiyi: Program, gateway: 
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+def test_a_recording_that_lacks_a_part_after_a_signal_is_not_called_whole(
+    apiyi: Program, gateway: Gateway, stopped: list[subprocess.Popen[bytes]]
+) -> None:
+    (apiyi.work / "long.wav").write_bytes(recording(1590, [700, 1400]))
+    gateway.script(
+        ScriptedReply.json({"text": "one"}),
+        # While the second part waits to be sent again, its slot serves the third.
+        ScriptedReply.error(503, "later").replace(headers=(("Retry-After", "50"),)),
+        ScriptedReply.json({"text": "three"}),
+    )
+    process = apiyi.start(f"transcribe long.wav {MODEL} --split -j 1")
+    stopped.append(process)
+    assert gateway.wait_for(lambda: len(gateway.ledger) >= 3)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (-signal.SIGINT, b""), err
+    (kept,) = (apiyi.home / "state" / "apiyi" / "rescue").iterdir()
+    assert kept.read_text() in ("one\nthree\n", "one\n")
+    assert str(kept) in err.decode()
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
 def test_what_ffmpeg_cannot_read_is_said_by_name(apiyi: Program, gateway: Gateway) -> None:
     with (apiyi.work / "big.mp3").open("wb") as file:
         file.write(b"ID3" + bytes(100))

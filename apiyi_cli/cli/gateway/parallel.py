@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from apiyi_cli.cli.gateway.ordered import QUEUE_POLL_S, map_in_order
+from apiyi_cli.cli.gateway.ordered import map_in_order
 from apiyi_cli.errors import (
     ApiyiError,
     IncompleteError,
@@ -22,6 +21,7 @@ from apiyi_cli.wire.send import Sender
 if TYPE_CHECKING:
     from apiyi_cli.cli.gateway.client import GatewayClient
     from apiyi_cli.cli.messages import Messages
+    from apiyi_cli.cli.process import Process
     from apiyi_cli.core.call import Call
     from apiyi_cli.wire.http.client import Observer
     from apiyi_cli.wire.send import Plan
@@ -39,7 +39,7 @@ def send_in_order(
     *,
     bulk: bool = False,
     observer: Observer | None = None,
-) -> Iterator[R]:
+) -> Generator[R, None, None]:
     """Yield `work(sender, item)` for each item in order, up to `jobs` requests in flight.
 
     `bulk` is a run of many requests, which the token limit holds back; `observer` sees every
@@ -59,6 +59,7 @@ def send_in_order(
 
 
 def take_in_order(
+    process: Process,
     gateway: GatewayClient,
     items: Iterable[B],
     work: Callable[[Sender, B], R],
@@ -68,31 +69,107 @@ def take_in_order(
     """Hand `work(sender, item)` of each item to `take`, in order, up to `jobs` at once.
 
     When a signal or an error stops the run, nothing further is begun, but what is under way
-    has been paid for: it is waited for and handed to `take` before the stop goes on. A
-    second signal does not wait.
+    has been paid for: it is waited for and handed to `take`, in order, before the stop goes on.
+    So the signal never cuts a `take` in two. A second signal does not wait.
     """
-    running = _WorkCounter(work)
-    results = send_in_order(gateway, iter(items), running.work, jobs, bulk=True)
+    stop = threading.Event()
+    counted = _WorkCounter(work)
+    soft = _SoftStop(stop, lambda: _tell_waiting(gateway.plan.tell, counted.count))
+    results = send_in_order(gateway, iter(items), counted.work, jobs, stop, bulk=True)
+    process.on_signal = soft.handle
     try:
-        for result in results:
-            running.forget(result)
+        for result in soft.iterate(results):
+            soft.run(take, result)
+    except BaseException as failure:
+        soft.note_failure(failure)
+    finally:
+        process.on_signal = None
+        results.close()
+    soft.raise_first()
+
+
+class _SoftStop:
+    """Lets the first signal or failure stop a run softly.
+
+    A second signal stops it at once. The stop is told while the main thread waits for a
+    result, never in the middle of what it writes.
+    """
+
+    def __init__(self, stop: threading.Event, tell: Callable[[], None]) -> None:
+        self._stop = stop
+        self._tell = tell
+        self._is_told = False
+        self._waits = False
+        self._signum: int | None = None
+        self._is_forced = False
+        self._failure: BaseException | None = None
+
+    def handle(self, name: str, signum: int) -> None:
+        """Handle a signal in the main thread. Raises Interrupted for the second one."""
+        if self._signum is not None:
+            self._is_forced = True
+            raise Interrupted(signum)
+        self._signum = signum
+        self._stop.set()
+        if self._waits:
+            self._tell_once()
+
+    def iterate(self, results: Iterator[R]) -> Iterator[R]:
+        """Yield the results; tell of the stop before it is waited for."""
+        while True:
+            self._waits = True
+            if self._stop.is_set():
+                self._tell_once()
+            try:
+                result = next(results)
+            except StopIteration:
+                return
+            finally:
+                self._waits = False
+            yield result
+
+    def run(self, take: Callable[[R], None], result: R) -> None:
+        """Call `take`, and keep what it raises for the end.
+
+        It is not called once the reader of stdout has gone.
+        """
+        if isinstance(self._failure, Interrupted) and self._failure.signum == SIGPIPE:
+            return
+        try:
             take(result)
-    except BaseException as stop:
-        results.close()  # type: ignore[attr-defined]
-        if count := running.count:
-            what = "request that is" if count == 1 else "requests that are"
-            gateway.plan.tell(
-                Text(
-                    "stopping: waiting for {count} {what} under way (again: stop at once)",
-                    count=count,
-                    what=what,
-                )
+        except BaseException as failure:
+            self.note_failure(failure)
+
+    def note_failure(self, failure: BaseException) -> None:
+        """Stop softly and keep the first failure; raise it at once if that is forced."""
+        if self._is_forced:
+            raise failure
+        self._failure = self._failure or failure
+        self._stop.set()
+
+    def raise_first(self) -> None:
+        """Raise what stopped the run, a signal first; return where nothing did."""
+        if self._signum is not None:
+            raise Interrupted(self._signum) from self._failure
+        if self._failure is not None:
+            raise self._failure
+
+    def _tell_once(self) -> None:
+        if not self._is_told:
+            self._is_told = True
+            self._tell()
+
+
+def _tell_waiting(tell: Callable[[str], None], count: int) -> None:
+    if count:
+        what = "request that is" if count == 1 else "requests that are"
+        tell(
+            Text(
+                "stopping: waiting for {count} {what} under way (again: stop at once)",
+                count=count,
+                what=what,
             )
-        for result in running.rest():
-            if not (isinstance(stop, Interrupted) and stop.signum == SIGPIPE):
-                with suppress(ApiyiError):
-                    take(result)
-        raise
+        )
 
 
 class NotePrinter:
@@ -120,41 +197,21 @@ def print_item_failure(messages: Messages, name: str, failure: ApiyiError) -> No
 
 
 class _WorkCounter(Generic[B, R]):
-    """Counts the work in progress, and keeps results that were not read."""
+    """Counts the work in progress."""
 
     def __init__(self, work: Callable[[Sender, B], R]) -> None:
         self._work = work
-        self._changed = threading.Condition()
-        self._running = 0
-        self._ended: dict[int, R] = {}
+        self._changing = threading.Lock()
+        self.count = 0
 
     def work(self, sender: Sender, item: B) -> R:
-        with self._changed:
-            self._running += 1
+        with self._changing:
+            self.count += 1
         try:
-            result = self._work(sender, item)
-            with self._changed:
-                self._ended[id(result)] = result
-            return result
+            return self._work(sender, item)
         finally:
-            with self._changed:
-                self._running -= 1
-                self._changed.notify_all()
-
-    @property
-    def count(self) -> int:
-        return self._running
-
-    def forget(self, result: R) -> None:
-        with self._changed:
-            self._ended.pop(id(result), None)
-
-    def rest(self) -> list[R]:
-        with self._changed:
-            while self._running:
-                # Without a limit the wait could not be interrupted by a signal.
-                self._changed.wait(QUEUE_POLL_S)
-            return list(self._ended.values())
+            with self._changing:
+                self.count -= 1
 
 
 def silence_when_stopped(plan: Plan, stop: threading.Event) -> Plan:

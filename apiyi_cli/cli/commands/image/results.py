@@ -35,7 +35,7 @@ def send_job(ctx: Context, job: ImageJob) -> None:
     else:
         try:
             jobs = min(ctx.settings.jobs, total)
-            take_in_order(ctx.gateway, job.tasks, worker.make, jobs, results.take)
+            take_in_order(ctx.process, ctx.gateway, job.tasks, worker.make, jobs, results.take)
         finally:
             results.stop_progress()
     print_usage(results.usage, ctx.settings, ctx.messages)

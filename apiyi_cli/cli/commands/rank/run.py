@@ -173,7 +173,12 @@ class RankRun:
         ctx.output.jq_filter  # noqa: B018 - a broken program is said before anything is sent
         try:
             take_in_order(
-                ctx.gateway, divide(documents), self._ranker.ask, ctx.settings.jobs, self._take
+                ctx.process,
+                ctx.gateway,
+                divide(documents),
+                self._ranker.ask,
+                ctx.settings.jobs,
+                self._take,
             )
         except BaseException as stop:
             if len(self._ranked) and not (isinstance(stop, Interrupted) and stop.signum == SIGPIPE):

@@ -39,12 +39,14 @@ if TYPE_CHECKING:
 class RecordingPart(NamedTuple):
     """The content of one request: a recording, or a part of one with its start.
 
-    The last part ends the recording; a `failure` replaces what could not be cut.
+    Parts of a recording have `number` 0, 1 …; the last one ends it. A `failure` replaces what
+    could not be cut.
     """
 
     recording: Recording
     upload: Upload
     begin_s: float = 0.0
+    number: int = 0
     is_last: bool = True
     failure: ApiyiError | None = None
 
@@ -76,7 +78,11 @@ def send_job(ctx: Context, job: TranscribeJob) -> None:
         if len(job.recordings) == 1 and not needs_split(first.upload):
             results.take(ask(ctx.gateway.sender, RecordingPart(first, first.upload)))
         else:
-            take_in_order(ctx.gateway, _cut(ctx, job), ask, ctx.settings.jobs, results.take)
+            parts, jobs = _cut(ctx, job), ctx.settings.jobs
+            take_in_order(ctx.process, ctx.gateway, parts, ask, jobs, results.take)
+    except BaseException:
+        results.end_early()
+        raise
     finally:
         print_usage(results.usage, ctx.settings, ctx.messages)
     count, failures = len(job.recordings), results.failures
@@ -109,7 +115,10 @@ class TranscribeResults:
     def __init__(self, ctx: Context, job: TranscribeJob) -> None:
         self._ctx = ctx
         self._job = job
+        self._is_single = len(job.recordings) == 1
+        self._open: Recording | None = None
         self._parts: list[tuple[Transcript, float]] = []
+        self._taken = 0
         self._failure: ApiyiError | None = None
         self.failures: list[ApiyiError] = []
         self.usage = UsageTotals()
@@ -117,28 +126,53 @@ class TranscribeResults:
     def take(self, result: PartResult) -> None:
         """Add a part; write the transcript of a recording whose parts are complete.
 
-        Raises a failure that every recording would have.
+        A stopped run may lack a part in the middle. Raises a failure that every recording
+        would have.
         """
         part = result.part
+        if self._open is not part.recording:
+            self.end_open()
+            self._open = part.recording
         if result.transcript is not None:
             self.usage.add(result.transcript.usage, from_cache=result.from_cache)
             self._parts.append((result.transcript, part.begin_s))
         self._failure = self._failure or result.failure
-        if not part.is_last:
-            return
+        if part.number != self._taken:
+            self._failure = self._failure or _make_gap_failure()
+        self._taken = part.number + 1
+        failure = self._end(part.recording) if part.is_last else None
+        if failure is not None and not self._is_single:
+            print_item_failure(self._ctx.messages, part.recording.name, failure)
+
+    def end_open(self) -> None:
+        """End the recording whose last part has not come; save what was heard of it."""
+        if (recording := self._open) is not None:
+            self._failure = self._failure or _make_gap_failure()
+            failure = self._end(recording)
+            if failure is not None and not self._is_single:
+                self._ctx.messages.error(failure.for_item(recording.name))
+
+    def end_early(self) -> None:
+        """Report what a stopped run has not: nobody raises the failure of a single recording."""
+        self.end_open()
+        if self._is_single:
+            for failure in self.failures:
+                self._ctx.messages.error(failure)
+
+    def _end(self, recording: Recording) -> ApiyiError | None:
+        """Write the transcript and return None, or the failure after saving what there is."""
         parts, failure = self._parts, self._failure
-        self._parts, self._failure = [], None
+        self._open, self._parts, self._taken, self._failure = None, [], 0, None
         if failure is None:
             try:
-                self._write(part.recording, join_transcripts(parts))
-                return
+                self._write(recording, join_transcripts(parts))
+                return None
             except IncompleteError as error:
                 failure = error
         if parts:
             failure = self._keep(failure, join_transcripts(parts))
         self.failures.append(failure)
-        if len(self._job.recordings) > 1:
-            print_item_failure(self._ctx.messages, part.recording.name, failure)
+        return failure
 
     def _keep(self, failure: ApiyiError, part: Transcript) -> ApiyiError:
         """Save the paid transcript so far; return the failure with its path in the hint."""
@@ -170,6 +204,12 @@ class TranscribeResults:
         ctx.messages.debug(Text("saved {path}", path=path))
 
 
+def _make_gap_failure() -> IncompleteError:
+    return IncompleteError(
+        Text("a part of the recording was not sent"), Text("the run was stopped before it")
+    )
+
+
 def _cut(ctx: Context, job: TranscribeJob) -> Iterator[RecordingPart]:
     """Yield the parts to send. A recording that cannot be cut is a part with a failure."""
     for recording in job.recordings:
@@ -183,9 +223,11 @@ def _cut(ctx: Context, job: TranscribeJob) -> Iterator[RecordingPart]:
             for cut in split_recording(ctx, recording.upload, ctx.process.make_scratch_folder()):
                 if part is not None:
                     yield part
-                part = RecordingPart(recording, cut.upload, cut.begin_s, is_last=False)
+                number = 0 if part is None else part.number + 1
+                part = RecordingPart(recording, cut.upload, cut.begin_s, number, is_last=False)
         except ApiyiError as failure:
-            part = RecordingPart(recording, recording.upload, failure=failure)
+            number = 0 if part is None else part.number
+            part = RecordingPart(recording, recording.upload, number=number, failure=failure)
         if part is not None:
             yield part._replace(is_last=True)
 
