@@ -53,6 +53,8 @@ _NOT_IMPLEMENTED = ("/v1/files", "/v1/fine_tuning", "/v1/assistants", "/v1/threa
 _KEY_HEADERS = {"anthropic": "x-api-key", "google": "x-goog-api-key"}
 """The header in which each protocol's clients send the key; Bearer is accepted too."""
 
+ANY_KEY = "*"
+
 _loaded: dict[str, Handler] = {}
 
 
@@ -65,14 +67,18 @@ def answer(request: ReceivedRequest, finish: str = "stop") -> ScriptedReply:
 
 
 def check_key(request: ReceivedRequest, key: str | None) -> None:
-    """Raise Refused if the API is called with another key. A key of None accepts all."""
+    """Raise Refused if the API is called with another key.
+
+    A key of ANY_KEY accepts each, but not none; None accepts all.
+    """
     if key is None or not request.path.startswith(_GUARDED):
         return
     given = request.headers.get("authorization", "")
     own = _KEY_HEADERS.get(request.endpoint.protocol if request.endpoint else "")
     if own is not None and own in request.headers:
         given = f"Bearer {request.headers[own]}"
-    if given != f"Bearer {key}":
+    is_any = key == ANY_KEY and given.removeprefix("Bearer").strip() != ""
+    if given != f"Bearer {key}" and not is_any:
         message = "无效的令牌" if given else "未提供令牌"
         raise Refused(ScriptedReply.error(401, message, code="invalid_api_key"))
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from apiyi_cli.sandbox.answers import ANY_KEY
 from apiyi_cli.sandbox.scripted_reply import DONE, ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
@@ -174,6 +175,14 @@ def test_head_answers_without_a_body(gateway: Gateway) -> None:
     answer = send_raw(gateway, b"HEAD /v1/models HTTP/1.1\r\n\r\n")
     assert answer.endswith(b"\r\n\r\n")
     assert int(answer.partition(b"Content-Length: ")[2].split()[0]) > 1000
+
+
+@pytest.mark.parametrize(("key", "code"), [("Bearer sk-x", 200), ("Bearer ", 401), ("", 401)])
+def test_any_key_will_do_where_one_is_asked_for(key: str, code: int) -> None:
+    with Gateway(key=ANY_KEY) as gateway:
+        line = f"GET /v1/models HTTP/1.1\r\nAuthorization: {key}\r\n\r\n"
+        answer = send_raw(gateway, line.encode())
+    assert answer.startswith(f"HTTP/1.1 {code}".encode())
 
 
 def test_the_key_is_asked_for_below_v1_alone() -> None:

@@ -36,8 +36,8 @@ def sandbox(
 ) -> None:
     """Run the offline gateway in the foreground, until Ctrl-C.
 
-    Prints the two lines that point a shell at it, on stdout, so that
-    `eval "$(apiyi sandbox & )"`-like set-ups can read them.
+    Prints on stdout the two lines that point another shell at it. As at the gateway,
+    requests without a key are refused; here any key will do.
     """
     if samples is not None:
         _write_samples(ctx, samples)
@@ -62,6 +62,7 @@ def _write_samples(ctx: Context, folder: Path) -> None:
 def _serve(ctx: Context, port: int, fault: str | None) -> None:
     import signal
 
+    from apiyi_cli.sandbox.answers import ANY_KEY
     from apiyi_cli.sandbox.server import Gateway
 
     if not 0 <= port <= 65535:
@@ -69,7 +70,7 @@ def _serve(ctx: Context, port: int, fault: str | None) -> None:
             Text("cannot use --port"), Text("{port} is not between 0 and 65535", port=port)
         )
     try:
-        gateway = Gateway(port=port, fault=fault).start()
+        gateway = Gateway(port=port, fault=fault, key=ANY_KEY).start()
     except ValueError as failure:
         raise UsageError(Text("cannot use --fault"), str(failure)) from None
     except OSError as failure:
