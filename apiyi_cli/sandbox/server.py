@@ -36,8 +36,7 @@ class Gateway:
     `key` is the one that is accepted (ANY_KEY: each, None: no key is asked for). `fault` is a
     spec that holds for every request (see `faults`); a bad one raises UsageError. A complaint
     of `validate` is kept in `complaints` and answered with 400. `ledger` has one entry per
-    request, in the order of arrival; an entry is there before the first byte of its answer is
-    sent.
+    request, in the order of arrival, before the first byte of its answer is sent.
     """
 
     def __init__(

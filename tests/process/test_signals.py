@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -269,3 +270,45 @@ def test_a_signal_loses_nothing_that_came_in_any_protocol(
     out, _ = process.communicate(timeout=20)
     assert process.returncode == -signal.SIGTERM
     assert b"one two" in out
+
+
+@pytest.mark.parametrize(
+    ("line", "reply", "printed"),
+    [
+        (
+            "embed --lines -m text-embedding-3-small --batch-size 1 -j 1",
+            {"data": [{"index": 0, "embedding": [1.0, 0.0]}]},
+            rb'\{"index":0,.*\}\n\{"index":1,.*\}\n',
+        ),
+        (
+            "embed --lines -m text-embedding-3-small --batch-size 1 -j 1 --json",
+            {"data": [{"index": 0, "embedding": [1.0, 0.0]}]},
+            rb'\{.*"index": ?0.*"index": ?1.*\}\n',
+        ),
+        (
+            "complete --lines -m gpt-3.5-turbo-instruct --batch-size 1",
+            {"choices": [{"index": 0, "text": "good", "finish_reason": "stop"}]},
+            rb'\{"index":0,"text":"good".*\}\n\{"index":1,"text":"good".*\}\n',
+        ),
+    ],
+    ids=["embed", "embed --json", "complete"],
+)
+def test_what_is_under_way_is_printed_before_the_run_dies_of_the_signal(
+    apiyi: Program, gateway: Gateway, stopped: Running, line: str, reply: object, printed: bytes
+) -> None:
+    told = threading.Event()
+    late = ScriptedReply.json(reply).replace(wait=lambda k: told.wait(20))
+    gateway.script(ScriptedReply.json(reply), late)
+    (apiyi.work / "lines").write_bytes(b"one\ntwo\nthree\nfour\n")
+    with (apiyi.work / "lines").open("rb") as stdin:
+        process = apiyi.start(line, stdin=stdin)
+    stopped.append(process)
+    assert gateway.wait_for(lambda: len(gateway.ledger) >= 2)
+    process.send_signal(signal.SIGTERM)
+    assert process.stderr is not None
+    while b"under way" not in (said := process.stderr.readline()):
+        assert said
+    told.set()
+    out, _ = process.communicate(timeout=20)
+    assert (process.returncode, len(gateway.ledger)) == (-signal.SIGTERM, 2)
+    assert re.fullmatch(printed, out, re.DOTALL), out

@@ -156,7 +156,7 @@ def _complete_in_order(
     finishes: LineFinishes,
 ) -> Iterator[bytes]:
     """Send the calls and yield a JSON line for each completion; sum usage and finishes."""
-    from apiyi_cli.cli.gateway.parallel import send_in_order
+    from apiyi_cli.cli.gateway.parallel import send_softly
     from apiyi_cli.core.jsontext import write
     from apiyi_cli.decode.frames.reply_body import read_json
     from apiyi_cli.wire.send import find_usage
@@ -171,7 +171,7 @@ def _complete_in_order(
         return count, ctx.gateway.ask(call, read, sender=sender), sender.from_cache
 
     index = 0
-    results = send_in_order(ctx.gateway, calls, ask, 1, stop, bulk=True)
+    results = send_softly(ctx.process, ctx.gateway, calls, ask, 1, stop)
     for count, answer, from_cache in results:
         totals.add(answer.usage, from_cache=from_cache)
         for position, choice in enumerate(answer.choices):

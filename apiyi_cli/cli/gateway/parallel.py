@@ -36,7 +36,6 @@ def send_in_order(
     work: Callable[[Sender, B], R],
     jobs: int,
     stop: threading.Event | None = None,
-    *,
     bulk: bool = False,
     observer: Observer | None = None,
 ) -> Generator[R, None, None]:
@@ -58,6 +57,38 @@ def send_in_order(
     yield from map_in_order(plan, items, work, jobs, stop, gateway.plan.tell)
 
 
+def send_softly(
+    process: Process,
+    gateway: GatewayClient,
+    items: Iterator[B],
+    work: Callable[[Sender, B], R],
+    jobs: int,
+    stop: threading.Event | None = None,
+) -> Generator[R, None, None]:
+    """Yield as `send_in_order` in a bulk run; the first signal stops it softly.
+
+    Nothing further is begun then, but what is under way has been paid for: it is waited for
+    and yielded, in order, before Interrupted is raised. So that signal never cuts the output
+    of a result in two. A second signal raises it at once.
+    """
+    stop = stop or threading.Event()
+    counted = _WorkCounter(work)
+    soft = _SoftStop(stop, lambda: _tell_waiting(gateway.plan.tell, counted.count))
+    results = send_in_order(gateway, items, counted.work, jobs, stop, bulk=True)
+    process.on_signal = soft.handle
+    try:
+        yield from soft.iterate(results)
+    except ApiyiError as failure:
+        if soft.signum is None:
+            raise
+        raise Interrupted(soft.signum) from failure
+    finally:
+        process.on_signal = None
+        results.close()
+    if soft.signum is not None:
+        raise Interrupted(soft.signum)
+
+
 def take_in_order(
     process: Process,
     gateway: GatewayClient,
@@ -68,31 +99,33 @@ def take_in_order(
 ) -> None:
     """Hand `work(sender, item)` of each item to `take`, in order, up to `jobs` at once.
 
-    When a signal or an error stops the run, nothing further is begun, but what is under way
-    has been paid for: it is waited for and handed to `take`, in order, before the stop goes on.
-    So the signal never cuts a `take` in two. A second signal does not wait.
+    An error of `take` stops the run softly, as a signal does: what is under way is handed to it
+    before the error is raised. Once the reader of stdout has gone it is only waited for.
     """
     stop = threading.Event()
-    counted = _WorkCounter(work)
-    soft = _SoftStop(stop, lambda: _tell_waiting(gateway.plan.tell, counted.count))
-    results = send_in_order(gateway, iter(items), counted.work, jobs, stop, bulk=True)
-    process.on_signal = soft.handle
+    failure: BaseException | None = None
     try:
-        for result in soft.iterate(results):
-            soft.run(take, result)
-    except BaseException as failure:
-        soft.note_failure(failure)
-    finally:
-        process.on_signal = None
-        results.close()
-    soft.raise_first()
+        for result in send_softly(process, gateway, iter(items), work, jobs, stop):
+            if isinstance(failure, Interrupted):
+                continue
+            try:
+                take(result)
+            except BaseException as error:
+                if isinstance(error, Interrupted) and error.signum != SIGPIPE:
+                    raise
+                failure = failure or error
+                stop.set()
+    except ApiyiError as error:
+        failure = failure or error
+    if failure is not None:
+        raise failure
 
 
 class _SoftStop:
-    """Lets the first signal or failure stop a run softly.
+    """Stops a run softly at the first signal, at once at the second.
 
-    A second signal stops it at once. The stop is told while the main thread waits for a
-    result, never in the middle of what it writes.
+    The stop is told while the main thread waits for a result, never in the middle of what it
+    writes.
     """
 
     def __init__(self, stop: threading.Event, tell: Callable[[], None]) -> None:
@@ -100,16 +133,13 @@ class _SoftStop:
         self._tell = tell
         self._is_told = False
         self._waits = False
-        self._signum: int | None = None
-        self._is_forced = False
-        self._failure: BaseException | None = None
+        self.signum: int | None = None
 
     def handle(self, name: str, signum: int) -> None:
         """Handle a signal in the main thread. Raises Interrupted for the second one."""
-        if self._signum is not None:
-            self._is_forced = True
+        if self.signum is not None:
             raise Interrupted(signum)
-        self._signum = signum
+        self.signum = signum
         self._stop.set()
         if self._waits:
             self._tell_once()
@@ -127,32 +157,6 @@ class _SoftStop:
             finally:
                 self._waits = False
             yield result
-
-    def run(self, take: Callable[[R], None], result: R) -> None:
-        """Call `take`, and keep what it raises for the end.
-
-        It is not called once the reader of stdout has gone.
-        """
-        if isinstance(self._failure, Interrupted) and self._failure.signum == SIGPIPE:
-            return
-        try:
-            take(result)
-        except BaseException as failure:
-            self.note_failure(failure)
-
-    def note_failure(self, failure: BaseException) -> None:
-        """Stop softly and keep the first failure; raise it at once if that is forced."""
-        if self._is_forced:
-            raise failure
-        self._failure = self._failure or failure
-        self._stop.set()
-
-    def raise_first(self) -> None:
-        """Raise what stopped the run, a signal first; return where nothing did."""
-        if self._signum is not None:
-            raise Interrupted(self._signum) from self._failure
-        if self._failure is not None:
-            raise self._failure
 
     def _tell_once(self) -> None:
         if not self._is_told:

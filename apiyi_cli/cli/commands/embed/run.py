@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,13 +20,13 @@ from apiyi_cli.cli.commands.embed.items import (
 )
 from apiyi_cli.cli.commands.embed.lines import EmbedFailures, LineFormatter
 from apiyi_cli.cli.commands.embed.requests import Embedder, VectorLengths, merge_answers, usages
-from apiyi_cli.cli.gateway.parallel import send_in_order
+from apiyi_cli.cli.gateway.parallel import send_in_order, send_softly
 from apiyi_cli.cli.output.usage import UsageTotals, print_usage
 from apiyi_cli.core.disk import is_same_file
 from apiyi_cli.core.encodings import show_name
 from apiyi_cli.core.options.embed import EmbedOptions
 from apiyi_cli.core.shells import quote_word
-from apiyi_cli.errors import ApiyiError, OutputError, UsageError
+from apiyi_cli.errors import ApiyiError, Interrupted, OutputError, UsageError
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
@@ -146,6 +147,26 @@ class EmbedRun:
             file=file,
         )
 
+        ask = self._make_ask(embedder, file)
+        find = (file.find_result,) if file else ()
+        groups = enumerate(group_items(items if listed is None else iter(listed), options, *find))
+        bulk = listed is None or len(listed) > (options.batch_size or BATCH_SIZE)
+        lengths = VectorLengths(file.vector_length if file else 0)
+        jobs, gateway = ctx.settings.jobs, ctx.gateway
+        if file is not None:
+            answers = send_in_order(gateway, groups, ask, jobs, stop, bulk, file.observer)
+        else:
+            send = partial(send_softly, ctx.process) if bulk else send_in_order
+            answers = send(gateway, groups, ask, jobs, stop)
+        for answer in answers:
+            for usage, from_cache in usages(answer):
+                self._usage.add(usage, from_cache=from_cache)
+            lengths.check(answer)
+            yield answer
+
+    def _make_ask(
+        self, embedder: Embedder, file: EmbedFile | None
+    ) -> Callable[[Sender, tuple[int, list[EmbedResult]]], EmbedAnswer]:
         def ask(sender: Sender, numbered: tuple[int, list[EmbedResult]]) -> EmbedAnswer:
             answer = embedder.ask(sender, *numbered)
             if file is None:
@@ -154,18 +175,7 @@ class EmbedRun:
             file.keep(answer, self._formatter.format)
             return answer
 
-        find = (file.find_result,) if file else ()
-        groups = enumerate(group_items(items if listed is None else iter(listed), options, *find))
-        bulk = listed is None or len(listed) > (options.batch_size or BATCH_SIZE)
-        lengths = VectorLengths(file.vector_length if file else 0)
-        jobs, observer = ctx.settings.jobs, file.observer if file else None
-        for answer in send_in_order(
-            ctx.gateway, groups, ask, jobs, stop, bulk=bulk, observer=observer
-        ):
-            for usage, from_cache in usages(answer):
-                self._usage.add(usage, from_cache=from_cache)
-            lengths.check(answer)
-            yield answer
+        return ask
 
     def _lines(self, answers: Iterator[EmbedAnswer]) -> Iterator[bytes]:
         """Yield one line for each input, the lines of one answer together."""
@@ -183,17 +193,26 @@ class EmbedRun:
         """Yield the server's object verbatim; of several requests one of the same shape."""
         kept: list[EmbedAnswer] = []
         errors: list[dict[str, Any]] = []
-        for answer in answers:
-            kept.append(answer)
-            for result in answer.results:
-                if result.error is None:
-                    self._succeeded += 1
-                    continue
-                self._failures.add(result.item.place, result.error)
-                error = self._formatter.describe_error(result.error)
-                errors.append({"index": result.item.number, "error": error})
+        try:
+            for answer in answers:
+                kept.append(answer)
+                errors += self._count_failures(answer)
+        except (ApiyiError, Interrupted):
+            # What came before the end of the run is paid for.
+            if self._succeeded:
+                yield merge_answers(kept, errors) + b"\n"
+            raise
         if self._succeeded or not errors:
             yield merge_answers(kept, errors) + b"\n"
+
+    def _count_failures(self, answer: EmbedAnswer) -> Iterator[dict[str, Any]]:
+        for result in answer.results:
+            if result.error is None:
+                self._succeeded += 1
+                continue
+            self._failures.add(result.item.place, result.error)
+            error = self._formatter.describe_error(result.error)
+            yield {"index": result.item.number, "error": error}
 
     def _run_into(self, file: EmbedFile, items: Iterator[EmbedItem | None]) -> None:
         """Write the lines into a file that can resume, and end as the run ended."""
