@@ -75,7 +75,7 @@ def send_softly(
     counted = _WorkCounter(work)
     soft = _SoftStop(stop, lambda: _tell_waiting(gateway.plan.tell, counted.count))
     results = send_in_order(gateway, items, counted.work, jobs, stop, bulk=True)
-    process.on_signal = soft.handle
+    before, process.on_signal = process.on_signal, soft.handle
     try:
         yield from soft.iterate(results)
     except ApiyiError as failure:
@@ -83,7 +83,7 @@ def send_softly(
             raise
         raise Interrupted(soft.signum) from failure
     finally:
-        process.on_signal = None
+        process.on_signal = before
         results.close()
     if soft.signum is not None:
         raise Interrupted(soft.signum)
