@@ -110,6 +110,18 @@ def test_hosts_of_no_proxy_are_reached_directly(apiyi: Program, listed: str) -> 
     assert "cannot be resolved" in ran.err
 
 
+@pytest.mark.parametrize("status", [407, 511])
+@pytest.mark.parametrize("line", ["chat hi", "embed -m e a", "image cat -m dall-e-3", "models"])
+def test_a_login_that_is_wanted_on_the_way_is_set_up(
+    apiyi: Program, gateway: Gateway, line: str, status: int
+) -> None:
+    with Gateway() as proxy:
+        proxy.script(*[ScriptedReply(status=status)] * 2)
+        ran = apiyi(f"{line} --proxy http://127.0.0.1:{proxy.port}")
+        assert (ran.code, len(proxy.ledger)) == (10, 1), ran.err
+    assert "--proxy http://USER:PASSWORD@HOST:PORT" in ran.err
+
+
 @pytest.mark.parametrize(
     ("status", "code", "asked"),
     [(500, 5, 2), (502, 5, 2), (503, 5, 2), (504, 5, 2), (403, 10, 1), (405, 10, 1), (501, 10, 1)],

@@ -22,6 +22,7 @@ from apiyi_cli.errors import (
     FundsError,
     IncompleteError,
     RejectedError,
+    SetupError,
     TemporaryError,
     UnknownModelError,
 )
@@ -142,6 +143,14 @@ _OTHER_CHANNEL = Text(
 _CHECK_LOG = Text("look at the log in the console before repeating it")
 
 RULES: tuple[Rule, ...] = (
+    Rule(
+        "login",
+        SetupError,
+        Text("something between here and the gateway wants a login"),
+        ("rfc9110:15.5.8", "rfc6585:6"),
+        Text("give the proxy's in its URL: --proxy http://USER:PASSWORD@HOST:PORT"),
+        always=frozenset((407, 511)),
+    ),
     Rule(
         "own-quota",
         FundsError,

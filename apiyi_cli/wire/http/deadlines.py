@@ -37,7 +37,7 @@ class Deadlines:
         self._stream = stream
         self._event_at = self._began_at = clock.monotonic()
         self.connect_took_s = 0.0
-        self._is_connected = False
+        self.is_sending = False
         self.sent_at: float | None = None
         self.headers_at: float | None = None
         self.reused = True
@@ -46,7 +46,10 @@ class Deadlines:
     def note_connected(self) -> None:
         """Note that the connection is open (before TLS)."""
         self.connect_took_s = self._clock.monotonic() - self._began_at
-        self._is_connected = True
+
+    def note_sending(self) -> None:
+        """Note that the request begins, behind all handshakes (proxy, TLS)."""
+        self.is_sending = True
 
     def note_sent(self) -> None:
         """Note that the last byte of the request was sent."""
@@ -67,6 +70,9 @@ class Deadlines:
     def read_s(self) -> float:
         """Return how long the next read may wait, 0 or less if overdue."""
         now = self._clock.monotonic()
+        if not self.is_sending and self.sent_at is None:
+            # A proxy's handshake.
+            return self.connect_s()
         if self.headers_at is None:
             since = self.sent_at if self.sent_at is not None else now
             return self._least(self._timeouts.headers_s - (now - since))
@@ -103,10 +109,15 @@ class Deadlines:
         if self.headers_at is None and self.sent_at is None:
             why = (
                 Text("it stopped taking the request")
-                if self._is_connected
+                if self.is_sending
                 else Text("no connection in time")
             )
-            return TemporaryError(Text("cannot reach the gateway"), why, facts=facts)
+            return TemporaryError(
+                Text("cannot reach the gateway"),
+                why,
+                hint=Text("check the network, the proxy and --base-url: apiyi doctor"),
+                facts=facts,
+            )
         what = Text("the gateway went silent")
         if self.headers_at is None:
             waited_s = now - (self.sent_at or now)

@@ -181,6 +181,8 @@ class _TimedStream(httpcore.NetworkStream):
                 wait_s -= tail_s
             return self._inner.read(max_bytes, wait_s)
         except httpcore.ReadTimeout:
+            if self._ends_handshake():
+                raise
             raise deadlines.timeout_error() from None
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -191,7 +193,16 @@ class _TimedStream(httpcore.NetworkStream):
         try:
             self._inner.write(buffer, wait_s)
         except httpcore.WriteTimeout:
+            if self._ends_handshake():
+                raise
             raise deadlines.timeout_error() from None
+
+    def _ends_handshake(self) -> bool:
+        """Return True if a proxy was silent, which the client then names."""
+        # httpcore leaves such a connection open.
+        self.close()
+        deadlines = self._deadlines()
+        return not deadlines.is_sending and deadlines.connect_s() > 0
 
     def close(self) -> None:
         self._inner.close()

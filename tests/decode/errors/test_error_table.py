@@ -33,6 +33,9 @@ def error_fields(message: str = "m", type: str | None = OWN, **rest: Any) -> dic
 
 
 SAMPLES = (
+    # What stands between here and the gateway.
+    Sample("login", 407, error_fields(type=None), 10, False),
+    Sample("login", 511, error_fields(type=None), 10, False),
     # The gateway's own word about the money.
     Sample("own-quota", 403, error_fields(code="insufficient_user_quota"), 7, False),
     Sample("own-quota", 403, error_fields(code="pre_consume_token_quota_failed"), 7, False),

@@ -273,6 +273,17 @@ def test_a_tunnel_that_breaks_before_tls_stands_has_sent_nothing() -> None:
     assert b"prompt" not in b"".join(tunnel.seen)
 
 
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+def test_a_proxy_that_says_nothing_is_not_waited_for_like_an_answer(scheme: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
+        client = Client(environ={}, proxy=address)
+        with pytest.raises(TemporaryError, match=f"through the proxy {address}") as caught:
+            client.send(request("https://api.example.invalid/v1/x"), Timeouts(connect_s=0.1))
+        client.close()
+    assert caught.value.facts.phase == "connect"
+
+
 def test_a_proxy_that_refuses_is_set_up_wrong(server: Gateway) -> None:
     server.script(ScriptedReply(status=403, reason="Forbidden"))
     client = Client(environ={"https_proxy": server.origin})

@@ -46,9 +46,16 @@ def test_connecting_has_its_own_limit(manual: ManualClock) -> None:
     assert failure.facts.phase == "connect"
 
 
+def test_a_handshake_has_the_time_to_connect(manual: ManualClock) -> None:
+    deadlines = Deadlines(LIMITS, manual.clock, free=False, stream=True)
+    deadlines.note_connected()
+    assert deadlines.read_s() == 10
+
+
 def test_headers_are_awaited_from_the_end_of_sending(manual: ManualClock) -> None:
     deadlines = Deadlines(LIMITS, manual.clock, free=False, stream=True)
     manual.now += 50
+    deadlines.note_sending()
     assert deadlines.read_s() == 600
     deadlines.note_sent()
     manual.now += 599
