@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 from tests.conftest import Program
 
@@ -40,3 +41,11 @@ def test_an_unknown_model_is_answered_with_models_that_can_do_the_command(
     ran = apiyi("chat hi -m text-embedding --force-model")
     assert ran.code == 6
     assert "text-embedding-" not in ran.err.split("try: ")[-1]
+
+
+@pytest.mark.parametrize("line", ["embed -m e a", "image -m dall-e-3 cat", "chat hi"])
+def test_a_wait_that_is_too_long_is_named_in_the_hint(
+    apiyi: Program, gateway: Gateway, line: str
+) -> None:
+    gateway.script(ScriptedReply(status=429, headers=(("Retry-After", "86400"),)))
+    assert "run it again in 86400 s" in apiyi(line).err

@@ -17,6 +17,7 @@ from apiyi_cli.errors import (
     UnknownModelError,
     describe_billing,
 )
+from apiyi_cli.settings.defaults import INTERACTIVE
 from apiyi_cli.text import Text, join_texts
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ def find_hint(
             or _hint_for_model(model, command, known_models())
             or failure.hint
         )
-    if failure.facts.cause == "throttled" and sends_many:
+    is_long = (failure.facts.retry_after_s or 0.0) > INTERACTIVE.retry_after_cap_s
+    if failure.facts.cause == "throttled" and sends_many and not is_long:
         return _hint_to_slow_down(failure)
     if isinstance(failure, AuthError) and failure.facts.cause == "key" and key_source:
         return Text("apiyi auth login (the key came from {source})", source=key_source)

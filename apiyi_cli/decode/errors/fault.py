@@ -20,6 +20,7 @@ from apiyi_cli.text import Text
 _NO_HEADERS: Mapping[str, str] = {}
 _SPAN = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:([\d.]+)s)?(?:([\d.]+)ms)?", re.ASCII)
 _RESET = "x-ratelimit-reset-"
+_COMMA = re.compile(r"(?<!day)(?<!Mon|Tue|Wed|Thu|Fri|Sat|Sun),\s*")
 
 
 def classify_reply(
@@ -31,7 +32,6 @@ def classify_reply(
     cost: Cost,
     model: str | None = None,
     url: str = "",
-    now_wall: float | None = None,
 ) -> ApiyiError:
     """Return the error for a reply whose status is not 2xx.
 
@@ -50,7 +50,7 @@ def classify_reply(
         error_class = error_class._replace(
             hint=Text("check the proxy (HTTPS_PROXY, --proxy): it may have answered")
         )
-    return _error(error_class, body, status, headers, host, "status", now_wall)
+    return _error(error_class, body, status, headers, host, "status")
 
 
 def classify_event(
@@ -78,7 +78,7 @@ def classify_event(
         and error_class.error is TemporaryError
     ):
         error_class = ErrorClass(RejectedError, Text("the gateway refused the request"))
-    return _error(error_class, body, status, headers, host, phase, None)
+    return _error(error_class, body, status, headers, host, phase)
 
 
 def is_passed_on(value: Any) -> bool:
@@ -105,35 +105,38 @@ def _knows_words(body: ErrorBody, error_class: ErrorClass) -> bool:
     return any(rule.words.search(body.message) for rule in rules if rule.words)
 
 
-def retry_after_s(headers: Mapping[str, str], *, now_wall: float | None = None) -> float | None:
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """Return the seconds that the gateway asks to wait, None if invalid.
 
     In this order: `retry-after-ms`, `retry-after` in seconds or as a date, and the
-    `x-ratelimit-reset-*` of the limits that are used up. A date counts from the reply's own
-    `date`, since the two clocks may differ, or else from `now_wall` (seconds since 1970). A date
-    in the past and anything negative or infinite is garbage.
+    `x-ratelimit-reset-*` of the limits that are used up. Of several the longest counts. A date
+    counts from the reply's own `date`, since the two clocks may differ. A date in the past and
+    anything negative or infinite is garbage.
     """
-    asked = _read_wait_s(headers, now_wall)
+    asked = _read_wait_s(headers)
     return asked if asked is not None else _reset_s(headers)
 
 
-def _read_wait_s(headers: Mapping[str, str], now_wall: float | None) -> float | None:
-    wait_ms = _parse_number(headers.get("retry-after-ms"))
+def _read_wait_s(headers: Mapping[str, str]) -> float | None:
+    wait_ms = _parse_number(headers.get("retry-after-ms", ""))
     if wait_ms is not None:
         return wait_ms / 1000
-    text = headers.get("retry-after")
-    wait_s = _parse_number(text)
-    if wait_s is not None or text is None:
+    # A header that came twice is joined by a comma, which a date has as well.
+    parts = _COMMA.split(headers.get("retry-after", ""))
+    waits = [wait for part in parts if (wait := _parse_wait_s(part, headers)) is not None]
+    return max(waits, default=None)
+
+
+def _parse_wait_s(text: str, headers: Mapping[str, str]) -> float | None:
+    if (wait_s := _parse_number(text)) is not None:
         return wait_s
-    then = _seconds_since_1970(text)
-    now = _seconds_since_1970(headers.get("date", ""))
-    now = now_wall if now is None else now
+    then, now = _seconds_since_1970(text), _seconds_since_1970(headers.get("date", ""))
     return then - now if then is not None and now is not None and then >= now else None
 
 
-def _parse_number(text: str | None) -> float | None:
+def _parse_number(text: str) -> float | None:
     try:
-        number = float(text or "")
+        number = float(text)
     except ValueError:
         return None
     return number if isfinite(number) and number >= 0 else None
@@ -162,7 +165,7 @@ def _reset_s(headers: Mapping[str, str]) -> float | None:
         match = _SPAN.fullmatch(text.strip())
         if match and any(match.groups()) and (left is None or left.strip() == "0"):
             hours, minutes, seconds, milliseconds = (
-                _parse_number(part) or 0 for part in match.groups()
+                _parse_number(part or "") or 0 for part in match.groups()
             )
             waits.append(hours * 3600 + minutes * 60 + seconds + milliseconds / 1000)
     return max(waits, default=None)
@@ -175,7 +178,6 @@ def _error(
     headers: Mapping[str, str],
     host: str,
     phase: Phase,
-    now_wall: float | None,
 ) -> ApiyiError:
     """Build the error; only a 429 or 503 waits for a rate limit's renewal."""
     limited = status in (429, 503)
@@ -197,11 +199,7 @@ def _error(
             request_id=_request_id(headers, body),
             host=host or None,
             phase=phase,
-            retry_after_s=(
-                retry_after_s(headers, now_wall=now_wall)
-                if limited
-                else _read_wait_s(headers, now_wall)
-            ),
+            retry_after_s=retry_after_s(headers) if limited else _read_wait_s(headers),
             should_retry={"true": True, "false": False}.get(again),
             param=body.param or None,
         ),

@@ -31,6 +31,7 @@ from apiyi_cli.text import Text, system_reason
 from apiyi_cli.wire.http.content_coding import decode_body
 from apiyi_cli.wire.http.deadlines import Deadlines
 from apiyi_cli.wire.http.engine import httpcore
+from apiyi_cli.wire.http.headers import add_host, encode_headers, read_headers
 from apiyi_cli.wire.http.network import Network
 from apiyi_cli.wire.http.proxies import Proxy, is_host_unreachable, proxy_for
 from apiyi_cli.wire.http.request import HttpRequest
@@ -107,7 +108,7 @@ class Client:
             wire_request = httpcore.Request(
                 request.method,
                 url,
-                headers=_encode_headers(_with_host(request.headers, url)),
+                headers=encode_headers(add_host(request.headers, url)),
                 content=request.body,
                 extensions={"trace": _Progress(deadlines, on_send)},
             )
@@ -135,11 +136,7 @@ class Client:
         url: httpcore.URL,
         deadlines: Deadlines,
     ) -> Reply:
-        headers: dict[str, str] = {}
-        for raw_name, raw_value in response.headers:
-            name = raw_name.decode("latin-1").lower()
-            value = raw_value.decode("utf-8", "replace")
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        headers = read_headers(response.headers, self._clock)
         chunks = decode_body(
             _body(response, deadlines, self._proxy_of(url)), headers.get("content-encoding", "")
         )
@@ -282,31 +279,6 @@ def _note_complete(chunks: Iterable[bytes], deadlines: Deadlines) -> Iterator[by
 
 def _name(url: httpcore.URL) -> str:
     return url.host.decode("ascii", "replace")
-
-
-def _with_host(
-    headers: tuple[tuple[str, str], ...], url: httpcore.URL
-) -> tuple[tuple[str, str], ...]:
-    if any(name.lower() == "host" for name, _ in headers):
-        return headers
-    host = url.host.decode("ascii")
-    shown = f"[{host}]" if ":" in host else host
-    return (("Host", shown if url.port is None else f"{shown}:{url.port}"), *headers)
-
-
-def _encode_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
-    encoded = []
-    for name, value in headers:
-        try:
-            encoded.append((name.encode("ascii"), value.encode("latin-1")))
-        except UnicodeEncodeError:
-            raise UsageError(
-                Text("cannot send the header {name}", name=repr(name)),
-                Text("it has characters that HTTP headers cannot carry"),
-                hint=Text("use plain ASCII in -H and in the key"),
-                facts=Facts(phase="connect"),
-            ) from None
-    return encoded
 
 
 def _transport_error(failure: Exception, deadlines: Deadlines, proxy: Proxy | None) -> ApiyiError:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from apiyi_cli.core.call import Reply
+from apiyi_cli.core.clock import CLOCK
+from apiyi_cli.decode.errors.fault import retry_after_s
 from apiyi_cli.errors import (
     ApiyiError,
     IncompleteError,
@@ -300,3 +302,16 @@ def test_a_decoder_can_tell_the_clocks_of_an_event(server: Gateway) -> None:
     reply = client.send(request(f"{server.base_url}/x", stream=True), Timeouts())
     assert reply.tick == client.deadlines.note_event
     client.close()
+
+
+def test_a_wait_until_a_date_counts_from_the_receipt_without_another_date(
+    server: Gateway,
+) -> None:
+    clock = CLOCK._replace(wall=lambda: 1792567670.0)  # Wed, 21 Oct 2026 07:27:50 GMT
+    client = Client(environ={}, clock=clock)
+    until = "Wed, 21 Oct 2026 07:28:30 GMT"
+    raw = f"HTTP/1.1 429 Slow\r\nRetry-After: {until}\r\nContent-Length: 0\r\n\r\n".encode()
+    server.script(ScriptedReply(raw=raw))
+    reply = client.send(request(f"{server.base_url}/x"), Timeouts())
+    client.close()
+    assert retry_after_s(reply.headers) == 40
