@@ -5,12 +5,20 @@ Every family has its own names for the same few states.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.jsontext import whole_characters
 from apiyi_cli.decode.errors.fault import classify_event
-from apiyi_cli.decode.frames.fields import read_count, read_moment, read_number, read_object
+from apiyi_cli.decode.frames.fields import (
+    read_count,
+    read_moment,
+    read_number,
+    read_object,
+    read_objects,
+    read_string,
+)
 from apiyi_cli.decode.frames.reply_body import (
     classify_refusal,
     detect_kind,
@@ -45,6 +53,8 @@ _STATES: dict[str, State] = {
     "unknown": "unknown",
     "expired": "expired",
 }
+_LINK_NAMES = ("video_url", "result_url", "url", "video_urls", "result_urls", "urls")
+_FILE_NAMES = ("content", "video", "result", "videos", "results", "files")
 _STATE_NAMES = ("status", "task_status", "state")
 _OLDEST_S = 1_600_000_000
 """Smaller numbers are not times."""
@@ -75,8 +85,9 @@ def task_id(value: Any) -> str:
     holders = [_inner(value, "output"), _inner(value, "data")]
     if isinstance(value, dict):
         holders.append(value)
-    if text := _first_text(holders, "task_id", "id") or _first_text(holders, "request_id"):
-        return text
+    for names in (("task_id", "id"), ("request_id",)):
+        if text := _first_text(holders, *names, of=_read_id):
+            return text
     raise IncompleteError(
         Text("the task has no id"),
         Text("the gateway took the request and did not say which task it is"),
@@ -133,12 +144,20 @@ def _inner(value: Any, name: str) -> dict[str, Any]:
     return read_object(read_object(value).get(name))
 
 
-def _first_text(holders: list[dict[str, Any]], *names: str) -> str | None:
+def _first_text(
+    holders: Sequence[dict[str, Any]], *names: str, of: Callable[[Any], str] = read_string
+) -> str | None:
     for holder in holders:
         for name in names:
-            if isinstance(text := holder.get(name), str) and text:
+            if text := of(holder.get(name)):
                 return whole_characters(text)
     return None
+
+
+def _read_id(value: Any) -> str:
+    """Return an id, which some gateways send as a number."""
+    is_number = isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return str(value) if is_number else read_string(value)
 
 
 def _percent(holders: list[dict[str, Any]]) -> int | None:
@@ -154,10 +173,20 @@ def _percent(holders: list[dict[str, Any]]) -> int | None:
 
 
 def _url(holders: list[dict[str, Any]]) -> str | None:
-    inner = [_inner(holder, name) for holder in holders for name in ("content", "video", "result")]
-    names = ("video_url", "result_url", "url")
-    text = _first_text([*holders, *inner], *names)
-    return text if text and text.startswith(("http://", "https://")) else None
+    inner = [
+        item for holder in holders for name in _FILE_NAMES for item in _objects(holder.get(name))
+    ]
+    return _first_text([*holders, *inner], *_LINK_NAMES, of=_read_link)
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [value] if isinstance(value, dict) else read_objects(value)
+
+
+def _read_link(value: Any) -> str:
+    """Return a link, or the first of a list."""
+    text = read_string(next(iter(value), None) if isinstance(value, list) else value)
+    return text if text.startswith(("http://", "https://")) else ""
 
 
 def _message(holders: list[dict[str, Any]]) -> str | None:

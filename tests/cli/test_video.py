@@ -399,6 +399,9 @@ def test_a_claim_stays_only_where_a_task_may_have_begun(
         return
     (row,) = list_videos(apiyi)
     assert row["state"] == "unknown" and row["id"] in ran.err
+    assert "--reconcile" in ran.err, "whether it was billed"
+    rescued = apiyi.home / "state" / "apiyi" / "rescue"
+    assert all(str(path) in ran.err for path in rescued.glob("*"))
     count = len(gateway.ledger)
     assert apiyi("video resume").code == 0
     assert apiyi(f"video resume {row['id']}").code == 2

@@ -19,13 +19,14 @@ LINK = "https://cdn/x.mp4"
         ({"output": {"task_id": "t1", "task_status": "PENDING"}, "request_id": "r"}, "t1"),
         ({"id": "v1", "task_id": "v1", "status": "queued"}, "v1"),
         ({"data": {"task_id": "t2"}}, "t2"),
+        ({"data": {"task_id": 12345}, "id": "request"}, "12345"),
     ],
 )
 def test_the_id_of_a_new_task_is_found(answer: Any, id: str) -> None:
     assert task_id(answer) == id
 
 
-@pytest.mark.parametrize("answer", [{}, {"id": ""}, {"id": 7}, [], "x", None])
+@pytest.mark.parametrize("answer", [{}, {"id": ""}, {"id": 0}, {"id": True}, [], "x", None])
 def test_an_answer_without_an_id_is_none(answer: Any) -> None:
     with pytest.raises(IncompleteError):
         task_id(answer)
@@ -47,6 +48,10 @@ def test_an_answer_without_an_id_is_none(answer: Any) -> None:
             VideoTask("done", url=LINK, tokens=9),
         ),
         ({"status": "completed", "result_url": LINK}, VideoTask("done", url=LINK)),
+        ({"status": "completed", "result_url": [LINK]}, VideoTask("done", url=LINK)),
+        ({"status": "done", "content": [{"video_url": LINK}]}, VideoTask("done", url=LINK)),
+        ({"status": "done", "data": {"videos": [{"url": LINK}]}}, VideoTask("done", url=LINK)),
+        ({"status": "done", "content": ["x", {"video_url": 5}]}, VideoTask("done")),
         ({"status": "completed", "progress": 100}, VideoTask("done", 100)),
         ({"status": "failed", "error": {"message": "no"}}, VideoTask("failed", message="no")),
         ({"data": {"status": "FAILURE", "fail_reason": "no"}}, VideoTask("failed", message="no")),

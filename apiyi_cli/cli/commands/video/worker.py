@@ -28,7 +28,7 @@ from apiyi_cli.errors import (
     RejectedError,
     TemporaryError,
 )
-from apiyi_cli.text import Text, system_reason
+from apiyi_cli.text import Text, join_texts, system_reason
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.context import Context
@@ -97,8 +97,8 @@ class VideoWorker:
             if _is_free(failure):
                 self._tasks.remove(record)
                 raise
-            hint = f"apiyi video list; apiyi video forget {record.name}"
-            raise failure.with_hint(hint) from failure.__cause__
+            ways = (failure.hint, f"apiyi video list; apiyi video forget {record.name}")
+            raise failure.with_hint(join_texts(filter(None, ways), "; ")) from failure.__cause__
         except Interrupted as stop:
             stop.note = stop.note or Text("it is not known whether a task began: apiyi video list")
             raise
