@@ -85,6 +85,9 @@ def _read_head(arriving: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
 def _find_audio(
     reply: Reply, head: bytes, chunks: Iterator[bytes], model: str | None
 ) -> Iterator[bytes]:
+    kind = detect_type(head)
+    if kind is not None and kind.family == "audio":
+        return chunks
     declared = reply.headers.get("content-type", "").lower()
     if "event-stream" in declared or ("audio" not in declared and _EVENTS.match(head)):
         return _decode_events(reply, chunks)
@@ -93,7 +96,7 @@ def _find_audio(
         raw = read_body(reply, chunks)
         _refuse(reply, raw, model, declared)
         return iter([raw])
-    if head and detect_type(head) is None and (declared.startswith("text/") or not is_binary(head)):
+    if head and kind is None and (declared.startswith("text/") or not is_binary(head)):
         raw = read_body(reply, chunks)
         _refuse_words(reply, raw)
         return iter([raw])

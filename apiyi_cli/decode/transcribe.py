@@ -16,7 +16,7 @@ from apiyi_cli.core.events import Delta, EventBatch, Finish, Usage
 from apiyi_cli.core.jsontext import one_line, read_event, trim, whole_characters, write
 from apiyi_cli.decode.answers.answer import Answer
 from apiyi_cli.decode.answers.answer_reader import read_answer
-from apiyi_cli.decode.frames.fields import read_object, read_objects
+from apiyi_cli.decode.frames.fields import read_object, read_objects, read_string
 from apiyi_cli.decode.frames.reply_body import (
     Kind,
     detect_kind,
@@ -98,17 +98,25 @@ def transcript(reply: Reply, model: str | None = None, *, asks_json: bool = Fals
         return _parse_plain(value.encode("utf-8", "replace"))
     if not isinstance(value, dict) and not needs_json:
         return _parse_plain(raw)
-    text = read_object(value).get("text")
-    if not isinstance(text, str):
+    text = _find_text(read_object(value))
+    if text is None:
         raise IncompleteError(
             Text("the answer is not what was asked for"),
             Text("it is an object without a text"),
-            hint=describe_billing("maybe", Text("see it with apiyi api")),
+            hint=describe_billing("maybe"),
             facts=facts_of(reply, "content"),
         )
     text = whole_characters(text)
     raw = write(value) if kind == "sse" else raw
     return Transcript(text, raw, value, cues_of(value.get("segments")) or cues(text) or None)
+
+
+def _find_text(value: dict[str, Any]) -> str | None:
+    """Return the text of a transcript, that of its segments if it has none itself."""
+    if isinstance(text := value.get("text"), str):
+        return text
+    texts = [read_string(segment.get("text")) for segment in read_objects(value.get("segments"))]
+    return " ".join(filter(None, map(str.strip, texts))) or None
 
 
 def _read_words(reply: Reply, kind: Kind, raw: bytes, needs_json: bool) -> Transcript:

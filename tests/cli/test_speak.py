@@ -130,6 +130,13 @@ def test_what_is_not_audio_is_an_error_and_no_file(
     assert not (apiyi.work / "out.mp3").exists()
 
 
+@pytest.mark.parametrize("label", ["application/json", "text/event-stream", "text/html"])
+def test_sound_is_sound_whatever_its_label(apiyi: Program, gateway: Gateway, label: str) -> None:
+    gateway.script(spoken(content_type=label))
+    ran = apiyi(f"speak hi {MODEL}")
+    assert (ran.code, ran.out) == (0, SOUND), ran.err
+
+
 @pytest.mark.parametrize("start", [b"{", b"[1", b"data: ", b"<", b'{"a'])
 def test_samples_may_begin_with_any_byte(apiyi: Program, gateway: Gateway, start: bytes) -> None:
     samples = start + bytes(range(256))

@@ -213,6 +213,11 @@ def test_json_is_the_servers_object(
             '"segments":[{"id":0,"start":0.0,"end":1.5,"text":"Hallo, Welt."}]}\n',
         ),
         ("text", ScriptedReply.json({"text": ""}), "\n"),
+        (
+            "text",
+            ScriptedReply.json({"segments": [{"text": " Hallo,"}, {"text": 5}, {"text": "Welt."}]}),
+            "Hallo, Welt.\n",
+        ),
     ],
 )
 def test_another_form_than_asked_for_is_turned_into_it(
