@@ -32,6 +32,7 @@ from apiyi_cli.errors import ApiyiError, IncompleteError, describe_billing
 from apiyi_cli.text import Text
 
 _MAX_INDEX = 1 << 31
+_UNPAIRED = "unpaired"
 _KEY = b'"embedding"'
 _NUMERIC = b"0123456789+-.eE, \t\r\n"
 
@@ -64,9 +65,10 @@ def vectors(
     items = read_objects(answer.get("data"))
     places = _find_inputs(items)
     if places is None or len(items) != wanted:
-        raise _make_misfit(
-            reply, Text("{count} vectors came for {wanted} inputs", count=len(items), wanted=wanted)
-        )
+        why = Text("the indexes of its vectors are not those of the inputs")
+        if len(items) != wanted:
+            why = Text("{count} vectors came for {wanted} inputs", count=len(items), wanted=wanted)
+        raise _make_misfit(reply, why).replace_facts(cause=_UNPAIRED if items else None)
     texts: list[bytes | memoryview] = [b""] * wanted
     for place, item in zip(places, items, strict=True):
         text = _find_vector(item.get("embedding"), raw, spans)
@@ -200,6 +202,11 @@ def _make_misfit(reply: Reply, why: str) -> IncompleteError:
 def is_misfit(error: ApiyiError | None) -> bool:
     """Return True for an answer whose vectors cannot be paired with the texts."""
     return isinstance(error, IncompleteError) and error.facts.kind == "misfit"
+
+
+def helps_alone(error: ApiyiError | None) -> bool:
+    """Return True for a misfit that may not come again if each text is asked for alone."""
+    return is_misfit(error) and error is not None and error.facts.cause == _UNPAIRED
 
 
 class InputAnswer(NamedTuple):

@@ -158,3 +158,13 @@ def test_an_answer_that_does_not_fit_is_not_paid_for_again_unasked(
     assert ran.code == 8 and "1 vectors came for 2 inputs" in ran.err
     assert "--batch-size 1 asks for each text alone" in ran.err
     assert len(gateway.posts) == 1
+
+
+@pytest.mark.parametrize("data", [[], [{"index": 0, "embedding": [1, 2, 3]}] * 2])
+def test_nothing_is_advised_that_would_be_paid_for_in_vain(
+    apiyi: Program, gateway: Gateway, data: list[Any]
+) -> None:
+    gateway.script(ScriptedReply.json({"data": data}))
+    ran = apiyi("embed --lines --dimensions 2", stdin=b"a\nb\n")
+    assert ran.code == 8 and "it was billed" in ran.err
+    assert "--batch-size" not in ran.err

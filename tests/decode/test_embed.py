@@ -84,9 +84,9 @@ def test_base64_gives_the_same_text_as_numbers() -> None:
             [item(0, "[1]"), item(1, "[1]")], 1, "2 vectors came for 1 inputs", id="surplus"
         ),
         pytest.param(
-            [item(0, "[1]"), item(0, "[2]"), item(1, "[3]")], 3, "came for 3", id="twice the same"
+            [item(0, "[1]"), item(0, "[2]"), item(1, "[3]")], 3, "indexes", id="twice the same"
         ),
-        pytest.param([item(2, "[1]"), item(3, "[2]")], 2, "came for 2 inputs", id="from two"),
+        pytest.param([item(2, "[1]"), item(3, "[2]")], 2, "indexes", id="from two"),
         pytest.param([item(0, "[1,2]"), item(1, "[1]")], 2, "has 1 numbers, not 2", id="shorter"),
         pytest.param([item(0, "[1,NaN]")], 1, "something but numbers", id="NaN"),
         pytest.param([item(0, "[1,null]")], 1, "something but numbers", id="null inside"),

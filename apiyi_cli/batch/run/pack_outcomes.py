@@ -9,7 +9,7 @@ from typing import Final
 from apiyi_cli.batch.rows.packing import divide_pack, list_texts
 from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.batch.state.record import PackedRequest, RowOutcome
-from apiyi_cli.decode.embed import InputAnswer, is_misfit, split_answer
+from apiyi_cli.decode.embed import InputAnswer, helps_alone, split_answer
 from apiyi_cli.errors import ApiyiError, RejectedError, is_about_item
 from apiyi_cli.text import Text
 
@@ -48,7 +48,7 @@ class PackDivision:
     def list_outcomes(self, outcome: RowOutcome) -> Iterator[RowOutcome]:
         """Yield the outcomes of the rows in a request, in their order."""
         self._any_accepted = self._any_accepted or outcome.error is None
-        if outcome.row.packed and is_misfit(outcome.error):
+        if outcome.row.packed and helps_alone(outcome.error):
             outcome.error = self._with_way_out(outcome.error)
         for item in self._split(outcome):
             item.ambiguous += self._ambiguous.get(id(item.row), 0)

@@ -11,7 +11,7 @@ from apiyi_cli.build.embed import divide_refused
 from apiyi_cli.cli.commands.embed.items import Build, EmbedAnswer, EmbedItem, EmbedResult
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.events import Usage
-from apiyi_cli.decode.embed import Vectors, is_misfit, vectors
+from apiyi_cli.decode.embed import Vectors, helps_alone, vectors
 from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError, is_about_item
 from apiyi_cli.text import Text, join_texts
 
@@ -85,7 +85,7 @@ class Embedder:
                     waiting += reversed(parts)
                 continue
             except IncompleteError as failure:
-                if len(some) > 1 and is_misfit(failure):
+                if len(some) > 1 and helps_alone(failure):
                     raise failure.with_hint(_describe_way_out(failure)) from failure.__cause__
                 raise
             except ApiyiError as failure:
