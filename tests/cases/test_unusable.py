@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cases.raw import DONE, Case, chunk, http, json_reply, sse
+from tests.cases.raw import DONE, Case, chunk, completion, http, json_reply, sse
 from tests.matrix.commands import PNG, RECORDING, SOUND
 
 ROLE = chunk({"role": "assistant", "content": ""})
@@ -223,3 +223,60 @@ def test_of_several_requests_each_place_is_told(case: Case) -> None:
         for path in rescued(case):
             assert str(path) in ran.err, (line, ran.err)
             path.unlink()
+
+
+BROTLI = b"\x0b\x02\x80hello\x03"
+ANSWER = json.dumps(completion("paid for")).encode()
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+UNREAD = {
+    "a coding": http(BROTLI, headers={"Content-Encoding": "br"}),
+    "a coding without a label": http(b"\x28\xb5\x2f\xfd" + BROTLI),
+    "a length below nothing": HEAD + b"Content-Length: -1\r\n\r\n" + ANSWER,
+    "two lengths": HEAD + b"Content-Length: 9\r\nContent-Length: 8\r\n\r\n" + ANSWER,
+    "a broken header": HEAD + b"X-Reason: a\0b\r\n\r\n" + ANSWER,
+    "a transfer coding": HEAD + b"Transfer-Encoding: identity\r\n\r\n" + ANSWER,
+    "chunks that are none": HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + ANSWER,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "reply"),
+    [
+        *(("chat", reply) for reply in UNREAD.values()),
+        *((name, UNREAD["a coding"]) for name in LINES),
+        *((name, UNREAD["two lengths"]) for name in LINES),
+    ],
+)
+def test_what_the_engine_cannot_read_is_kept_and_may_be_billed(
+    case: Case, name: str, reply: bytes
+) -> None:
+    case.write("a", "one")
+    case.write("b", "two")
+    case.reply(reply)
+    ran = case(f"{LINES[name]} --retries 0")
+    kept = rescued(case)
+    content = reply.partition(b"\r\n\r\n")[2]
+    assert ran.code in (6, 8) and kept, ran.err
+    assert {path.read_bytes() for path in kept} == {content}
+    assert all(str(path) in ran.err or str(path).encode() in ran.out for path in kept)
+    assert "billed" in ran.err or b"billed" in ran.out
+
+
+@pytest.mark.parametrize("reply", UNREAD.values(), ids=UNREAD)
+def test_a_row_keeps_what_the_engine_cannot_read(case: Case, reply: bytes) -> None:
+    case.reply(reply)
+    assert case("batch --lines - -m m -o out --retries 0", stdin=b"hi\n").code == 3
+    (record,) = case.records("out")
+    body, content = record["response"]["body"], reply.partition(b"\r\n\r\n")[2]
+    got = base64.b64decode(body["b64_json"]) if "b64_json" in body else json.dumps(body).encode()
+    assert got == content
+    assert record["error"]["maybe_billed"] is True
+    assert case("batch verify out").code == 0
+
+
+@pytest.mark.parametrize("said", [b"SSH-2.0-x\r\n", b"-ERR unknown command\r\n", b"\0\0\0\0"])
+def test_what_is_no_http_was_not_billed(case: Case, said: bytes) -> None:
+    case.reply(said)
+    ran = case("chat -m m hi")
+    assert (ran.code, len(case.posts)) == (6, 1)
+    assert "not HTTP" in ran.err and "billed" not in ran.err

@@ -174,6 +174,7 @@ class Worker:
         except ApiyiError as failure:
             outcome.error = failure
             outcome.status = failure.facts.status
+            outcome.refusal = outcome.refusal or failure.received or None
         else:
             outcome.body, outcome.usage = answer.body, answer.usage
             outcome.status = outcome.status or 200

@@ -113,7 +113,7 @@ def format_record(outcome: RowOutcome) -> bytes:
 def _format(outcome: RowOutcome, *, as_text: bool = False) -> bytes:
     row = outcome.row
     response = None
-    if outcome.status is not None:
+    if outcome.status is not None or outcome.refusal:
         body = outcome.body if outcome.error is None else outcome.refusal
         response = {
             "status_code": outcome.status,

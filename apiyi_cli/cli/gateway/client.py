@@ -81,7 +81,8 @@ class GatewayClient:
         except ApiyiError as failure:
             hint = self._find_hint(failure, call)
             self._unfinished.discard(received)
-            hint = received.keep(failure, hint, self._process.rescue, self._process.secrets)
+            if call.cost != "free":
+                hint = received.keep(failure, hint, self._process.rescue, self._process.secrets)
             raise failure.with_hint(hint) from failure.__cause__
         self._unfinished.discard(received)
 

@@ -56,8 +56,7 @@ def find_hint(
             or _hint_for_model(model, command, known_models())
             or failure.hint
         )
-    is_long = (failure.facts.retry_after_s or 0.0) > INTERACTIVE.retry_after_cap_s
-    if failure.facts.cause == "throttled" and sends_many and not is_long:
+    if failure.facts.cause == "throttled" and sends_many:
         return _hint_to_slow_down(failure)
     if isinstance(failure, AuthError) and failure.facts.cause == "key" and key_source:
         return Text("apiyi auth login (the key came from {source})", source=key_source)
@@ -67,7 +66,9 @@ def find_hint(
     return failure.hint
 
 
-def _hint_to_slow_down(failure: ApiyiError) -> str:
+def _hint_to_slow_down(failure: ApiyiError) -> str | None:
+    if (failure.facts.retry_after_s or 0.0) > INTERACTIVE.retry_after_cap_s:
+        return failure.hint
     advice = Text("send less at once: a smaller -j, or --rpm")
     return describe_billing("maybe", advice) if failure.facts.billed == "maybe" else advice
 

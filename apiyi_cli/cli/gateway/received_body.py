@@ -78,7 +78,10 @@ class ReceivedBody:
         The `secrets` are taken out of it. Returns the hint, with the place added to it. An error
         page or the gateway's own refusal is not an answer: the message has its words.
         """
-        if self._is_used or not self._size or not self._is_answer(failure):
+        if failure.received and not self._size:
+            # What the engine could not read as a body.
+            self._pieces, self._size = [failure.received], len(failure.received)
+        elif not self._is_answer(failure):
             return hint
         path = self.keep_partial(rescue, secrets)
         if path is None:

@@ -355,8 +355,8 @@ def make_incomplete(error: ApiyiError, reply: Reply, phase: Phase, why: str) -> 
         phase=phase,
     )
     what = Text("the answer was cut")
-    cause = error.why if error.what == what else error.summary()
-    return IncompleteError(what, join_texts((cause, why), "; "), hint=error.hint, facts=known)
+    why = join_texts((error.why if error.what == what else error.summary(), why), "; ")
+    return IncompleteError(what, why, hint=error.hint, facts=known, received=error.received)
 
 
 def _merge_events(reply: Reply, raw: bytes, cost: Cost) -> dict[str, Any] | list[Any]:

@@ -8,6 +8,7 @@ kept, and the environment is not read.
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -235,6 +236,7 @@ def _body(
     try:
         for chunk in response.iter_stream():
             if chunk:
+                deadlines.unread = None
                 yield chunk
     except ApiyiError:
         raise
@@ -350,12 +352,15 @@ def _unsent_error(
 
 def _unanswered_error(failure: Exception, deadlines: Deadlines) -> ApiyiError:
     reset = isinstance(failure, (httpcore.ReadError, httpcore.WriteError))
+    head, _, body = re.split(rb"(\r?\n\r?\n|\Z)", deadlines.unread or b"", maxsplit=1)
+    is_http = head.startswith(b"HTTP/1")
+    is_closed = reset or "without sending" in str(failure)
     if deadlines.headers_at is not None:
         facts = deadlines.facts("reset" if reset else "cut")
-        return IncompleteError(
-            Text("the answer was cut"), Text("the connection broke"), facts=facts
-        )
-    if reset or "without sending a response" in str(failure):
+        is_cut = is_closed or "closed connection" in str(failure)
+        why = Text("the connection broke") if is_cut else _describe_broken(failure)
+        return IncompleteError(Text("the answer was cut"), why, facts=facts, received=body)
+    if is_closed and (is_http or not head):
         facts = deadlines.facts("reset")
         why = Text("the connection was closed before an answer")
         if facts.reused or deadlines.facts("").phase == "connect":
@@ -363,9 +368,16 @@ def _unanswered_error(failure: Exception, deadlines: Deadlines) -> ApiyiError:
         return IncompleteError(
             Text("no answer from the gateway"), why, hint=describe_billing("maybe"), facts=facts
         )
+    facts = deadlines.facts("protocol")
     return RejectedError(
         Text("cannot read the answer"),
-        Text("what came back is not HTTP"),
+        _describe_broken(failure) if is_http else Text("what came back is not HTTP"),
         hint=Text("check --base-url and the proxy"),
-        facts=deadlines.facts("protocol"),
+        facts=facts._replace(phase="opened") if is_http else facts,
+        received=body,
     )
+
+
+def _describe_broken(failure: Exception) -> Text:
+    reason = str(failure).partition(": bytearray")[0]
+    return Text("its HTTP is broken: {reason}", reason=reason[:200])

@@ -7,11 +7,13 @@ unfold into gigabytes is stopped before it does.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
-from apiyi_cli.errors import Facts, IncompleteError, RejectedError
+from apiyi_cli.errors import ApiyiError, Facts, IncompleteError, RejectedError
 from apiyi_cli.text import Text
 
 PIECE = 1 << 20
+MOST_KEPT_BYTES = 64 << 20
 UNFOLDED_FREE = 16 << 20
 FOLDED_MOST = 100
 """A body may unfold to so many bytes plus so many times its size. Text and numbers reach a tenth
@@ -45,16 +47,24 @@ def _decode_unrequested(chunks: Iterator[bytes], encoding: str) -> Iterator[byte
     """Yield a body with an unsupported coding in its header, if it has none really."""
     head, rest = _read_head(chunks, _PLAIN_BYTES)
     if head and not _is_plain(head):
-        raise _coding_error(encoding)
+        raise _coding_error(encoding, _chain(head, rest))
     yield from _decode_by_first_bytes(_chain(head, rest), encoding)
 
 
-def _coding_error(encoding: str) -> RejectedError:
+def _coding_error(encoding: str, body: Iterable[bytes]) -> RejectedError:
+    """Return the error for a coding that cannot be decoded, with what came to be kept."""
+    received = bytearray()
+    with suppress(ApiyiError):
+        for chunk in body:
+            received += chunk
+            if len(received) > MOST_KEPT_BYTES:
+                break
     return RejectedError(
         Text("cannot read the answer"),
         Text("its content-encoding {name} was not asked for", name=encoding.strip().lower()[:40]),
         hint=Text("check the proxy or gateway in between"),
         facts=Facts(phase="opened", kind="protocol"),
+        received=bytes(received),
     )
 
 
@@ -68,13 +78,16 @@ def _read_head(chunks: Iterator[bytes], size: int) -> tuple[bytes, Iterator[byte
 
 
 def _is_plain(head: bytes) -> bool:
-    """Return True if a body begins like text or gzip."""
-    return head.startswith(_GZIP) or (
-        not any(
-            (byte < 32 and byte not in b"\t\r\n") or byte == 127 for byte in head[:_PLAIN_BYTES]
-        )
-        and _is_utf8(head[:_PLAIN_BYTES])
-    )
+    """Return True if a body begins like text, gzip, sound or a picture."""
+    if head.startswith(_GZIP):
+        return True
+    shown = (byte >= 32 or byte in b"\t\r\n" for byte in head[:_PLAIN_BYTES])
+    if all(shown) and 127 not in head[:_PLAIN_BYTES] and _is_utf8(head[:_PLAIN_BYTES]):
+        return True
+    from apiyi_cli.core.filetypes import detect_type
+
+    kind = detect_type(head)
+    return kind is not None and kind.family in ("audio", "image")
 
 
 def _is_utf8(head: bytes) -> bool:
@@ -93,7 +106,7 @@ def _decode_by_first_bytes(chunks: Iterator[bytes], encoding: str) -> Iterator[b
         if len(head) >= len(_ZSTD) or not (_GZIP.startswith(head) or _ZSTD.startswith(head)):
             break
     if head.startswith(_ZSTD):
-        raise _coding_error(encoding or "zstd")
+        raise _coding_error(encoding or "zstd", _chain(head, chunks))
     if head.startswith(_GZIP):
         yield from _inflate(chunks, head, _GZIP_BITS)
         return

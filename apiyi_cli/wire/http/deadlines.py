@@ -25,6 +25,7 @@ from apiyi_cli.text import Text
 
 EARLY_S = 0.01
 """How much too early a socket's wait may end, in seconds."""
+MOST_UNREAD_BYTES = 1 << 20
 
 
 class Deadlines:
@@ -42,6 +43,7 @@ class Deadlines:
         self.headers_at: float | None = None
         self.reused = True
         self.is_whole: Callable[[], bool] | None = None
+        self.unread: bytes | None = b""
 
     def note_connected(self) -> None:
         """Note that the connection is open (before TLS)."""
@@ -62,6 +64,11 @@ class Deadlines:
     def note_event(self) -> None:
         """Note that a part of the answer has arrived."""
         self._event_at = self._clock.monotonic()
+
+    def note_bytes(self, data: bytes) -> None:
+        """Keep what came until `unread` is set to None: the engine drops what it cannot read."""
+        if self.unread is not None and len(self.unread) < MOST_UNREAD_BYTES:
+            self.unread += data
 
     def connect_s(self) -> float:
         """Return how long connecting may take from now."""

@@ -168,6 +168,12 @@ class _TimedStream(httpcore.NetworkStream):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         deadlines = self._deadlines()
+        data = self._receive(max_bytes, deadlines)
+        if deadlines.is_sending:
+            deadlines.note_bytes(data)
+        return data
+
+    def _receive(self, max_bytes: int, deadlines: Deadlines) -> bytes:
         wait_s = deadlines.read_s()
         if wait_s <= 0:
             raise deadlines.timeout_error()

@@ -287,7 +287,7 @@ class _Attempts:
         if not reasons and kind is type(error) and hint == error.hint:
             return error
         why = join_texts((part for part in (error.why, *reasons) if part), "; ")
-        return kind(error.what, why, hint=hint, facts=facts)
+        return kind(error.what, why, hint=hint, facts=facts, received=error.received)
 
     def _describe_stop(
         self, error: ApiyiError, decision: RetryDecision
