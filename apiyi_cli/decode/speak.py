@@ -21,7 +21,7 @@ from apiyi_cli.decode.frames.reply_body import (
     parse_body,
     read_body,
 )
-from apiyi_cli.decode.frames.sse import json_events
+from apiyi_cli.decode.frames.sse import json_events, looks_torn
 from apiyi_cli.errors import ApiyiError, IncompleteError, LimitError, Phase
 from apiyi_cli.text import Text
 
@@ -141,7 +141,8 @@ def _refuse(reply: Reply, raw: bytes, model: str | None, declared: str) -> None:
 
 def _decode_events(reply: Reply, chunks: Iterable[bytes]) -> Iterator[bytes]:
     begun = done = False
-    for event in filter(None, map(read_object, json_events(chunks))):
+    lost: list[bytes] = []
+    for event in filter(None, map(read_object, json_events(chunks, lost.append))):
         if error := find_event_refusal(reply, event, "heavy", begun=begun):
             raise error
         begun = True
@@ -160,5 +161,11 @@ def _decode_events(reply: Reply, chunks: Iterable[bytes]) -> Iterator[bytes]:
         raise IncompleteError(
             Text("the answer was cut"),
             Text("it ended without a sign that it is complete"),
+            facts=facts_of(reply, "content"),
+        )
+    if any(map(looks_torn, lost)):
+        raise IncompleteError(
+            Text("a part of the answer is missing"),
+            Text("an event of its stream is not JSON"),
             facts=facts_of(reply, "content"),
         )

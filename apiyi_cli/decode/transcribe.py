@@ -274,6 +274,9 @@ class TranscriptAnswer(Answer):
             whole = Transcript(text, b"", value).lines
             if whole.startswith(self._said):
                 self._say(whole[len(self._said) :], out)
+                self.damaged = False
+            elif whole.strip() != self._said.strip():
+                self.note_correction(out)
         self.usage = usage(value.get("usage")) or self.usage
         self.reasons[0] = "stop"
         return None

@@ -110,7 +110,7 @@ class Answer:
         self.choices = choices
         self.started = False
         self.ended = False
-        self.torn = False
+        self.torn = self.damaged = False
         self.pieces = 0
         self.chars = 0
         self.reasoned = False
@@ -181,7 +181,7 @@ class Answer:
         at = len(out) - 1 if out and type(out[-1]) is Chunk else len(out)
         out.insert(at, Restart())
         self.chars = 0
-        self.reasoned = self.visible = False
+        self.reasoned = self.visible = self.damaged = False
         self.after_link = False
         self.others.clear()
         self.reasons.clear()
@@ -196,6 +196,12 @@ class Answer:
             self.id = whole_characters(id)
         if isinstance(model, str) and model:
             self.model = whole_characters(model)
+
+    def note_correction(self, out: EventBatch) -> None:
+        """Report that the whole text at the end is not what its pieces said."""
+        out.append(
+            Notice(Text("the gateway corrected its text afterwards: what was shown differs"))
+        )
 
     def release(self, out: EventBatch) -> None:
         """Add text held back for the end, which will not be read."""

@@ -8,7 +8,7 @@ which each endpoint has a subclass, gives the objects their meaning.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from apiyi_cli.core.call import Cost, Reply
@@ -25,21 +25,26 @@ from apiyi_cli.core.jsontext import (
     write,
 )
 from apiyi_cli.decode.answers.answer import Answer
-from apiyi_cli.decode.frames.fields import is_markup, read_objects
+from apiyi_cli.decode.answers.problems import (
+    add_words,
+    make_damaged,
+    make_reported,
+    make_unproved,
+)
+from apiyi_cli.decode.frames.fields import read_objects
 from apiyi_cli.decode.frames.reply_body import (
     as_utf8,
     classify_refusal,
     detect_kind,
     facts_of,
-    find_event_refusal,
     find_refusal,
     make_incomplete,
     parse_body,
     read_body,
 )
-from apiyi_cli.decode.frames.sse import Frame, frames
-from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError, describe_billing
-from apiyi_cli.text import Text, join_texts
+from apiyi_cli.decode.frames.sse import Frame, frames, looks_torn
+from apiyi_cli.errors import ApiyiError, RejectedError
+from apiyi_cli.text import Text
 
 _BRACKET, _BRACE, _END_BRACE = b"[{}"
 _EVENT_LINE = re.compile(rb"^data:", re.MULTILINE)
@@ -129,9 +134,9 @@ def _read_whole(
     if out:
         yield out
     if trouble is not None:
-        raise _make_reported(trouble, reply, answer, cost)
+        raise make_reported(trouble, reply, answer, cost)
     if not answer.proved:
-        raise _make_unproved(reply, answer, whole=True)
+        raise make_unproved(reply, answer, whole=True)
 
 
 def _read_as_other(value: dict[str, Any], answer: Answer, out: EventBatch) -> Answer:
@@ -142,7 +147,7 @@ def _read_as_other(value: dict[str, Any], answer: Answer, out: EventBatch) -> An
     if dialect is None:
         return answer
     path, other = dialect
-    other.torn = answer.torn
+    other.torn, other.damaged = answer.torn, answer.damaged
     out.append(Notice(Text("the gateway answered in the form of {path}", path=path)))
     return other
 
@@ -170,7 +175,7 @@ class _Stream:
                 tick()
                 trouble = self._take(batch, out)
                 if trouble is not None:
-                    problem = _make_reported(
+                    problem = make_reported(
                         trouble, self.reply, self.answer, self.cost, begun=self.answer.started
                     )
                 if problem or self.answer.ended:
@@ -206,8 +211,12 @@ class _Stream:
             yield out
         if not answer.proved:
             problem = problem or self._read_stray()
-            problem = problem or _make_unproved(self.reply, answer, self._strangers)
-            raise _add_words(problem, self._stray, self.reply) from cause
+            problem = problem or make_unproved(self.reply, answer, self._strangers)
+        elif answer.damaged:
+            problem = make_damaged(self.reply, answer)
+        else:
+            return
+        raise add_words(problem, self._stray, self.reply) from cause
 
     def _take(self, batch: list[Frame], out: EventBatch) -> object:
         """Add the events of one read; return the error that stops the stream, or None."""
@@ -262,12 +271,18 @@ class _Stream:
                 return data.decode("utf-8", "replace")
             if data.strip():
                 self._note_stray(data)
-                self._notice(Text("a part of the stream that is not JSON was passed over"), out)
+                if looks_torn(data) and not self.answer.proved:
+                    self.answer.damaged = True
+                if not self.answer.damaged:
+                    self._notice(Text("a part of the stream that is not JSON was passed over"), out)
             return None
 
     def _note_stray(self, line: bytes) -> None:
+        """Keep text that is no event; it may have been one of the answer's."""
         if len(self._stray) < _MAX_STRAY:
             self._stray += line + b"\n"
+        if b'"%b"' % self.answer.key.encode() in line and not self.answer.proved:
+            self.answer.damaged = True
 
     def _take_other(self, value: Any, data: bytes, event: str, out: EventBatch) -> object:
         """Read an object of another kind; return the error that it is, or None."""
@@ -312,86 +327,9 @@ class _Stream:
         if find_refusal(self.reply, value, self.cost) is None:
             return None
         self._stray = b""
-        return _make_reported(value, self.reply, self.answer, self.cost, begun=self.answer.started)
+        return make_reported(value, self.reply, self.answer, self.cost, begun=self.answer.started)
 
     def _notice(self, text: str, out: EventBatch) -> None:
         if text not in self._noticed:
             self._noticed.add(text)
             out.append(Notice(text))
-
-
-def _add_words(problem: ApiyiError, stray: bytes, reply: Reply) -> ApiyiError:
-    """Return the problem with the words between the events, which may tell its reason."""
-    if not stray or problem.facts.cause is not None:
-        return problem
-    from apiyi_cli.decode.errors.error_body import quote_text, read_error_page
-
-    if is_markup(stray):
-        words = read_error_page(stray, reply.headers).message
-    else:
-        words = quote_text(stray, reply.headers)
-    error = problem.replace_facts()
-    error.why = join_texts((problem.why, Text("beside its events came: {said}", said=words)), "; ")
-    return error
-
-
-def _make_reported(
-    trouble: object, reply: Reply, answer: Answer, cost: Cost, *, begun: bool | None = None
-) -> ApiyiError:
-    """Return the error that the gateway sent instead of the rest of the answer.
-
-    Before any of the answer it keeps its class; `begun` says whether other events of its stream
-    came before it (None: not a stream), which makes it one that may have been billed.
-    """
-    phase = answer.phase
-    if begun is None:
-        error = find_refusal(reply, trouble, cost, phase=phase)
-    else:
-        error = find_event_refusal(reply, trouble, cost, phase=phase, begun=begun)
-    if error is None:
-        error = IncompleteError(
-            Text("the gateway reported an error"),
-            Text("no reason given"),
-            facts=facts_of(reply, phase),
-        )
-    if answer.proved:
-        return error
-    if phase == "opened":
-        return error
-    return IncompleteError(
-        Text("the answer was cut by an error"),
-        join_texts((error.why, answer.progress), "; "),
-        hint=describe_billing("maybe", *filter(None, (error.hint,))),
-        facts=error.facts._replace(billed="maybe"),
-    )
-
-
-def _make_unproved(
-    reply: Reply, answer: Answer, strangers: Sequence[str] = (), *, whole: bool = False
-) -> IncompleteError:
-    """Return the error for an answer that ended without proof that it is complete.
-
-    `strangers` are names of unknown objects in its place. A `whole` answer would come
-    again unchanged.
-    """
-    if not answer.started and (strangers or whole):
-        from apiyi_cli.decode.answers.dialects import describe_strangers, make_misfit
-
-        why = describe_strangers(strangers) if strangers else Text("there is no answer in it")
-        return make_misfit(reply, why)
-    facts = facts_of(reply, answer.phase, kind="misfit" if whole else "cut")
-    if not answer.started:
-        return IncompleteError(
-            Text("the answer is empty"), Text("it ended before it began"), facts=facts
-        )
-    finished = len(answer.reasons.keys() & answer.indices) if answer.choices > 1 else 0
-    why = (
-        Text(
-            "{finished} of {choices} choices are complete",
-            finished=finished,
-            choices=answer.choices,
-        )
-        if answer.choices > 1
-        else Text("it ended without a sign that it is complete")
-    )
-    return IncompleteError(Text("the answer was cut"), f"{why}; {answer.progress}", facts=facts)

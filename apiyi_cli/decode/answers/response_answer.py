@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from apiyi_cli.core.events import Delta, EventBatch, Notice, Reasoning, Refusal
+from apiyi_cli.core.events import Delta, EventBatch, Reasoning, Refusal
 from apiyi_cli.core.jsontext import whole_characters
 from apiyi_cli.decode.answers.answer import Answer, Spoken
 from apiyi_cli.decode.answers.toolcalls import PartialCall, ToolCalls
@@ -59,6 +59,7 @@ class ResponseAnswer(Answer):
         super().__init__()
         self._texts: dict[tuple[object, ...], _PartialText] = {}
         self._calls: dict[str | int | None, PartialCall] = {}
+        self._differs = False
 
     def take(self, value: dict[str, Any], out: EventBatch) -> object:
         """Read one event of a stream."""
@@ -92,6 +93,7 @@ class ResponseAnswer(Answer):
         super().begin_anew(out)
         self._texts.clear()
         self._calls.clear()
+        self._differs = False
 
     def take_whole(self, value: dict[str, Any], out: EventBatch) -> object:
         """Read an unstreamed response."""
@@ -146,10 +148,9 @@ class ResponseAnswer(Answer):
             if rest := full[len(previous) :]:
                 self._say(text, rest, out)
         else:
-            out.append(
-                Notice(Text("the gateway corrected its text afterwards: what was shown differs"))
-            )
+            self.note_correction(out)
             text.pieces = [full]
+            self._differs = True
 
     def _join_texts(self, kind: Spoken) -> str:
         distinct = {id(text): text for text in self._texts.values() if text.kind is kind}
@@ -208,6 +209,9 @@ class ResponseAnswer(Answer):
         items = response.get("output")
         for place, item in enumerate(items if isinstance(items, list) else ()):
             self._item(item, place, out, done=True)
+        if items:
+            # What was lost on the way is in it.
+            self.damaged = self.damaged and self._differs
         self.usage = usage(response.get("usage")) or self.usage
         status = response.get("status") or stage
         if status == "incomplete":

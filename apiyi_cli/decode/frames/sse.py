@@ -22,6 +22,8 @@ _BOM = b"\xef\xbb\xbf"
 _DONE = (b"data: [DONE]\n", b"data:[DONE]\n")
 _FIELD = re.compile(rb"(?:id|retry)?:|(?:data|event|id|retry)\Z")
 
+_OBJECT = re.compile(rb'\s*\{\s*"')
+
 
 class Frame(NamedTuple):
     """An event: its data lines joined by LF, and its name or ""."""
@@ -74,13 +76,21 @@ def frames(
         yield last
 
 
-def json_events(chunks: Iterable[bytes]) -> Iterator[Any]:
-    """Yield the JSON value of each event; events that are not JSON are skipped."""
+def looks_torn(data: bytes) -> bool:
+    """Return True if data that is not JSON begins as an object, and was one once."""
+    return _OBJECT.match(data) is not None
+
+
+def json_events(
+    chunks: Iterable[bytes], on_damage: Callable[[bytes], object] = lambda data: None
+) -> Iterator[Any]:
+    """Yield the JSON value of each event; those that are not JSON go to `on_damage`."""
     for events in frames(chunks):
         for frame in events:
             try:
                 value = read_event(frame.data)
             except ValueError:
+                on_damage(frame.data)
                 continue
             yield value
 
