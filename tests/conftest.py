@@ -31,13 +31,13 @@ from pytest_socket import socket_allow_hosts
 from apiyi_cli.sandbox.server import Gateway
 from tests.measuring import Measuring
 from tests.quick import Quick, Warm
+from tests.warm import KEY as KEY
 
 settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
 settings.load_profile("fixed")
 
 ROOT = Path(__file__).parents[1]
 SCHEMAS = ROOT.parent / "shared" / "reference" / "openai-request-schemas.json"
-KEY = "sk-CANARY-9f3c+7d1e/5b8a=c04f3c2a"
 MODEL = "gpt-4o"
 MODELS = {
     "embed": "text-embedding-3-small",
