@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+from base64 import b64decode
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -630,6 +631,7 @@ def test_an_answer_that_cannot_be_read_may_be_billed_and_asking_again_is_counted
     assert ran.code == 3
     (record,) = read(apiyi)
     assert record["error"]["class"] == "rejected" and record["error"]["maybe_billed"]
+    assert b64decode(record["response"]["body"]["b64_json"]) == packed
     for _ in range(compacts):
         assert apiyi("batch compact out.jsonl").code == 0
     assert apiyi("batch verify out.jsonl").json["maybe_billed_twice"] == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from base64 import b64decode
 from typing import Any
 
 import pytest
@@ -220,3 +221,42 @@ def test_rows_for_gemini_are_judged_by_their_schema(
     assert errors["bad"]["class"] == errors["none"]["class"] == "incomplete"
     assert "age" in errors["bad"]["message"]
     assert "does not fit --schema" in errors["none"]["message"]
+
+
+def rescued(apiyi: Program) -> list[Any]:
+    folder = apiyi.home / "state" / "apiyi" / "rescue"
+    files = sorted(folder.iterdir()) if folder.exists() else []
+    return [json.loads(line) for path in files for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("form", ["-o o --text", "--text", "-o o.csv", "--text --ordered"])
+def test_an_output_of_texts_loses_no_answer_that_failed(
+    apiyi: Program, gateway: Gateway, form: str
+) -> None:
+    (apiyi.work / "r.jsonl").write_text("".join(f'{{"id":"{n}","prompt":"x"}}\n' for n in "abc"))
+    torn = b'{"id": "c", "choices": [{"message": {"content": "paid'
+    refused = ScriptedReply.error(400, "no", code="invalid_request")
+    gateway.script(MISFITS["wrong-type"], ScriptedReply(body=torn), refused)
+    ran = apiyi(f"batch r.jsonl -m m {form} -j 1 --no-stream --retries 0 --schema '{SCHEMA}'")
+    assert ran.code == 3 and "what came for 2 failed rows is in /" in ran.err, ran.err
+    first, second = rescued(apiyi)
+    assert first["custom_id"] == "a" and first["error"]["code"] == "misfit"
+    assert first["response"]["body"] == read_body(MISFITS["wrong-type"])
+    assert second["custom_id"] == "b" and second["response"]["body"] == torn.decode()
+
+
+def test_an_output_of_texts_keeps_nothing_that_is_kept_elsewhere(
+    apiyi: Program, gateway: Gateway
+) -> None:
+    (apiyi.work / "r.jsonl").write_text('{"id":"1","prompt":"x"}\n')
+    gateway.script(MISFITS["no-json"])
+    line = f"batch r.jsonl -m m --text --errors e --retries 0 --schema '{SCHEMA}'"
+    assert apiyi(line).code == 3 and rescued(apiyi) == []
+    assert json.loads((apiyi.work / "e").read_text())["error"]["code"] == "misfit"
+
+
+def test_what_could_not_be_unpacked_is_in_the_record(apiyi: Program, gateway: Gateway) -> None:
+    gateway.script(ScriptedReply(body=b"\x1f\x8b\x08paid", content_type="application/json"))
+    code, record, _, err = batch(apiyi, "--retries", "0", "--no-stream")
+    assert code == 3 and record["error"]["class"] == "incomplete", err
+    assert b64decode(record["response"]["body"]["b64_json"]).endswith(b"paid")

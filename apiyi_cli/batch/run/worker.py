@@ -172,8 +172,8 @@ class Worker:
             outcome.unsent, outcome.error = True, failure
             outcome.maybe_billed = failure.facts.phase not in (None, "connect")
         except ApiyiError as failure:
-            outcome.error = failure
-            outcome.status = failure.facts.status
+            outcome.error, outcome.status = failure, failure.facts.status
+            outcome.refusal = outcome.refusal or failure.received
             outcome.refusal = outcome.refusal or failure.received or None
         else:
             outcome.body, outcome.usage = answer.body, answer.usage

@@ -157,8 +157,9 @@ class RecordWriter:
 
     `errors` is a separate target for failures, None for the same one. With `texts` only
     the answers' texts are written, as lines of a `table` if there is one, and a failure without
-    `errors` goes to `note`. Such lines do not say which row they are of: the journal keeps each
-    before it is written. `redact` removes keys from what a gateway says when it refuses.
+    `errors` goes to `note`, its record to `keep` if an answer came. Such lines do not say which row
+    they are of: the journal keeps each before it is written. `redact` removes keys from what a
+    gateway says when it refuses.
     """
 
     def __init__(
@@ -170,6 +171,7 @@ class RecordWriter:
         texts: bool = False,
         table: AnswerTable | None = None,
         note: Callable[[str], None] = lambda text: None,
+        keep: Callable[[bytes], None] = lambda record: None,
         redact: Callable[[str], str] = str,
     ) -> None:
         self.journal = journal
@@ -178,6 +180,7 @@ class RecordWriter:
         self._texts = texts
         self._table = table
         self._note = note
+        self._keep = keep
         self._redact = redact
 
     def format_line(self, outcome: RowOutcome) -> bytes:
@@ -275,6 +278,8 @@ class RecordWriter:
     def _format_text(self, outcome: RowOutcome) -> bytes:
         if outcome.error is not None:
             self._note(Text("row {id}: {error}", id=outcome.row.id, error=outcome.error))
+            if outcome.was_answered:
+                self._keep(self._format_record(outcome))
             return b""
         if self._table is not None:
             return self._table.format_row(outcome.row.cells, outcome.text)

@@ -90,6 +90,12 @@ class RowOutcome:
         """Return the failure's class (its exit code's name), None for a success."""
         return self.line_class if self.error is None else name_class(self.error)
 
+    @property
+    def was_answered(self) -> bool:
+        """Return True if a failed row has a body that may have been paid for."""
+        answered = self.status is None or 200 <= self.status < 300
+        return answered and bool(self.refusal) and self.failed in ("incomplete", "rejected", "bug")
+
 
 def name_class(error: ApiyiError) -> str:
     """Return the name of an error's exit code."""

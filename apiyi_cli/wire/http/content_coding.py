@@ -154,6 +154,7 @@ def _inflate(chunks: Iterator[bytes], head: bytes, bits: int) -> Iterator[bytes]
             Text("the answer is broken"),
             Text("its compressed body cannot be read"),
             facts=Facts(phase="opened", kind="cut"),
+            received=b"" if unfolded else data,
         ) from None
     if head and not inflater.eof:
         raise IncompleteError(

@@ -49,6 +49,7 @@ def conclude(
         ctx.messages.note(format_summary(summary))
     if remarks := describe_remarks(summary):
         ctx.messages.note(remarks)
+    destination.kept.report(ctx.messages)
     _write_summary(ctx, inputs.options.summary, summary)
     if result.signum is not None:
         raise Interrupted(result.signum)

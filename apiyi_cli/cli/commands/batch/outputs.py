@@ -11,6 +11,7 @@ from apiyi_cli.batch.state.journal import journal_path
 from apiyi_cli.batch.state.open_output import OpenOptions, OpenOutput
 from apiyi_cli.batch.state.output import FileTarget, RecordWriter, StreamTarget
 from apiyi_cli.batch.state.resume import ResumeState
+from apiyi_cli.cli.commands.batch.kept_answers import KeptAnswers
 from apiyi_cli.cli.gateway.store_lock import make_store_lock
 from apiyi_cli.core.disk import BINARY
 from apiyi_cli.core.options.batch import BatchOptions
@@ -30,6 +31,7 @@ class Destination(NamedTuple):
     writer: RecordWriter
     past: ResumeState
     output: OpenOutput | None
+    kept: KeptAnswers
 
 
 def refuse_shared_files(rows: str, target: str | None, options: BatchOptions) -> None:
@@ -67,22 +69,18 @@ def open_destination(ctx: Context, inputs: BatchInputs, plan: Plan) -> Destinati
     from apiyi_cli.output.files import is_device, refuse_existing
 
     options, target, note = inputs.options, ctx.settings.output.output, ctx.messages.note
-    shared: dict[str, Any] = {
-        "texts": inputs.writes_texts,
-        "table": inputs.table,
-        "note": note,
-        "redact": ctx.messages.redact,
-    }
+    kept = KeptAnswers(ctx.process.rescue)
+    shared = _share(ctx, inputs, kept)
     if options.summary not in (None, "-"):
         refuse_existing(Path(options.summary), force=True)
     if target is None or target == "-":
-        return _open_stdout(ctx, inputs, shared)
+        return _open_stdout(ctx, inputs, shared, kept)
     if ctx.output.jq_filter is not None:
         raise UsageError(Text("cannot use --jq with -o"), Text("the output holds whole records"))
     path = Path(target)
     if is_device(path):
         device = FileTarget(os.open(path, os.O_WRONLY | os.O_APPEND | BINARY), str(path))
-        return Destination(RecordWriter(device, None, **shared), ResumeState(), None)
+        return Destination(RecordWriter(device, None, **shared), ResumeState(), None, kept)
     refuse_existing(path, force=True)
     open_options = OpenOptions(
         None if options.errors is None else Path(options.errors),
@@ -101,10 +99,23 @@ def open_destination(ctx: Context, inputs: BatchInputs, plan: Plan) -> Destinati
     for message in _describe_past(path, output.past):
         note(message)
     writer = RecordWriter(output.out, journal, errors=output.errors, **shared)
-    return Destination(writer, output.past, output)
+    return Destination(writer, output.past, output, kept)
 
 
-def _open_stdout(ctx: Context, inputs: BatchInputs, shared: dict[str, Any]) -> Destination:
+def _share(ctx: Context, inputs: BatchInputs, kept: KeptAnswers) -> dict[str, Any]:
+    """Return what the writers of all kinds of output are given."""
+    return {
+        "texts": inputs.writes_texts,
+        "table": inputs.table,
+        "note": ctx.messages.note,
+        "keep": kept.take,
+        "redact": ctx.messages.redact,
+    }
+
+
+def _open_stdout(
+    ctx: Context, inputs: BatchInputs, shared: dict[str, Any], kept: KeptAnswers
+) -> Destination:
     console = ctx.process.console
     content: Content = "text" if inputs.writes_texts else "json"
     console.require_stdout()
@@ -121,7 +132,7 @@ def _open_stdout(ctx: Context, inputs: BatchInputs, shared: dict[str, Any]) -> D
             path.unlink(missing_ok=True)
         errors = FileTarget(open_errors_file(path, fresh=True), str(path))
     writer = RecordWriter(StreamTarget(write), None, errors=errors, **shared)
-    return Destination(writer, ResumeState(), None)
+    return Destination(writer, ResumeState(), None, kept)
 
 
 def _describe_past(path: Path, past: ResumeState) -> list[str]:
