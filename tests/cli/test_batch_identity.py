@@ -231,6 +231,17 @@ def test_a_claim_of_version_0_1_is_known_again(apiyi: Program, gateway: Gateway)
     assert verified(apiyi, "killed.out")["maybe_billed_twice"] == 1
 
 
+def test_a_new_answer_to_an_old_row_outlives_compact(apiyi: Program, gateway: Gateway) -> None:
+    old(apiyi, "killed.out", "rows.jsonl")
+    for _ in range(3):
+        apiyi("batch rows.jsonl -o killed.out --retry-failed", env=MODEL)
+    sent = len(gateway.ledger)
+    for _ in range(2):
+        assert apiyi("batch compact killed.out").code == 0
+        ran = apiyi("batch rows.jsonl -o killed.out", env=MODEL)
+        assert len(gateway.ledger) == sent, ran.err
+
+
 def test_texts_and_errors_of_version_0_1_are_gone_on_with(apiyi: Program, gateway: Gateway) -> None:
     old(apiyi, "texts.out", "lines.txt")
     old(apiyi, "lines.out")

@@ -81,6 +81,12 @@ class LegacyIds:
             self._shas.extend(array("Q", bytes(8 * (index + 1 - len(self._shas)))))
         self._shas[index] = int(sha, 16)
 
+    def has(self, index: object, id: str, sha: str) -> bool:
+        """Return True if version 0.1 gave this id to a row of this content."""
+        if not isinstance(index, int) or not 0 <= index < len(self._shas) or id != str(index):
+            return False
+        return self._shas[index] == int(sha, 16)
+
     def find(self, generated: str) -> str | None:
         """Return the old id of the row that now gets the id `generated`."""
         if not self._shas:

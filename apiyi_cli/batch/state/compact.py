@@ -128,7 +128,10 @@ class Compaction:
             self._kept += 1
             self._attempts += line.value.get("attempts") or 0
             size += len(line.data)
-            if line.offset < old_end:
+            record = line.value
+            # A newer answer to an old row has its old id, beyond what version 0.1 wrote.
+            is_old = past.old_ids.has(record.get("index"), record["custom_id"], record["sha"])
+            if line.offset < old_end or is_old:
                 self._old_ends[target] = size
             yield line.data
         self._sizes[target] = size
