@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -317,3 +318,54 @@ def test_an_output_of_another_shard_is_refused(apiyi: Program, gateway: Gateway)
         assert ran.code == 10 and "o is shard 2/8" in ran.err
     assert apiyi("batch rows.jsonl -o o --shard 2/8").code == 0 and len(gateway.ledger) == sent
     assert Path(apiyi.work / "o").exists()
+
+
+EDITS = {
+    "CRLF": lambda content: content.replace(b"\n", b"\r\n"),
+    "a byte order mark": lambda content: b"\xef\xbb\xbf" + content,
+    "blank lines": lambda content: content.replace(b"\n", b"\n\n"),
+    "a column": lambda content: content.replace(b"\n", b",x\n"),
+}
+POSITIONED = {
+    "table": "batch in.csv -m sandbox-1 --template {t} -o o.csv",
+    "texts": "batch in.csv --lines --text -m sandbox-1 -o o.csv.txt",
+    "vectors": "embed --lines -m text-embedding-3-small --dimensions 2 -o v.jsonl",
+}
+
+
+@pytest.mark.parametrize("how", EDITS)
+@pytest.mark.parametrize("name", POSITIONED)
+def test_an_output_that_a_spreadsheet_saved_anew_is_not_written_into(
+    apiyi: Program, gateway: Gateway, name: str, how: str
+) -> None:
+    rows = b"t\none\ntwo\n"
+    (apiyi.work / "in.csv").write_bytes(rows)
+    line = POSITIONED[name]
+    assert apiyi(line, stdin=rows).code == 0
+    output = apiyi.work / line.split()[-1]
+    edited = EDITS[how](output.read_bytes())
+    output.write_bytes(edited)
+    (apiyi.work / "in.csv").write_bytes(rows + b"three\n")
+    sent = len(gateway.ledger)
+    ran = apiyi(line, stdin=rows + b"three\n")
+    assert (ran.code, len(gateway.ledger)) == (10, sent), ran.err
+    assert "was changed by another program" in ran.err
+    assert output.read_bytes() == edited
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
+@pytest.mark.parametrize("how", [[], ["-s"]], ids=["laid out", "one list"])
+def test_what_jq_made_of_an_output_is_turned_back_by_the_hint(
+    apiyi: Program, gateway: Gateway, how: list[str]
+) -> None:
+    write(apiyi, 2)
+    line = "batch rows.jsonl -m sandbox-1 -o o"
+    assert apiyi(line).code == 0
+    path = apiyi.work / "o"
+    path.write_bytes(subprocess.run(["jq", *how, ".", path], capture_output=True).stdout)
+    sent = len(gateway.ledger)
+    ran = apiyi(line)
+    assert ran.code == 10 and "--repair" not in ran.err
+    hint = ran.err.partition("try: ")[2].strip()
+    subprocess.run(hint, shell=True, cwd=apiyi.work, check=True)
+    assert (apiyi(line).code, len(gateway.ledger)) == (0, sent)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from apiyi_cli.batch.state.files import blank_lines, read_raw_lines
+from apiyi_cli.core.encodings import quote_path
 from apiyi_cli.core.jsontext import InvalidJSON, read, read_plain, whole_characters
 from apiyi_cli.errors import SetupError
 from apiyi_cli.text import Text
@@ -194,7 +195,7 @@ def read_lines(
             if on_broken is not None:
                 on_broken(number, data)
             elif not repair:
-                raise _broken_line(path, number, form)
+                raise _broken_line(path, number, form, data)
             # Two lines may have become one if the first was torn.
             at = data.rfind(form.start)
             tail = form.parse(data[at:]) if at > 0 else None
@@ -209,11 +210,24 @@ def read_lines(
         blank_lines(path, broken)
 
 
-def _broken_line(path: Path, number: int, form: LineFormat) -> SetupError:
+def _broken_line(path: Path, number: int, form: LineFormat, data: bytes) -> SetupError:
+    hint: str = Text("--repair puts such lines into {path}.torn", path=path)
+    begin = data.strip()[:2]
+    if form is RECORDS and (begin == b"{" or begin[:1] == b"["):
+        # Somebody's jq has laid the records out, or made one list of them.
+        lines = f"{path}.lines"
+        filter = "'.[]'" if begin != b"{" else "."
+        hint = f"jq -c {filter} {quote_path(str(path))} > {quote_path(lines)}"
+        hint += f" && mv {quote_path(lines)} {quote_path(str(path))}"
+    elif form is RECORDS:
+        hint = Text(
+            "--repair puts such lines into {path}.torn; answers in them are paid for again",
+            path=path,
+        )
     return SetupError(
         Text("{path}:{number} is broken", path=path, number=number),
         Text("it is no {kind}, and not the last line, which alone may be torn", kind=form.name),
-        hint=Text("--repair puts such lines into {path}.torn", path=path),
+        hint=hint,
     )
 
 

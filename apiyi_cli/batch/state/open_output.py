@@ -30,6 +30,7 @@ from apiyi_cli.batch.state.refusals import (
     OutputForm,
     find_holder,
     no_journal,
+    refuse_edited,
     refuse_incomplete,
     refuse_orphan,
     refuse_other_form,
@@ -250,6 +251,7 @@ class OpenOutput:
             read_records(past, self.output, "out", repair=options.repair)
             return
         past.take_announced(self.output)
+        refuse_edited(self.output, past)
         if truncate_at(self.output, past.ends.get("out", 0)):
             self._note(
                 Text(

@@ -112,6 +112,24 @@ def refuse_incomplete(output: Path, past: ResumeState, *, accepted: bool) -> int
     return lost
 
 
+def refuse_edited(output: Path, past: ResumeState) -> None:
+    """Raise SetupError for an output whose lines are not where its journal has them.
+
+    It was written anew by an editor, a spreadsheet or jq: what stands behind the journal's end is
+    then no torn line.
+    """
+    end = past.ends.get("out", 0)
+    with open(output, "rb") as file:
+        file.seek(max(0, end - 1))
+        last = file.read(2)
+    if end and len(last) == 2 and last[:1] != b"\n":
+        raise SetupError(
+            Text("{output} was changed by another program", output=output),
+            Text("its lines are not where its journal has them"),
+            hint=Text("bring it back from a copy, or name another -o, which pays again"),
+        )
+
+
 def find_holder(journal: Path) -> int | None:
     """Return the process that began the last run of a journal."""
     import mmap
