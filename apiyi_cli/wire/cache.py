@@ -212,15 +212,25 @@ class Cache:
 
     @contextmanager
     def _report_trouble(self) -> Iterator[None]:
-        """Report a SetupError once: a request does not fail for its cache."""
+        """Report a SetupError or a damaged file once: a request does not fail for its cache."""
+        import sqlite3
+
         try:
             yield
         except SetupError as error:
             if self._tell is None:
                 raise
-            if not self._is_unusable:
-                self._tell(Text("going on without the cache: {why}", why=error.summary()))
-            self._is_unusable = True
+            self._report(error.summary())
+        except sqlite3.OperationalError:
+            # In use by another process, or the disk is full: this passes.
+            raise
+        except sqlite3.DatabaseError:
+            self._report(Text("{path} is damaged: apiyi cache clear", path=self.path))
+
+    def _report(self, why: str) -> None:
+        if self._tell is not None and not self._is_unusable:
+            self._tell(Text("going on without the cache: {why}", why=why))
+        self._is_unusable = True
 
     def _remove(self) -> None:
         for suffix in ("", "-wal", "-shm"):
