@@ -58,6 +58,13 @@ def test_long_words_are_kept_whole(case: Case, line: str) -> None:
     check_kept(case, line, LONG.encode())
 
 
+@pytest.mark.parametrize("line", [LINES["chat --no-stream"], LINES["claude"] + " --no-stream"])
+def test_an_object_of_no_known_kind_is_kept_with_what_follows_it(case: Case, line: str) -> None:
+    content = '{"id": "a"}, {"type": "text", "text": "paid"}'
+    case.reply(http(content, "application/json"))
+    check_kept(case, line, content.encode())
+
+
 @pytest.mark.parametrize("name", [name for name in LINES if name != "speak"])
 def test_binary_data_is_named_and_kept(case: Case, name: str) -> None:
     content = SOUND if name == "image" else PNG

@@ -149,11 +149,11 @@ def _describe_place(path: Path) -> Text:
 
 
 def _is_foreign_json(body: bytes) -> bool:
-    from apiyi_cli.core.jsontext import read
+    from apiyi_cli.core.jsontext import read_first
     from apiyi_cli.decode.errors.fault import classify_event
 
     try:
-        value = read(body)
+        value = read_first(body)
     except ValueError:
         return False
     return isinstance(value, dict | list) and bool(value) and classify_event(value) is None
