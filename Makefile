@@ -2,9 +2,12 @@
 PY := .venv/bin/python
 # Tests are compiled once, not by every process of every run.
 unexport PYTHONDONTWRITEBYTECODE
-MEASURED := --cov=apiyi_cli --cov-branch --cov-report=
 # Tests wait for a third of their time: half as many workers again as there are processors.
 WORKERS := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 3 / 2)))
+CHECK := .venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy
+# One process compiles the tests before the workers would, each for itself.
+COMPILED := $(PY) -m pytest --collect-only -qq >/dev/null
+SUITE := $(PY) -m pytest -n $(WORKERS) --dist worksteal || $(PY) -m pytest --last-failed
 
 # What the tests import is compiled when they do: of ten thousand files that is a tenth.
 .venv/made: pyproject.toml
@@ -22,17 +25,16 @@ WORKERS := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 3 / 2)))
 try: $(or $(wildcard .venv/made),.venv/program)
 	.venv/bin/apiyi --profile sandbox chat "Say hello to $$(uname -s)"
 
-## test: set up, run everything, say what it covered; what fails is run once more alone, because
-## some tests measure rates and silences, which a machine that is busy otherwise can spoil
+## test: set up, check and run everything; what fails is run once more alone, because some tests
+## measure rates and silences, which a machine that is busy otherwise can spoil
 test: .venv/made
-	@$(PY) -m pytest --collect-only -qq >/dev/null & $(MAKE) --no-print-directory check && wait
-	$(PY) -m pytest -n $(WORKERS) --dist worksteal $(MEASURED) || $(PY) -m pytest --last-failed
-	$(PY) -m tests.covered
+	@($(CHECK)) & checked=$$!; $(COMPILED); $(SUITE); tested=$$?; \
+	wait $$checked || { echo "make check has failed: its messages are above"; exit 1; }; exit $$tested
 
 ## nightly: the tests that take long: every byte at which a batch can be killed, and chaos
 nightly: .venv/made
 	$(PY) -m pytest -n auto -m nightly
-	$(MAKE) --no-print-directory mutants
+	$(MAKE) --no-print-directory mutants cover
 
 ## mutants: change lines that decide on money, time and answers; the tests must notice each
 mutants: .venv/made
@@ -40,7 +42,7 @@ mutants: .venv/made
 
 ## check: formatting, lint, types
 check: .venv/made
-	.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy
+	$(CHECK)
 
 ## manual: generate man/, completions/ and the compiled Chinese messages
 manual: .venv/made
@@ -64,9 +66,11 @@ others: .venv/made
 	for name in lm-deluge bespokelabs-curator; do python3 -m venv .venv/others/$$name && \
 	.venv/others/$$name/bin/pip install -q --disable-pip-version-check $$name; done
 
-## cover: what the last `make test` covered, file by file
+## cover: run everything that `make test` runs, say what it covered and what each file lacks; not
+## part of `make test`, because measuring takes a third of the whole time
 cover: .venv/made
-	$(PY) -m coverage report
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal --cov=apiyi_cli --cov-branch --cov-report=
+	$(PY) -m coverage report && $(PY) -m tests.covered
 
 clean:
 	rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

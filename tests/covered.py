@@ -1,4 +1,4 @@
-"""What the last run of the suite covered: `make test` prints it, and what is below the bounds.
+"""What the last run with coverage covered, and what is below the bounds; `make cover` prints it.
 
 It fails nothing: which of two threads is first decides over a branch now and then.
 

@@ -1,7 +1,7 @@
 """A server that has imported the program and forks into a run of it for each connection.
 
 Why not a start for each run: the suite makes thousands of runs in 13,500 tests. A start takes
-200 ms of a processor (`chat hi`, with what it imports on the way), such a fork 17 ms: started
+200 ms of a processor (`chat hi`, with what it imports on the way), such a fork 20 ms: started
 runs alone would take more than the six minutes that the suite has on two cores, which xdist
 keeps busy already. Runs inside pytest would share its descriptors, signals and threads.
 What differs between both ways of starting is tested in `tests/process/test_warm.py`.
@@ -12,7 +12,7 @@ leads the session of the terminal that it is on. The answer is one line: the wai
 most memory that the run had, in kB. A run whose connection is closed before is told to end.
 
 Arguments: the path of the socket, and the coverage data file of the session, if it measures.
-A measured run takes 30 ms instead of 17: coverage is called for each line.
+A measured run takes twice the time: coverage is called for each line.
 """
 
 from __future__ import annotations
