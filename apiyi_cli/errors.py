@@ -126,6 +126,12 @@ class ApiyiError(Exception):
         error.hint = hint
         return error
 
+    def with_received(self, received: bytes) -> Self:
+        """Return the error with what came and could not be used."""
+        error = copy(self)
+        error.received = received
+        return error
+
     def for_item(self, name: str) -> Self:
         """Return the error with the name of its item in front."""
         error = copy(self)

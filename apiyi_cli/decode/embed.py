@@ -25,13 +25,12 @@ from apiyi_cli.core.jsontext import (
     value_end,
     write,
 )
-from apiyi_cli.decode.frames.fields import read_count, read_object, read_objects
+from apiyi_cli.decode.frames.fields import find_places, read_object, read_objects
 from apiyi_cli.decode.frames.reply_body import facts_of, is_complete, read_body, read_json
 from apiyi_cli.decode.frames.usage import usage
 from apiyi_cli.errors import ApiyiError, IncompleteError, describe_billing
 from apiyi_cli.text import Text
 
-_MAX_INDEX = 1 << 31
 _UNPAIRED = "unpaired"
 _KEY = b'"embedding"'
 _NUMERIC = b"0123456789+-.eE, \t\r\n"
@@ -63,9 +62,9 @@ def vectors(
     skeleton = _read_skeleton(reply, raw, cut)
     answer = read_object(skeleton)
     items = read_objects(answer.get("data"))
-    places = _find_inputs(items)
+    places = find_places(items)
     if places is None or len(items) != wanted:
-        why = Text("the indexes of its vectors are not those of the inputs")
+        why = Text("the indexes in it are not those of the inputs")
         if len(items) != wanted:
             why = Text("{count} vectors came for {wanted} inputs", count=len(items), wanted=wanted)
         raise _make_misfit(reply, why).replace_facts(cause=_UNPAIRED if items else None)
@@ -117,22 +116,6 @@ def _check_lengths(
                 ),
             )
     return length or 0
-
-
-def _find_inputs(items: Sequence[dict[str, Any]]) -> list[int] | None:
-    """Return the input of each vector, None if that is unknown.
-
-    Some servers count from 1, and some give every vector the same number, or none: their
-    order is that of the inputs.
-    """
-    indexes = [read_count(item.get("index"), _MAX_INDEX) for item in items]
-    if len(set(indexes)) == 1:
-        return list(range(len(items)))
-    numbers = [index for index in indexes if index is not None]
-    least = min(numbers, default=0)
-    if least not in (0, 1) or sorted(numbers) != list(range(least, least + len(items))):
-        return None
-    return [number - least for number in numbers]
 
 
 def _cut_vectors(raw: bytes) -> tuple[bytes, list[tuple[int, int]]]:
@@ -231,7 +214,7 @@ def split_answer(
     cut, spans = _cut_vectors(raw)
     whole = read_first(cut, exact=True)
     items = read_objects(whole["data"])
-    places = _find_inputs(items) or range(len(items))
+    places = find_places(items) or range(len(items))
     ordered = [item for _, item in sorted(zip(places, items, strict=True), key=lambda at: at[0])]
     first = weight = 0
     for count, share in zip(counts, weights, strict=True):
@@ -332,7 +315,7 @@ def merge_replies(
         value = read_first(raw, exact=True)
         whole = whole or value
         items = read_objects(value["data"])
-        placed = zip(_find_inputs(items) or range(len(items)), items, strict=True)
+        placed = zip(find_places(items) or range(len(items)), items, strict=True)
         ordered = [item for _, item in sorted(placed, key=lambda pair: pair[0])]
         data += [{**item, "index": index} for index, item in zip(numbers, ordered, strict=False)]
         for name, count in read_object(value.get("usage")).items():

@@ -37,7 +37,7 @@ class Fence(NamedTuple):
 
 
 def first_block(text: str) -> str:
-    """Return the first fenced block of a text, the whole text without one."""
+    """Return the first fenced block with content, the whole text without one."""
     block = FirstBlock()
     return block.feed(text) + block.close()
 
@@ -45,13 +45,16 @@ def first_block(text: str) -> str:
 class FirstBlock:
     """Passes the content of the first fenced block on, line by line.
 
-    A text without a block comes out whole at `close`.
+    A block of blank lines alone is none: what was paid for is never printed as nothing. A text
+    without a block comes out whole at `close`.
     """
 
     def __init__(self) -> None:
         self._line: list[str] = []
         self._before: list[str] = []
+        self._blank: list[str] = []
         self._fence: Fence | None = None
+        self._has_content = False
         self._closed = False
 
     def feed(self, text: str) -> str:
@@ -72,19 +75,28 @@ class FirstBlock:
         """Return an open block's last line, or the whole text without a block."""
         last = self._take("".join(self._line))
         self._line.clear()
-        return last if self._fence else "".join(self._before)
+        return last if self._has_content else "".join(self._before)
 
     def _take(self, line: str) -> str:
         if self._closed:
             return ""
         if self._fence is None:
+            self._before.append(line)
             self._fence = Fence.parse(line)
-            if self._fence is None:
-                self._before.append(line)
-            else:
-                self._before.clear()
             return ""
         if self._fence.is_closed_by(line):
-            self._closed = True
+            self._closed = self._has_content
+            self._before.append(line)
+            self._blank.clear()
+            self._fence = self._fence if self._closed else None
             return ""
-        return self._fence.inner(line)
+        inner = self._fence.inner(line)
+        if self._has_content:
+            return inner
+        self._blank.append(inner)
+        if not line.strip():
+            self._before.append(line)
+            return ""
+        self._has_content = True
+        self._before.clear()
+        return "".join(self._blank)

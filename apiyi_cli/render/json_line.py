@@ -7,10 +7,12 @@ from typing import Any
 
 from apiyi_cli.core.events import Chunk, EventBatch
 from apiyi_cli.core.jsontext import write
-from apiyi_cli.errors import IncompleteError, SetupError, UsageError
+from apiyi_cli.errors import ApiyiError, IncompleteError, SetupError, UsageError
 from apiyi_cli.render.ndjson import SIDE_EVENTS
 from apiyi_cli.render.text import EventHandler, encode
 from apiyi_cli.text import Text
+
+_MOST_KEPT_BYTES = 64 << 20
 
 Assemble = Callable[[list[bytes]], Any]
 """Assembles the chunks of a stream into the object of an unstreamed answer."""
@@ -74,24 +76,30 @@ def apply_filter(lines: Iterable[bytes], program: Any) -> Iterator[bytes]:
     """Yield the program's output for each line of JSON: strings raw, the rest compact.
 
     An item may hold several lines; nothing is yielded for `empty`. The program failing on
-    an object does not lose the objects after it: the IncompleteError is raised at the end.
+    an object does not lose the objects after it: the IncompleteError is raised at the end, with
+    those that it failed on.
     """
     failed: ValueError | None = None
-    for item in lines:
-        outputs: list[bytes] = []
-        for line in item.splitlines():
-            if not line.strip():
-                continue
-            try:
-                for value in program.input_text(line.decode("utf-8", "replace")):
-                    outputs.append(encode(value) if isinstance(value, str) else write(value))
-            except ValueError as error:
-                failed = failed or error
-        if outputs:
-            yield b"\n".join([*outputs, b""])
+    received = bytearray()
+    try:
+        for item in lines:
+            outputs: list[bytes] = []
+            for line in item.splitlines():
+                if not line.strip():
+                    continue
+                try:
+                    for value in program.input_text(line.decode("utf-8", "replace")):
+                        outputs.append(encode(value) if isinstance(value, str) else write(value))
+                except ValueError as error:
+                    failed = failed or error
+                    if len(received) < _MOST_KEPT_BYTES:
+                        received += line + b"\n"
+            if outputs:
+                yield b"\n".join([*outputs, b""])
+    except ApiyiError as error:
+        if not received:
+            raise
+        raise error.with_received(bytes(received)) from error.__cause__
     if failed:
-        raise IncompleteError(
-            Text("--jq cannot be applied to the answer"),
-            str(failed).strip(),
-            hint=Text("look at the answer with --json first"),
-        )
+        what = Text("--jq cannot be applied to the answer")
+        raise IncompleteError(what, str(failed).strip(), received=bytes(received))

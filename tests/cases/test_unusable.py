@@ -287,3 +287,48 @@ def test_what_is_no_http_was_not_billed(case: Case, said: bytes) -> None:
     ran = case("chat -m m hi")
     assert (ran.code, len(case.posts)) == (6, 1)
     assert "not HTTP" in ran.err and "billed" not in ran.err
+
+
+FILTERED = {
+    "chat": "chat -m m hi",
+    "chat --json": "chat -m m --json hi",
+    "chat --ndjson": "chat -m m --ndjson hi",
+    "chat -o": "chat -m m -o f hi",
+    "two models": "chat -m m -m n hi",
+    "api": "api /v1/chat/completions -f a=b",
+    "batch": "batch --lines - -m m",
+}
+
+
+@pytest.mark.parametrize("line", FILTERED.values(), ids=FILTERED)
+def test_what_jq_fails_on_is_kept(case: Case, line: str) -> None:
+    case.reply(json_reply(completion("paid for")))
+    ran = case(f"{line} --jq .nope.x.y|tonumber", stdin=b"a\nb\n")
+    kept = rescued(case)
+    assert (ran.code, ran.out, len(kept)) == (8, b"", 1), ran.err
+    assert b"paid for" in kept[0].read_bytes() and str(kept[0]) in ran.err
+    assert "--json first" not in ran.err, "that would be paid for again"
+
+
+@pytest.mark.parametrize(
+    ("indexes", "texts"),
+    [
+        ([0, 1], ["x", "y"]),
+        ([1, 0], ["y", "x"]),
+        ([1, 2], ["x", "y"]),
+        ([None, None], ["x", "y"]),
+        ([0, 0], ["x", "y"]),
+        ([[], {}], ["x", "y"]),
+    ],
+)
+def test_completions_are_paired_by_any_index(
+    case: Case, indexes: list[object], texts: list[str]
+) -> None:
+    choices = [
+        {"text": text, "index": index, "finish_reason": "stop"}
+        for text, index in zip("xy", indexes, strict=True)
+    ]
+    case.reply(json_reply({"choices": choices}))
+    ran = case("complete -m m --lines --batch-size 2", stdin=b"a\nb\n")
+    assert ran.code == 0, ran.err
+    assert [json.loads(line)["text"] for line in ran.out.splitlines()] == texts

@@ -185,6 +185,9 @@ def test_a_cut_answer_leaves_no_file_but_is_kept(apiyi: Program, gateway: Gatewa
         ("~~~\na\n```\nb\n~~~", b"a\n```\nb\n"),
         ("```\nnever closed", b"never closed\n"),
         ("- item\n  ```sh\n  ls\n  ```\n", b"ls\n"),
+        ("a ```js\nx=1\n``` b", b"a ```js\nx=1\n``` b\n"),
+        ("```\n\n```\n```\n\nx\n```", b"\nx\n"),
+        ("```\n```", b"```\n```\n"),
     ],
 )
 def test_extract_prints_the_first_block_else_all(

@@ -25,6 +25,7 @@ from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.options.prompt import DraftOptions, Prompt
 from apiyi_cli.core.options.request import Model, Request
 from apiyi_cli.decode.complete import events
+from apiyi_cli.decode.frames.fields import find_places, read_object, read_objects
 from apiyi_cli.errors import (
     IncompleteError,
     PartialError,
@@ -241,20 +242,17 @@ class LineFinishes:
 
 def _read_choices(answer: Any, count: int) -> list[dict[str, Any]]:
     """Return the choices of an answer by index; raise IncompleteError if one is missing."""
-    items = answer.get("choices") if isinstance(answer, dict) else None
-    by_index = {
-        item.get("index"): item
-        for item in (items if isinstance(items, list) else ())
-        if isinstance(item, dict)
-    }
-    if sorted(key for key in by_index if isinstance(key, int)) != list(range(count)):
-        raise IncompleteError(
-            Text("the answer is not what was asked for"),
-            Text("{count} completions came for {wanted} wanted", count=len(by_index), wanted=count),
-        )
-    if not all(isinstance(item.get("finish_reason"), str) for item in by_index.values()):
+    items = read_objects(read_object(answer).get("choices"))
+    places = find_places(items)
+    if places is None or len(items) != count:
+        why = Text("the indexes in it are not those of the inputs")
+        if len(items) != count:
+            came = len(items)
+            why = Text("{count} completions came for {wanted} wanted", count=came, wanted=count)
+        raise IncompleteError(Text("the answer is not what was asked for"), why)
+    if not all(isinstance(item.get("finish_reason"), str) for item in items):
         raise IncompleteError(Text("the answer was cut"), Text("a completion has no finish_reason"))
-    return [by_index[index] for index in range(count)]
+    return [items[at] for _, at in sorted(zip(places, range(count), strict=True))]
 
 
 def _refuse_schema(answer: AnswerForm) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 _WORD_CHARS = 60
+_MOST_INDEX = 1 << 31
 _LATEST_S = 1e11
 """The year 5138: larger numbers are milliseconds."""
 
@@ -65,6 +67,22 @@ def read_moment(value: object) -> float | None:
     if number is None or not 0 <= number < _LATEST_S * 1000:
         return None
     return number / 1000 if number >= _LATEST_S else number
+
+
+def find_places(items: Sequence[dict[str, Any]]) -> list[int] | None:
+    """Return the input that each item belongs to by its `index`, None if that is unknown.
+
+    Some servers count from 1, and some give every item the same number, or none: their order is
+    that of the inputs.
+    """
+    indexes = [read_count(item.get("index"), _MOST_INDEX) for item in items]
+    if len(set(indexes)) == 1:
+        return list(range(len(items)))
+    numbers = [index for index in indexes if index is not None]
+    least = min(numbers, default=0)
+    if least not in (0, 1) or sorted(numbers) != list(range(least, least + len(items))):
+        return None
+    return [number - least for number in numbers]
 
 
 def is_markup(text: bytes) -> bool:

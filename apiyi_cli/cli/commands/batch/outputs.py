@@ -15,7 +15,7 @@ from apiyi_cli.cli.commands.batch.kept_answers import KeptAnswers
 from apiyi_cli.cli.gateway.store_lock import make_store_lock
 from apiyi_cli.core.disk import BINARY
 from apiyi_cli.core.options.batch import BatchOptions
-from apiyi_cli.errors import UsageError
+from apiyi_cli.errors import IncompleteError, UsageError
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _open_stdout(
 
     def write(data: bytes) -> None:
         if ctx.output.jq_filter is not None:
-            data = b"".join(ctx.output.filter_lines(data.splitlines(keepends=True)))
+            data = _filter(data, ctx.output.jq_filter, kept)
         console.write(data, content)
 
     errors = None
@@ -133,6 +133,17 @@ def _open_stdout(
         errors = FileTarget(open_errors_file(path, fresh=True), str(path))
     writer = RecordWriter(StreamTarget(write), None, errors=errors, **shared)
     return Destination(writer, ResumeState(), None, kept)
+
+
+def _filter(data: bytes, program: Any, kept: KeptAnswers) -> bytes:
+    """Return records through the `--jq` program; keep those that it fails on."""
+    from apiyi_cli.render.json_line import apply_filter
+
+    try:
+        return b"".join(apply_filter([data], program))
+    except IncompleteError as failure:
+        kept.take(failure.received)
+        raise
 
 
 def _describe_past(path: Path, past: ResumeState) -> list[str]:
