@@ -29,7 +29,13 @@ MODELS = (
     *("gpt-4o", "sandbox-1", "sandbox-embed-1", "sandbox-image-1", "whisper-1", "tts-1", "o3"),
     *("nope", "", "fault:503", "fault:empty", "fault:misfit", "fault:restart", "fault:cut@2"),
     *("fault:huge-usage@40", "fault:error-after-role", "fault:upstream-401", "fault:html"),
-    *("fault:reasoning-only", "fault:filter", "fault:nofinish", "seedream-5-0-260128"),
+    *(
+        "fault:reasoning-only",
+        "fault:filter",
+        "fault:nofinish",
+        "fault:torn",
+        "seedream-5-0-260128",
+    ),
     *("gpt-image-2-vip", "deepseek-v4-flash-ga-260731", "fault:blanks"),
 )
 NUMBERS = ("0", "1", "2", "-1", "3", "50", "4294967296", "1e3", "nan", "0.5", "abc", "1" * 40)

@@ -50,6 +50,7 @@ ROWS = (
     Row("200", 0, 0, 0),
     Row("nofinish", 8, 8, 3, "without a sign that it is complete"),
     Row("cut@3", 8, 8, 3, "the answer was cut"),
+    Row("torn@3", 8, 8, 3, "a part of the answer is missing"),
     Row("empty", 8, 8, 0, EMPTY, "answers empty: 1"),
     Row("empty@1", 8, 8, 0, EMPTY, "answers empty: 1"),
     Row("empty@2", 8, 8, 0, EMPTY, "answers empty: 1"),

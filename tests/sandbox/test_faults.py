@@ -209,6 +209,13 @@ def test_the_proofs_of_an_end_can_be_left_out(gateway: Gateway) -> None:
     assert '"finish_reason":"' not in "".join(unfinished)
 
 
+def test_a_torn_event_is_half_of_one_and_the_others_stay(gateway: Gateway) -> None:
+    torn = events(posted(gateway, body_of("fault:torn@2", stream=True)))
+    broken = [data for data in torn if not data.endswith(("}", "[DONE]"))]
+    assert broken == [torn[2]] and torn[2].startswith('{"object"')
+    assert not posted(gateway, body_of("fault:torn")).body.endswith(b"}")
+
+
 def test_slow_waits_before_each_event_or_once_for_a_whole_reply() -> None:
     naps: list[float] = []
     with Gateway(clock=Clock(monotonic=lambda: 0.0, sleep=naps.append)) as gateway:

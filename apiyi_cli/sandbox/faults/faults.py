@@ -248,6 +248,16 @@ def _make_ending(
     return change
 
 
+def _tear(reply: ScriptedReply, fault: Fault) -> ScriptedReply:
+    """Return the reply without the second half of an event, or of its object."""
+    if not isinstance(reply.body, tuple):
+        body = reply.body if isinstance(reply.body, bytes) else b""
+        return reply.replace(body=body[: len(body) // 2])
+    at = len(reply.body) // 2 if fault.at is None else int(fault.at)
+    torn = (piece[: len(piece) // 2] + b"\n\n" for piece in reply.body[at : at + 1])
+    return reply.replace(body=(*reply.body[:at], *torn, *reply.body[at + 1 :]))
+
+
 def _error(reply: ScriptedReply, fault: Fault) -> ScriptedReply:
     body = error_body(
         "您已达到请求数限制：1分钟内最多请求100次",
@@ -290,6 +300,7 @@ _CHANGES: dict[str, Callable[[ScriptedReply, Fault], ScriptedReply]] = {
     "cut": _make_ending(ScriptedReply.cut),
     "reset": _make_ending(ScriptedReply.reset),
     "stall": _make_ending(ScriptedReply.stall),
+    "torn": _tear,
     "hold": lambda reply, fault: reply.hold(),
     "slow": _slow,
     "pings": lambda reply, fault: reply.replace(pings=2),
