@@ -332,3 +332,15 @@ def test_completions_are_paired_by_any_index(
     ran = case("complete -m m --lines --batch-size 2", stdin=b"a\nb\n")
     assert ran.code == 0, ran.err
     assert [json.loads(line)["text"] for line in ran.out.splitlines()] == texts
+
+
+NO_ANSWER = {"closed": b"", "late": http("", "text/html", "504 Gateway Timeout")}
+
+
+@pytest.mark.parametrize("reply", NO_ANSWER.values(), ids=NO_ANSWER)
+def test_one_model_of_several_without_an_answer_may_have_been_billed(
+    case: Case, reply: bytes
+) -> None:
+    case.reply(json_reply(completion("well")), reply)
+    ran = case("chat -m m -m n --no-stream --retries 0 hi")
+    assert ran.code == 3 and ran.err.count("it may have been billed") == 1, ran.err

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from apiyi_cli.errors import ApiyiError, UsageError
+from apiyi_cli.errors import ApiyiError, IncompleteError, UsageError
 from apiyi_cli.text import Text, join_texts
 
 if TYPE_CHECKING:
@@ -14,12 +14,13 @@ NAMED_MAX: Final = 20
 
 
 def describe_item(error: ApiyiError) -> str:
-    """Return an item's failure on one line; of an unusable answer with its hint.
+    """Return an item's failure on one line, with its hint if it may have been billed.
 
-    The hint says where that answer is kept.
+    The hint says that, and where an unusable answer is kept.
     """
-    is_answer = 200 <= (error.facts.status or 0) < 300
-    return join_texts(filter(None, (error.sentence(), error.hint if is_answer else None)), "; ")
+    is_free = error.facts.phase not in ("opened", "content")
+    hint = None if is_free and not isinstance(error, IncompleteError) else error.hint
+    return join_texts(filter(None, (error.sentence(), hint)), "; ")
 
 
 class ItemFailures:
