@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 import threading
@@ -186,3 +187,10 @@ def test_on_a_terminal_nothing_that_the_server_says_acts(apiyi: Program, gateway
     screen = apiyi.terminal("api x")
     assert b"\x1b]52" not in screen.raw and b"text" in screen.raw
     assert apiyi("api x").out == hostile
+
+
+@pytest.mark.parametrize("kind", ["application/gzip", "application/octet-stream"])
+def test_a_compressed_file_comes_as_it_is(apiyi: Program, gateway: Gateway, kind: str) -> None:
+    content = gzip.compress(b"the file")
+    gateway.script(ScriptedReply(body=content, content_type=kind))
+    assert apiyi("api files/f/content").out == content

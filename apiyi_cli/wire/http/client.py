@@ -139,7 +139,9 @@ class Client:
     ) -> Reply:
         headers = read_headers(response.headers, self._clock)
         chunks = decode_body(
-            _body(response, deadlines, self._proxy_of(url)), headers.get("content-encoding", "")
+            _body(response, deadlines, self._proxy_of(url)),
+            headers.get("content-encoding", ""),
+            headers.get("content-type", ""),
         )
         if not request.stream:
             chunks = _note_events(chunks, deadlines)

@@ -6,6 +6,7 @@ unfold into gigabytes is stopped before it does.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
@@ -21,12 +22,15 @@ of that; a larger factor is an attack on the memory."""
 _GZIP = b"\x1f\x8b\x08"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _REFUSED = frozenset(("br", "zstd", "compress", "x-compress"))
+_FILE_TYPES = r"application/(?:(?:x-)?(?:gzip|zstd|tar|gtar|compressed)|octet-stream)\b"
 _PLAIN_BYTES = 24
 _GZIP_BITS = 31
 
 
-def decode_body(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
+def decode_body(chunks: Iterable[bytes], encoding: str, kind: str = "") -> Iterator[bytes]:
     """Yield the body without its content-encoding (`encoding`: the header's value, "" for none).
+
+    A body without one whose type, `kind`, is that of a compressed or unknown file stays as it is.
 
     A word that is not a coding (`utf-8`, `none`, `aws-chunked`) means that the body is plain. No
     piece is larger than `PIECE`. Raises RejectedError for a coding that was not requested and
@@ -34,6 +38,14 @@ def decode_body(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     is cut or broken.
     """
     names = [name.strip() for name in encoding.lower().split(",")]
+    if {*names} <= {"", "identity"} and re.match(_FILE_TYPES, kind, re.IGNORECASE):
+        yield from chunks
+        return
+    codings = [name for name in names if name in ("gzip", "x-gzip", "deflate")]
+    if len(codings) > 1:
+        # A proxy compressed what was compressed already; the last one is undone first.
+        yield from decode_body(decode_body(chunks, codings[-1]), codings[-2])
+        return
     pieces = _decode_by_first_bytes(iter(chunks), encoding) if not _REFUSED & {*names} else None
     if pieces is None:
         yield from _decode_unrequested(iter(chunks), encoding)
