@@ -32,6 +32,7 @@ _ERRORS: Final = "apiyi-byte-ff"
 _MANY_NULS: Final = 5
 # How Python spells bytes of a file's name that are not UTF-8.
 _HALVES: Final = "[\ud800-\udfff]"
+_OTHER_HALVES: Final = "[\ud800-\udc7f\udd00-\udfff]"
 _LONG_ENOUGH: Final = 64
 
 
@@ -148,6 +149,18 @@ def explain_binary(name: str, kind: FileType) -> UsageError:
         hint = f"{UNPACKERS[kind.extension]} {path} > {unpacked}"
         return UsageError(what, Text("it is compressed ({mime})", mime=kind.mime), hint=hint)
     return UsageError(what, Text("its type is {mime}", mime=kind.mime))
+
+
+def explain_argument(what: Text, text: str) -> UsageError:
+    """Return the error for an argument with bytes that are not UTF-8, with the way out."""
+    from apiyi_cli.core.charsets import guess_encoding
+
+    content = re.sub(_OTHER_HALVES, "?", text).encode("utf-8", "surrogateescape")
+    offset = len(content.decode("utf-8", "replace").partition("\ufffd")[0].encode())
+    why = Text("not UTF-8 at byte {offset}", offset=offset)
+    guessed = guess_encoding(content)
+    way = Text("give it in a file or a pipe, with --encoding {name}", name=guessed or "NAME")
+    return UsageError(what, why, hint=way)
 
 
 def show_name(name: str) -> str:

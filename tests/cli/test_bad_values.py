@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -91,3 +92,13 @@ def test_a_cache_of_another_version_is_told_and_clearing_mends_it(
     for _ in range(2):
         apiyi("chat hi --cache")
     assert len(gateway.ledger) == sent + 1
+
+
+@pytest.mark.parametrize("line", ["chat", "chat hi -s", "embed", "image", "speak -o a.mp3"])
+def test_an_argument_in_another_encoding_is_refused_with_its_name(
+    apiyi: Program, gateway: Gateway, line: str
+) -> None:
+    word = os.fsdecode("请翻译：你好，世界。这是一个测试".encode("gbk"))
+    ran = apiyi([*line.split(), word, "--model", "m"])
+    assert (ran.code, gateway.ledger) == (2, [])
+    assert "not UTF-8 at byte 0" in ran.err and "--encoding GB18030" in ran.err

@@ -318,11 +318,10 @@ def require_utf8(text: str, name: str) -> str:
     """Return the text of an argument. Raise UsageError with the offset if it is not UTF-8."""
     try:
         text.encode()
-    except UnicodeEncodeError as failure:
-        offset = len(text[: failure.start].encode())
-        raise UsageError(
-            Text("cannot read {name}", name=name), Text("not UTF-8 at byte {offset}", offset=offset)
-        ) from None
+    except UnicodeEncodeError:
+        from apiyi_cli.core.encodings import explain_argument
+
+        raise explain_argument(Text("cannot read {name}", name=name), text) from None
     return text
 
 

@@ -61,8 +61,9 @@ def _clean_text(text: str) -> str:
     Python shows such bytes of an argument as U+DC80 to U+DCFF.
     """
     if any("\udc80" <= character <= "\udcff" for character in text):
-        why = Text("an argument holds bytes that are not UTF-8")
-        raise UsageError(Text("cannot send the request"), why)
+        from apiyi_cli.core.encodings import explain_argument
+
+        raise explain_argument(Text("cannot send an argument"), text)
     return whole_characters(text)
 
 
