@@ -231,8 +231,13 @@ def test_a_claim_of_version_0_1_is_known_again(apiyi: Program, gateway: Gateway)
     assert verified(apiyi, "killed.out")["maybe_billed_twice"] == 1
 
 
-def test_a_new_answer_to_an_old_row_outlives_compact(apiyi: Program, gateway: Gateway) -> None:
+@pytest.mark.parametrize("step", [1, -1], ids=["in place", "moved"])
+def test_a_new_answer_to_an_old_row_outlives_compact(
+    apiyi: Program, gateway: Gateway, step: int
+) -> None:
     old(apiyi, "killed.out", "rows.jsonl")
+    rows = (apiyi.work / "rows.jsonl").read_text().splitlines(keepends=True)
+    (apiyi.work / "rows.jsonl").write_text("".join(rows[::step]))
     for _ in range(3):
         apiyi("batch rows.jsonl -o killed.out --retry-failed", env=MODEL)
     sent = len(gateway.ledger)

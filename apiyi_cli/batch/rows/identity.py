@@ -77,15 +77,20 @@ class LegacyIds:
         """Remember a record or claim of version 0.1; the newest of each row counts."""
         if not isinstance(index, int) or not 0 <= index < _MAX_OLD_ROWS or id != str(index):
             return
+        self._by_content = None
         if index >= len(self._shas):
             self._shas.extend(array("Q", bytes(8 * (index + 1 - len(self._shas)))))
         self._shas[index] = int(sha, 16)
 
-    def has(self, index: object, id: str, sha: str) -> bool:
+    def __bool__(self) -> bool:
+        return bool(self._shas)
+
+    def has(self, id: str, sha: str) -> bool:
         """Return True if version 0.1 gave this id to a row of this content."""
-        if not isinstance(index, int) or not 0 <= index < len(self._shas) or id != str(index):
+        if not (id.isascii() and id.isdigit() and len(id) < _DIGITS):
             return False
-        return self._shas[index] == int(sha, 16)
+        index = int(id)
+        return index < len(self._shas) and self._shas[index] == int(sha, 16)
 
     def find(self, generated: str) -> str | None:
         """Return the old id of the row that now gets the id `generated`."""

@@ -69,6 +69,7 @@ class Compaction:
         self._kept = 0
         self._sizes: dict[str, int] = {}
         self._old_ends: dict[str, int] = {}
+        self._old_ids: dict[str, str] = {}
 
     def run(self) -> tuple[int, int]:
         """Write the new files and swap them in; return records kept and dropped."""
@@ -128,13 +129,17 @@ class Compaction:
             self._kept += 1
             self._attempts += line.value.get("attempts") or 0
             size += len(line.data)
-            record = line.value
-            # A newer answer to an old row has its old id, beyond what version 0.1 wrote.
-            is_old = past.old_ids.has(record.get("index"), record["custom_id"], record["sha"])
-            if line.offset < old_end or is_old:
+            if line.offset < old_end:
                 self._old_ends[target] = size
+            else:
+                self._note_old_id(line.value["custom_id"], line.value["sha"])
             yield line.data
         self._sizes[target] = size
+
+    def _note_old_id(self, id: str, sha: str) -> None:
+        """Remember a row of version 0.1 whose record or claim stands beyond its end."""
+        if self._evidence.past.old_ids.has(id, sha):
+            self._old_ids[id] = sha
 
     def _journal_lines(self) -> Iterator[bytes]:
         """Yield the new journal: the unknown claims, and everything else as sums."""
@@ -143,6 +148,8 @@ class Compaction:
         unknown = [*claims.unknown.values()]
         # The lines of the unknown claims stay, and count themselves.
         entries = [entry for line in unknown if (entry := parse_entry(line)) is not None]
+        for entry in entries:
+            self._note_old_id(entry["id"], entry["sha"])
         counted = sum(1 for entry in entries if not entry.get("shared"))
         header: dict[str, Any] = {
             **claims.header,
@@ -155,6 +162,7 @@ class Compaction:
             "billed": {id: sha for id, sha in claims.billed.items() if id not in claims.unknown},
             "sizes": self._sizes,
             "old_ends": self._old_ends,
+            "old_ids": self._old_ids,
             "shards": sorted(claims.shards),
         }
         yield write(header) + b"\n"

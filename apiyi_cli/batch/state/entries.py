@@ -109,6 +109,7 @@ _OPTIONAL: Final[Mapping[str, Mapping[str, Check]]] = {
     "H": {
         "sizes": _has_values(_is_count),
         "old_ends": _has_values(_is_count),
+        "old_ids": _has_values(_is_sha),
         "form": _is_name,
         "input": _is_input,
         "options": _is_object,

@@ -249,6 +249,9 @@ class ResumeState:
         self.is_old = entry["version"] < 2
         if "old_ends" in entry:
             self.old_ends = dict(entry["old_ends"])
+        for id, sha in entry.get("old_ids", {}).items():
+            if id.isascii() and id.isdigit():
+                self.old_ids.note(int(id), id, sha)
         self.ends.update(sizes)
 
     def _claim(self, entry: dict[str, Any]) -> None:

@@ -94,7 +94,7 @@ class RowAudit:
             ids = (past.old_ids.find(generated) for past in pasts)
             return next((id for id in ids if id is not None), None)
 
-        is_old = any(past.is_old or past.old_ends for past in pasts)
+        is_old = any(past.is_old or past.old_ends or past.old_ids for past in pasts)
         for row in rows(IdAssigner(IdTable(), find_old if is_old else None, knows), is_old):
             self._compare(row)
         self._report("missing_rows", Text("rows without an answer"))
