@@ -380,6 +380,14 @@ def warm() -> Iterator[Warm]:
     server.close()
 
 
+@pytest.fixture(scope="session")
+def warm_mcp() -> Iterator[Warm]:
+    """A warm process with `mcp`, which takes a second to import."""
+    server = Warm("mcp")
+    yield server
+    server.close()
+
+
 @pytest.fixture
 def started(home: Path, tmp_path: Path, gateway: Gateway) -> Iterator[Program]:
     """The program as a process that starts like the user's, pointed at the test's gateway."""

@@ -64,9 +64,13 @@ LIMIT_S = 30.0
 
 
 class Warm:
-    """The near end of the warm process, which starts when the first run is asked for."""
+    """The near end of the warm process, which starts when the first run is asked for.
 
-    def __init__(self) -> None:
+    It imports the modules as well. What few tests need would make every fork dearer.
+    """
+
+    def __init__(self, *modules: str) -> None:
+        self._modules = modules
         self.memory_kb = 0
         self._folder = tempfile.TemporaryDirectory()
         self._process: subprocess.Popen[bytes] | None = None
@@ -76,7 +80,7 @@ class Warm:
         """The socket that runs are asked for at."""
         path = Path(self._folder.name, "socket")
         if self._process is None:
-            words = [sys.executable, str(SERVER), str(path), *_data_file()]
+            words = [sys.executable, str(SERVER), str(path), _data_file(), *self._modules]
             pipe = subprocess.PIPE
             self._process = subprocess.Popen(words, stdin=pipe, stdout=pipe)
             assert self._process.stdout is not None
@@ -139,12 +143,12 @@ class Warm:
         return folder
 
 
-def _data_file() -> list[str]:
-    """Return where the session leaves what it measures, nothing if it measures nothing."""
+def _data_file() -> str:
+    """Return where the session leaves what it measures, empty if it measures nothing."""
     # What does not measure need not have coverage, either.
     coverage = sys.modules.get("coverage")
     current = coverage and coverage.Coverage.current()
-    return [str(SERVER.parents[1] / str(current.get_option("run:data_file")))] if current else []
+    return str(SERVER.parents[1] / str(current.get_option("run:data_file"))) if current else ""
 
 
 def _feed(descriptor: int, data: bytes) -> None:
@@ -233,6 +237,10 @@ class Quick:
         words, leads = self.terminal_words(line)
         given = self._program.environment(env)
         return self._program.shown(words, columns, redirect, keys, given, leads=leads)
+
+    def command(self) -> str:
+        """Return a program file which is a run of the warm process."""
+        return str(self._launcher("quick", leads=False) / "apiyi")
 
     def terminal_words(self, line: str) -> tuple[list[str], bool]:
         """Return the words of a line on a terminal; the run itself makes a session."""

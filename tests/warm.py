@@ -11,7 +11,8 @@ numbers that the descriptors sent beside it shall have, whether to measure, and 
 leads the session of the terminal that it is on. The answer is one line: the wait status and the
 most memory that the run had, in kB. A run whose connection is closed before is told to end.
 
-Arguments: the path of the socket, and the coverage data file of the session, if it measures.
+Arguments: the path of the socket, the coverage data file of the session (empty if it does not
+measure), and the names of what is to be imported besides.
 A measured run takes twice the time: coverage is called for each line.
 """
 
@@ -45,6 +46,7 @@ KEY = "sk-CANARY-9f3c+7d1e/5b8a=c04f3c2a"
 LEFT_OUT = ("apiyi_cli.__main__", "apiyi_cli.cli.help.generate")
 IMPORTED_LATER = (
     "jsonschema",
+    "httpx",
     "sqlite3",
     "typer",
     "httpcore._sync.connection_pool",
@@ -76,15 +78,15 @@ REHEARSALS = 12
 GRACE_S = 5.0
 
 
-def import_program() -> None:
-    """Import the program, and what it imports only when it needs it."""
+def import_program(*more: str) -> None:
+    """Import the program, what it imports only when it needs it, and more."""
     import apiyi_cli
 
     os.environ["TYPER_USE_RICH"] = "0"
     for module in pkgutil.walk_packages(apiyi_cli.__path__, "apiyi_cli."):
         if module.name not in LEFT_OUT:
             importlib.import_module(module.name)
-    for name in IMPORTED_LATER:
+    for name in (*IMPORTED_LATER, *more):
         importlib.import_module(name)
     # Typer reads its settings and makes its commands at the first use.
     from apiyi_cli.cli import app
@@ -254,7 +256,7 @@ class Measuring:
     more of a run, and longer yet to combine thousands of them.
     """
 
-    def __init__(self, data_file: str, folder: Path) -> None:
+    def __init__(self, data_file: str, folder: Path, *modules: str) -> None:
         from coverage import Coverage
 
         # `include`, because for a source coverage would look for the files that did not run.
@@ -264,7 +266,7 @@ class Measuring:
         )
         self._folder = folder
         self._coverage.start()
-        import_program()
+        import_program(*modules)
         self._tracer = sys.gettrace()
         sys.settrace(None)
         # Kept apart: what a run takes out of a copy of its own would be copied for each run.
@@ -312,11 +314,11 @@ class Measuring:
         self._coverage.save()
 
 
-def serve(path: str, data_file: str | None = None) -> None:
+def serve(path: str, data_file: str, *modules: str) -> None:
     """Serve until the process that started this one closes its stdin, or ends itself."""
-    measuring = Measuring(data_file, Path(path).parent) if data_file else None
+    measuring = Measuring(data_file, Path(path).parent, *modules) if data_file else None
     if measuring is None:
-        import_program()
+        import_program(*modules)
         rehearse()
     gc.collect()
     gc.freeze()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,29 +12,39 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import jsonschema
 import pytest
-from mcp import Client, StdioServerParameters
-from mcp.client.stdio import stdio_client
 
 from apiyi_cli.agents.served_tools import SERVED
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
 
 if TYPE_CHECKING:
-    from tests.conftest import Program
+    from mcp import Client
 
-Work = Callable[[Client], Awaitable[None]]
+    from tests.quick import Quick, Warm
+
+    Work = Callable[[Client], Awaitable[None]]
+
 LIMIT_S = 60.0
 NOBODY = {"APIYI_BASE_URL": None, "APIYI_API_KEY": None, "APIYI_MODEL": None}
 
 
-def use(apiyi: Program, work: Work, *words: str, env: dict[str, str | None] | None = None) -> str:
+@pytest.fixture
+def warm(warm_mcp: Warm) -> Warm:
+    """The warm process of these tests."""
+    return warm_mcp
+
+
+def use(apiyi: Quick, work: Work, *words: str, env: dict[str, str | None] | None = None) -> str:
     """Connect the official client to `apiyi mcp` and let it work; return the server's stderr."""
-    log = apiyi.work / "stderr"
+    from mcp import Client, StdioServerParameters
+    from mcp.client.stdio import stdio_client
+
+    log: Path = apiyi.work / "stderr"
 
     async def main() -> None:
         parameters = StdioServerParameters(
-            command=sys.executable,
-            args=["-m", "apiyi_cli", "mcp", *words],
+            command=apiyi.command(),
+            args=["mcp", *words],
             env=apiyi.environment(env),
             cwd=apiyi.work,
         )
@@ -54,7 +63,7 @@ async def call(client: Client, tool: str, /, **arguments: Any) -> tuple[bool, li
     return result.is_error, texts, result.structured_content
 
 
-def test_every_tool_does_its_work(apiyi: Program, gateway: Gateway) -> None:
+def test_every_tool_does_its_work(apiyi: Quick, gateway: Gateway) -> None:
     folder = apiyi.work / "out"
     folder.mkdir()
 
@@ -95,7 +104,7 @@ def test_every_tool_does_its_work(apiyi: Program, gateway: Gateway) -> None:
     assert use(apiyi, work, "--folder", "out") == ""
 
 
-def test_failures_say_exit_code_and_hint(apiyi: Program, gateway: Gateway) -> None:
+def test_failures_say_exit_code_and_hint(apiyi: Quick, gateway: Gateway) -> None:
     async def work(client: Client) -> None:
         failed, texts, why = await call(client, "chat", prompt="x", model="fault:401")
         assert failed
@@ -116,7 +125,7 @@ def test_failures_say_exit_code_and_hint(apiyi: Program, gateway: Gateway) -> No
     assert len(gateway.ledger) == 2
 
 
-def test_the_cost_of_a_session_is_limited(apiyi: Program, gateway: Gateway) -> None:
+def test_the_cost_of_a_session_is_limited(apiyi: Quick, gateway: Gateway) -> None:
     assert apiyi("models --update").code == 0
 
     async def work(client: Client) -> None:
@@ -139,7 +148,7 @@ def test_the_cost_of_a_session_is_limited(apiyi: Program, gateway: Gateway) -> N
     assert len(asked) == 2
 
 
-def test_a_call_that_is_cancelled_ends_its_request(apiyi: Program, gateway: Gateway) -> None:
+def test_a_call_that_is_cancelled_ends_its_request(apiyi: Quick, gateway: Gateway) -> None:
     gateway.script(ScriptedReply.chat("late").hold())
 
     async def work(client: Client) -> None:
@@ -158,7 +167,7 @@ def test_a_call_that_is_cancelled_ends_its_request(apiyi: Program, gateway: Gate
 
 
 def test_the_client_that_leaves_ends_everything(
-    apiyi: Program, stopped: list[subprocess.Popen[bytes]]
+    apiyi: Quick, stopped: list[subprocess.Popen[bytes]]
 ) -> None:
     process = apiyi.start("--profile sandbox mcp", stdin=subprocess.PIPE, env=NOBODY)
     stopped.append(process)
@@ -194,19 +203,19 @@ def test_the_client_that_leaves_ends_everything(
     ],
 )
 def test_what_no_call_could_use_is_told_at_once(
-    apiyi: Program, line: str, code: int, why: str
+    apiyi: Quick, line: str, code: int, why: str
 ) -> None:
     ran = apiyi(line)
     assert ran.code == code and why in ran.err
 
 
-def test_on_a_terminal_it_says_who_is_meant_to_speak(apiyi: Program) -> None:
+def test_on_a_terminal_it_says_who_is_meant_to_speak(apiyi: Quick) -> None:
     screen = apiyi.terminal("mcp", keys=b"\x04", columns=120)
     assert screen.code == 0
     assert screen.lines[0].startswith("apiyi: agents speak to this by JSON")
 
 
-def test_a_signal_ends_it(apiyi: Program, stopped: list[subprocess.Popen[bytes]]) -> None:
+def test_a_signal_ends_it(apiyi: Quick, stopped: list[subprocess.Popen[bytes]]) -> None:
     process = apiyi.start("mcp", stdin=subprocess.PIPE)
     stopped.append(process)
     assert process.stdin is not None and process.stdout is not None
@@ -217,7 +226,7 @@ def test_a_signal_ends_it(apiyi: Program, stopped: list[subprocess.Popen[bytes]]
 
 
 @pytest.mark.nightly
-def test_reference_server_and_inspector_of_the_registry(apiyi: Program, tmp_path: Path) -> None:
+def test_reference_server_and_inspector_of_the_registry(apiyi: Quick, tmp_path: Path) -> None:
     """The server that the protocol's authors test clients with, and their inspector."""
     packages = ("@modelcontextprotocol/server-everything", "@modelcontextprotocol/inspector")
     installed = subprocess.run(

@@ -21,8 +21,15 @@ from tests.tools.zoo import PNG
 
 if TYPE_CHECKING:
     from tests.conftest import Program
+    from tests.quick import Warm
 
 TOKEN = "written-out-0123456789"
+
+
+@pytest.fixture
+def warm(warm_mcp: Warm) -> Warm:
+    """The warm process of these tests."""
+    return warm_mcp
 
 
 def line(*more: str, command: str = "chat") -> list[str]:

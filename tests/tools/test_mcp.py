@@ -20,7 +20,10 @@ from apiyi_cli.tools.mcp import McpServer, McpServers, offer_tools
 
 # Not imported from there: the official package takes a second.
 PNG = Path(__file__).with_name("pixel.png").read_bytes()
-ZOO = f"{shlex.quote(sys.executable)} {shlex.quote(str(Path(__file__).with_name('zoo.py')))}"
+ZOO, OFFICIAL = (
+    shlex.join([sys.executable, str(Path(__file__).with_name(name))])
+    for name in ("zoo.py", "official_zoo.py")
+)
 MOST = 1 << 16
 
 
@@ -57,8 +60,9 @@ def call(server: McpServer, name: str, arguments: str = "{}", timeout_s: float =
     return server.call(name, arguments, timeout_s, MOST).text
 
 
-def test_results_of_all_kinds_come_back(servers: McpServers, tmp_path: Path) -> None:
-    server = servers.connect(ZOO)
+@pytest.mark.parametrize("zoo", [ZOO, OFFICIAL], ids=["ours", "official"])
+def test_results_of_all_kinds_come_back(servers: McpServers, tmp_path: Path, zoo: str) -> None:
+    server = servers.connect(zoo)
     assert server.name == "zoo"
     assert call(server, "add", '{"a": 2, "b": 3}') == "5"
     assert "error" in call(server, "add", '{"a": "x", "b": 3}')
@@ -211,7 +215,7 @@ def serve_zoo(token: str) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     started = subprocess.Popen(
-        [*shlex.split(ZOO), f"zoo-{token}", str(port), token],
+        [*shlex.split(OFFICIAL), f"zoo-{token}", str(port), token],
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         env={**os.environ, "http_proxy": "http://127.0.0.1:9"},
