@@ -152,7 +152,7 @@ def explain_binary(name: str, kind: FileType) -> UsageError:
 
 
 def explain_argument(what: Text, text: str) -> UsageError:
-    """Return the error for an argument with bytes that are not UTF-8, with the way out."""
+    """Return the error for an argument that is not UTF-8, with the way out."""
     from apiyi_cli.core.charsets import guess_encoding
 
     content = re.sub(_OTHER_HALVES, "?", text).encode("utf-8", "surrogateescape")

@@ -188,7 +188,7 @@ def is_misfit(error: ApiyiError | None) -> bool:
 
 
 def helps_alone(error: ApiyiError | None) -> bool:
-    """Return True for a misfit that may not come again if each text is asked for alone."""
+    """Return True for a misfit that may vanish if each text is asked for alone."""
     return is_misfit(error) and error is not None and error.facts.cause == _UNPAIRED
 
 

@@ -212,7 +212,7 @@ class Cache:
 
     @contextmanager
     def _report_trouble(self) -> Iterator[None]:
-        """Report a SetupError or a damaged file once: a request does not fail for its cache."""
+        """Report a SetupError or a damaged file once; the request goes on without."""
         import sqlite3
 
         try:

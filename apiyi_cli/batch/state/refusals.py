@@ -115,7 +115,7 @@ def refuse_incomplete(output: Path, past: ResumeState, *, accepted: bool) -> int
 def refuse_edited(output: Path, past: ResumeState) -> None:
     """Raise SetupError for an output whose lines are not where its journal has them.
 
-    It was written anew by an editor, a spreadsheet or jq: what stands behind the journal's end is
+    It was written anew by an editor, a spreadsheet or jq: what follows the journal's end is
     then no torn line.
     """
     end = past.ends.get("out", 0)

@@ -14,7 +14,7 @@ NAMED_MAX: Final = 20
 
 
 def describe_item(error: ApiyiError) -> str:
-    """Return an item's failure on one line, with its hint if it may have been billed.
+    """Return an item's failure on one line, with the hint if perhaps billed.
 
     The hint says that, and where an unusable answer is kept.
     """

@@ -278,7 +278,7 @@ class _Stream:
             return None
 
     def _note_stray(self, line: bytes) -> None:
-        """Keep text that is no event; it may have been one of the answer's."""
+        """Keep text that is not an event; it may have been one of the answer's."""
         if len(self._stray) < _MAX_STRAY:
             self._stray += line + b"\n"
         if b'"%b"' % self.answer.key.encode() in line and not self.answer.proved:

@@ -70,7 +70,7 @@ def read_moment(value: object) -> float | None:
 
 
 def find_places(items: Sequence[dict[str, Any]]) -> list[int] | None:
-    """Return the input that each item belongs to by its `index`, None if that is unknown.
+    """Return the input that each item belongs to by `index`, None if unknown.
 
     Some servers count from 1, and some give every item the same number, or none: their order is
     that of the inputs.

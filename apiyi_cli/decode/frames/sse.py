@@ -77,7 +77,7 @@ def frames(
 
 
 def looks_torn(data: bytes) -> bool:
-    """Return True if data that is not JSON begins as an object, and was one once."""
+    """Return True if data that is not JSON begins as an object does."""
     return _OBJECT.match(data) is not None
 
 

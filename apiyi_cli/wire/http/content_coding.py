@@ -64,7 +64,7 @@ def _decode_unrequested(chunks: Iterator[bytes], encoding: str) -> Iterator[byte
 
 
 def _coding_error(encoding: str, body: Iterable[bytes]) -> RejectedError:
-    """Return the error for a coding that cannot be decoded, with what came to be kept."""
+    """Return the error for an unknown coding, with what came to be kept."""
     received = bytearray()
     with suppress(ApiyiError):
         for chunk in body:

@@ -66,7 +66,7 @@ class Deadlines:
         self._event_at = self._clock.monotonic()
 
     def note_bytes(self, data: bytes) -> None:
-        """Keep what came until `unread` is set to None: the engine drops what it cannot read."""
+        """Keep what came until `unread` is None: the engine drops what it cannot read."""
         if self.unread is not None and len(self.unread) < MOST_UNREAD_BYTES:
             self.unread += data
 
