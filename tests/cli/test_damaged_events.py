@@ -152,3 +152,36 @@ def test_a_transcript_that_repeats_its_text_at_the_end_lacks_nothing(
     other = {"type": "transcript.text.done", "text": "another"}
     gateway.script(ScriptedReply.sse(SPOKEN[0], other))
     assert "what was shown differs" in apiyi("transcribe talk.wav --stream").err
+
+
+@pytest.mark.parametrize("line", ["chat hi", "chat hi -o out.txt", "chat hi --ndjson"])
+@pytest.mark.parametrize("shown", [0, 1])
+def test_a_long_event_that_was_torn_is_kept(
+    apiyi: Program, gateway: Gateway, line: str, shown: int
+) -> None:
+    torn = json.dumps(chunk("lost " * 2000 + "words"))[:-9].encode()
+    gateway.script(ScriptedReply.sse(*[chunk("kept ")] * shown, torn, chunk("", "stop"), DONE))
+    ran = apiyi(f"{line} --retries 0")
+    assert ran.code == 8 and len(ran.err) < 9000, ran.err
+    folder = apiyi.home / "state" / "apiyi" / "rescue"
+    assert any(b"lost words" in path.read_bytes() for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("output", ["NaN", "0.5", "true", '"x"', "{}", "[null]", "[]", "null"])
+@pytest.mark.parametrize("line", ["respond hi --json", "respond hi"])
+def test_a_response_keeps_its_text_whatever_its_output_is(
+    apiyi: Program, gateway: Gateway, line: str, output: str
+) -> None:
+    end = '{"type": "response.completed", "response": {"status": "completed", "output": %s}}'
+    events = [RESPONSES[0], delta("the text"), end % output]
+    gateway.script(ScriptedReply.sse(*events))
+    ran = apiyi(f"{line} --stream")
+    assert ran.code == 0 and "the text" in ran.text
+
+
+def test_an_item_without_its_text_gets_what_came_before(apiyi: Program, gateway: Gateway) -> None:
+    item: dict[str, Any] = {"type": "message", "id": "m", "content": []}
+    end = {"type": "response.completed", "response": {"status": "completed", "output": [item]}}
+    gateway.script(ScriptedReply.sse(RESPONSES[0], delta("the text"), end))
+    (made,) = apiyi("respond hi --json --stream").json["output"]
+    assert made["content"][0]["text"] == "the text"

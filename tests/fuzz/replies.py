@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from apiyi_cli.core.jsontext import write
+from apiyi_cli.core.jsontext import is_strict, write
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from tests.decode.test_odd_values import (
     BALANCE,
@@ -47,7 +47,7 @@ CLAUDE = "-m claude-opus-5 --protocol anthropic"
 GEMINI = "-m gemini-3.6-flash --protocol google"
 BATCH = "batch rows.jsonl -o out.jsonl"
 WAV = "talk.wav -m whisper-1"
-PAID = b"paid answer 7"
+PAID = b"paidanswer7"
 """What the texts of answers are here."""
 
 
@@ -122,11 +122,14 @@ HEADERS = (
 
 
 class Cell(NamedTuple):
-    """A line, the reply that all its requests get, and what is sent of that reply's body."""
+    """A line, the reply that all its requests get, and whether it holds words that are paid for.
+
+    That is so if one of its events with them is sent as it was, or its object as it was or torn.
+    """
 
     line: str
     reply: ScriptedReply
-    sent: bytes
+    is_paid: bool
 
 
 def cells(count: int, seed: int) -> Iterator[Cell]:
@@ -139,14 +142,14 @@ def cells(count: int, seed: int) -> Iterator[Cell]:
 
 
 def _cell(dice: random.Random, line: str, answer: Any) -> Cell:
-    body = _body(dice, answer).replace(b"hello", PAID)
+    body = whole = _body(dice, answer).replace(b"hello", PAID)
     if dice.random() < 0.6:
         body = mutate(body, dice)
     usual = "text/event-stream" if isinstance(answer, list) else "application/json"
     kind = usual if dice.random() < 0.7 else dice.choice(KINDS)
     reply = ScriptedReply(status=dice.choice(STATUSES), body=body, content_type=kind)
     if dice.random() < 0.6:
-        return Cell(line, reply, body)
+        return Cell(line, reply, _is_paid(reply.status, body, whole))
     at = dice.randrange(len(body) + 1)
     match dice.randrange(6):
         case 0:
@@ -162,7 +165,15 @@ def _cell(dice: random.Random, line: str, answer: Any) -> Cell:
             body = body[:-20]
         case _:
             reply = reply.replace(transfer="close", version="1.0", keep_alive=False)
-    return Cell(line, reply, body)
+    return Cell(line, reply, _is_paid(reply.status, body, whole))
+
+
+def _is_paid(status: int, sent: bytes, whole: bytes) -> bool:
+    if status not in (200, 201) or PAID not in sent:
+        return False
+    if whole.startswith(b"data: "):
+        return any(event in sent for event in whole.split(b"\n\n") if PAID in event)
+    return sent == whole or not is_strict(sent)
 
 
 def _body(dice: random.Random, answer: Any) -> bytes:

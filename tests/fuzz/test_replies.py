@@ -76,8 +76,7 @@ def run(apiyi: Program, warm: Warm, sandbox: SameReply, cell: Cell, line: str) -
 
 def is_kept(apiyi: Program, cell: Cell, shown: bytes) -> bool:
     """Return True if the words of a paid answer are shown, or in a file."""
-    is_paid = cell.reply.status in (200, 201) and not cell.line.startswith((*FREE, *PICTURES))
-    if not is_paid or PAID not in cell.sent:
+    if not cell.is_paid or cell.line.startswith((*FREE, *PICTURES)):
         return True
     files = (path for folder in (apiyi.work, apiyi.home) for path in folder.rglob("*"))
     places = (shown, *(path.read_bytes() for path in files if path.is_file()))

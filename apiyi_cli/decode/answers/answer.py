@@ -250,8 +250,8 @@ class Answer:
 
     @property
     def phase(self) -> Phase:
-        """Return "content" if anything of the answer was seen, else "opened"."""
-        return "content" if self.pieces or self.calls else "opened"
+        """Return "content" if anything of the answer was seen or lost, else "opened"."""
+        return "content" if self.pieces or self.calls or self.damaged else "opened"
 
     @property
     def progress(self) -> str:

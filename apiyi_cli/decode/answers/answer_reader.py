@@ -48,7 +48,7 @@ from apiyi_cli.text import Text
 
 _BRACKET, _BRACE, _END_BRACE = b"[{}"
 _EVENT_LINE = re.compile(rb"^data:", re.MULTILINE)
-_MAX_STRAY = 4096
+_MAX_STRAY = 1 << 20
 
 
 def read_answer(
@@ -162,7 +162,7 @@ class _Stream:
         self.cost = cost
         self._noticed: set[str] = set()
         self._strangers: list[str] = []
-        self._stray = b""
+        self._stray = bytearray()
 
     def batches(self, chunks: Iterable[bytes]) -> Iterator[EventBatch]:
         """Yield the event batches of the stream, then raise the error that ended it."""
@@ -216,7 +216,7 @@ class _Stream:
             problem = make_damaged(self.reply, answer)
         else:
             return
-        raise add_words(problem, self._stray, self.reply) from cause
+        raise add_words(problem, bytes(self._stray), self.reply) from cause
 
     def _take(self, batch: list[Frame], out: EventBatch) -> object:
         """Add the events of one read; return the error that stops the stream, or None."""
@@ -321,12 +321,12 @@ class _Stream:
     def _read_stray(self) -> ApiyiError | None:
         """Return the error that came as JSON of several lines between the events, or None."""
         try:
-            value = read(self._stray)
+            value = read(bytes(self._stray))
         except ValueError:
             return None
         if find_refusal(self.reply, value, self.cost) is None:
             return None
-        self._stray = b""
+        self._stray.clear()
         return make_reported(value, self.reply, self.answer, self.cost, begun=self.answer.started)
 
     def _notice(self, text: str, out: EventBatch) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from apiyi_cli.core.jsontext import read_exact, whole_characters
-from apiyi_cli.decode.frames.fields import read_objects
+from apiyi_cli.decode.frames.fields import read_objects, read_string
 
 _TEXTS = {
     "response.output_text": ("output_text", "text"),
@@ -40,8 +40,8 @@ def output_items(chunks: Sequence[bytes]) -> list[dict[str, Any]]:
 def assemble_response(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """Return the response that events form together; {} if none belongs to one.
 
-    That is the last response which an event carries, its `output` made of the other events
-    where it has none. An object without `type` is taken for a whole response.
+    That is the last response which an event carries. Where it has no `output`, or an item of that
+    no text, the other events give it. An object without `type` is taken for a whole response.
     """
     whole: dict[str, Any] = {}
     items = _Items()
@@ -57,7 +57,9 @@ def assemble_response(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
             whole = response
         else:
             items.take(kind, event)
-    if not whole.get("output"):
+    if sent := read_objects(whole.get("output")):
+        items.complete(sent)
+    else:
         output = items.build(complete=whole.get("status") == "completed")
         whole = {"object": "response", **whole, "output": output} if output else whole
     return whole
@@ -96,6 +98,14 @@ class _Items:
         places = sorted(self._items, key=lambda place: place if isinstance(place, int) else 1 << 30)
         return [self._finish(place, complete) for place in places]
 
+    def complete(self, output: list[dict[str, Any]]) -> None:
+        """Add what came before to items that lack it."""
+        for number, item in enumerate(output):
+            id = read_string(item.get("id"))
+            place = self._places.get(id, id if id in self._items else number)
+            if self._items.get(place, {}).get("type") == item.get("type"):
+                self._fill(item, place)
+
     def _place(self, event: dict[str, Any]) -> object:
         """Return the key of an item: its number, or its id without one."""
         item = event.get("item")
@@ -129,9 +139,17 @@ class _Items:
     def _finish(self, place: object, complete: bool) -> dict[str, Any]:
         """Return an item with its collected texts and arguments."""
         item = dict(self._items[place])
-        kind = item.get("type")
-        field = "input" if kind == "custom_tool_call" else "arguments"
-        if place in self._arguments and not item.get(field):
+        self._fill(item, place)
+        if item.get("type") == "message":
+            item.setdefault("role", "assistant")
+        if place not in self._done:
+            item["status"] = "completed" if complete else "incomplete"
+        return item
+
+    def _fill(self, item: dict[str, Any], place: object) -> None:
+        """Add the texts and arguments that an item lacks."""
+        field = "input" if item.get("type") == "custom_tool_call" else "arguments"
+        if place in self._arguments and not read_string(item.get(field)):
             item[field] = "".join(self._arguments[place])
         texts = self._texts.get(place, {})
         for name, kinds in (
@@ -139,13 +157,8 @@ class _Items:
             ("summary", ("summary_text",)),
         ):
             wanted = [(part, pieces) for part, pieces in texts.items() if part[0] in kinds]
-            if wanted and not item.get(name):
+            if wanted and not read_objects(item.get(name)):
                 item[name] = [_part(part[0], pieces) for part, pieces in wanted]
-        if kind == "message":
-            item.setdefault("role", "assistant")
-        if place not in self._done:
-            item["status"] = "completed" if complete else "incomplete"
-        return item
 
 
 def _part(kind: str, pieces: list[str]) -> dict[str, Any]:

@@ -11,9 +11,14 @@ from apiyi_cli.decode.frames.reply_body import facts_of, find_event_refusal, fin
 from apiyi_cli.errors import ApiyiError, IncompleteError, describe_billing
 from apiyi_cli.text import Text, join_texts
 
+_QUOTED_BYTES = 4000
+
 
 def add_words(problem: ApiyiError, stray: bytes, reply: Reply) -> ApiyiError:
-    """Return the problem with the words between the events, which may tell its reason."""
+    """Return the problem with the text between the events, which may tell its reason.
+
+    Text that is too long for a message is to be kept.
+    """
     if not stray or problem.facts.cause is not None:
         return problem
     from apiyi_cli.decode.errors.error_body import quote_text, read_error_page
@@ -23,6 +28,8 @@ def add_words(problem: ApiyiError, stray: bytes, reply: Reply) -> ApiyiError:
     else:
         words = quote_text(stray, reply.headers)
     error = problem.replace_facts()
+    if len(stray) > _QUOTED_BYTES:
+        error = error.with_received(stray)
     error.why = join_texts((problem.why, Text("beside its events came: {said}", said=words)), "; ")
     return error
 

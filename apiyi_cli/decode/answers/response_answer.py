@@ -207,7 +207,8 @@ class ResponseAnswer(Answer):
     def _end(self, response: dict[str, Any], stage: str, out: EventBatch) -> object:
         """Read a finished response; return its error if it failed."""
         items = response.get("output")
-        for place, item in enumerate(items if isinstance(items, list) else ()):
+        items = items if isinstance(items, list) else []
+        for place, item in enumerate(items):
             self._item(item, place, out, done=True)
         if items:
             # What was lost on the way is in it.
