@@ -362,3 +362,23 @@ def test_a_content_encoding_that_is_none_leaves_the_answer_as_it_is(
     assert case("chat -m m hi").text == "ok\n"
     case.reply(http('{"error":{"message":"so it is"}}', status="400 Bad", headers=named))
     assert "so it is" in case("chat -m m hi").err
+
+
+@pytest.mark.parametrize("line", ["chat -m m --no-stream hi", "chat -m m --json hi"])
+def test_an_answer_in_an_encoding_that_it_does_not_name_is_read(case: Case, line: str) -> None:
+    said = "你好，这是付过钱的答案"
+    body = json.dumps(completion(said), ensure_ascii=False).encode("gb18030")
+    case.reply(http(body))
+    ran = case(line)
+    assert ran.code == 0 and said.encode() in ran.out, ran.err
+    assert case("batch --lines - -m m -o out", stdin=b"hi\n").code == 0
+    (record,) = case.records("out")
+    assert record["response"]["body"]["choices"][0]["message"]["content"] == said
+
+
+def test_bytes_that_belong_to_nothing_are_said_to_be_replaced(case: Case) -> None:
+    body = json.dumps(completion("好的好的"), ensure_ascii=False).encode()
+    case.reply(http(body.replace("好".encode(), b"\xff", 1)))
+    ran = case("chat -m m --no-stream hi")
+    assert (ran.code, ran.text) == (0, "\ufffd的好的\n")
+    assert ran.err.count("were replaced by U+FFFD") == 1

@@ -33,7 +33,6 @@ from apiyi_cli.decode.answers.problems import (
 )
 from apiyi_cli.decode.frames.fields import read_objects
 from apiyi_cli.decode.frames.reply_body import (
-    as_utf8,
     classify_refusal,
     detect_kind,
     facts_of,
@@ -43,12 +42,14 @@ from apiyi_cli.decode.frames.reply_body import (
     read_body,
 )
 from apiyi_cli.decode.frames.sse import Frame, frames, looks_torn
+from apiyi_cli.decode.frames.utf8 import as_utf8, is_utf8
 from apiyi_cli.errors import ApiyiError, RejectedError
 from apiyi_cli.text import Text
 
 _BRACKET, _BRACE, _END_BRACE = b"[{}"
 _EVENT_LINE = re.compile(rb"^data:", re.MULTILINE)
 _MAX_STRAY = 1 << 20
+_REPLACED = Text("bytes that are not UTF-8 were replaced by U+FFFD")
 
 
 def read_answer(
@@ -117,7 +118,7 @@ def _read_whole(
     """Yield the events of an answer that is one object."""
     if error := find_refusal(reply, value, cost):
         raise error
-    notice: EventBatch = []
+    notice: EventBatch = [] if raw.isascii() or is_utf8(raw) else [Notice(_REPLACED)]
     if isinstance(value, dict) and not answer.is_whole(value):
         answer = _read_as_other(value, answer, notice)
     if not isinstance(value, dict) or not answer.is_whole(value):
@@ -260,10 +261,8 @@ class _Stream:
     def _repair(self, data: bytes, event: str, out: EventBatch) -> Any:
         """Read an event that is not strict JSON; report that once for the whole stream."""
         self.answer.torn = True
-        try:
-            data.decode("utf-8")
-        except UnicodeDecodeError:
-            self._notice(Text("bytes that are not UTF-8 were replaced by U+FFFD"), out)
+        if not is_utf8(data):
+            self._notice(_REPLACED, out)
         try:
             return read(data)
         except ValueError:

@@ -16,6 +16,7 @@ from apiyi_cli.core.jsontext import read_first, read_plain, trim
 from apiyi_cli.decode.frames.fields import is_markup
 from apiyi_cli.decode.frames.filler import MOST_FILLER_BYTES, drop_endless_filler
 from apiyi_cli.decode.frames.sse import frames
+from apiyi_cli.decode.frames.utf8 import as_utf8
 from apiyi_cli.errors import (
     ApiyiError,
     Facts,
@@ -75,22 +76,6 @@ def read_body(
     finally:
         reply.close()
     return as_utf8(reply, b"".join(parts))
-
-
-def as_utf8(reply: Reply, data: bytes) -> bytes:
-    """Return data in UTF-8 where the reply declares another charset and is in it."""
-    declared = reply.headers.get("content-type", "").lower()
-    if "charset" not in declared or "audio/" in declared or data.isascii():
-        return data
-    from apiyi_cli.decode.errors.error_body import find_charset
-
-    charset = find_charset(declared)
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError:
-        if charset is not None:
-            return data.decode(charset, "replace").encode("utf-8", "replace")
-    return data
 
 
 def read_json(
