@@ -15,11 +15,12 @@ import pty
 import select
 import shlex
 import signal
+import stat
 import subprocess
 import sys
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 from urllib.parse import quote
@@ -126,7 +127,7 @@ def gateway(request: pytest.FixtureRequest) -> Iterator[Gateway]:
         for received in running.ledger:
             kind = received.headers.get("content-type", "")
             if received.complete and kind.startswith("application/json"):
-                misfits = _misfits(received.path, received.json)
+                misfits = _misfits(received.path, received.body)
                 assert misfits == [], f"{received.path} was sent {received.body[:2000]!r}"
 
 
@@ -136,15 +137,21 @@ def _schemas() -> dict[str, Any]:
     return found
 
 
-def _misfits(path: str, body: object) -> list[str]:
+@cache
+def _validator(path: str) -> Any:
     import jsonschema
 
-    wanted = _schemas().get("requests", {}).get(path)
-    if wanted is None:
+    schema = {**_schemas()["requests"][path], "components": _schemas()["components"]}
+    return jsonschema.Draft202012Validator(schema)
+
+
+# Many tests send the same.
+@lru_cache(maxsize=512)
+def _misfits(path: str, body: bytes) -> list[str]:
+    if path not in _schemas().get("requests", {}):
         return []
-    schema = {**wanted, "components": _schemas()["components"]}
-    validator = jsonschema.Draft202012Validator(schema)
-    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(body)]
+    errors = _validator(path).iter_errors(json.loads(body))
+    return [f"{error.json_path}: {error.message}" for error in errors]
 
 
 class Ran(NamedTuple):
@@ -177,6 +184,7 @@ class Program:
     def __init__(self, home: Path, work: Path, base_url: str) -> None:
         self.home = home
         self.work = work
+        self._searched: set[tuple[int, ...]] = set()
         launcher = work.with_name("bin") / "apiyi"
         launcher.parent.mkdir(exist_ok=True)
         launcher.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m apiyi_cli "$@"\n')
@@ -286,9 +294,10 @@ class Program:
         for data in shown:
             assert _spelling_in(data) is None, data
         for folder in (self.home, self.work):
-            for path in folder.rglob("*"):
-                if path.is_file() and not path.is_symlink():
-                    assert _spelling_in(path.read_bytes()) is None, path
+            for path, state in _files(folder):
+                if state not in self._searched:
+                    assert _spelling_in(Path(path).read_bytes()) is None, path
+                    self._searched.add(state)
 
     def terminal_words(self, line: str) -> tuple[list[str], bool]:
         """Return the words of a line on a terminal, and whether they need a new session."""
@@ -358,6 +367,17 @@ def _read_terminal(master: int, slave: int, process: subprocess.Popen[bytes]) ->
                 break
     os.close(slave)
     return b"".join(pieces)
+
+
+def _files(folder: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Yield the files below a folder, each with what changes when it is written to."""
+    for where, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(where, name)
+            with contextlib.suppress(FileNotFoundError):
+                state = os.lstat(path)
+                if stat.S_ISREG(state.st_mode):
+                    yield path, (state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
 
 
 @cache

@@ -17,11 +17,11 @@ import pytest
 from apiyi_cli.sandbox.drawing import png
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
+from tests.source import PACKAGE, SOURCES, parsed
 
 if TYPE_CHECKING:
     from tests.conftest import Program
 
-PACKAGE = Path(__file__).parents[2] / "apiyi_cli"
 OWN = "my-gateway-key-0a1b2c3d"
 SPELLINGS = (OWN, quote(OWN, safe=""), b64encode(f"u:{OWN}".encode()).decode())
 LANGUAGES = ("curl", "python", "requests", "node", "java", "csharp", "go", "php", "ruby")
@@ -222,8 +222,8 @@ def test_a_key_command_gets_no_key(apiyi: Program, tmp_path: Path) -> None:
 
 @pytest.mark.no_cover
 def test_every_program_is_started_with_an_environment_of_its_own() -> None:
-    for path in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for path in SOURCES:
+        for node in ast.walk(parsed(path)):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
                 continue
             owner = getattr(node.func.value, "id", "")
