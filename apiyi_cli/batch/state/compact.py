@@ -137,7 +137,7 @@ class Compaction:
         self._sizes[target] = size
 
     def _note_old_id(self, id: str, sha: str) -> None:
-        """Remember a row of version 0.1 whose record or claim stands beyond its end."""
+        """Remember a row of version 0.1 with its record or claim beyond its end."""
         if self._evidence.past.old_ids.has(id, sha):
             self._old_ids[id] = sha
 

@@ -9,7 +9,7 @@ _SAMPLE_BYTES = 1 << 16
 
 
 def as_utf8(reply: Reply, data: bytes) -> bytes:
-    """Return data in UTF-8: from the charset that the reply declares, or that it reads well in."""
+    """Return data in UTF-8, from the charset that the reply declares or reads well in."""
     declared = reply.headers.get("content-type", "").lower()
     if "audio/" in declared or data.isascii() or is_utf8(data):
         return data
