@@ -50,6 +50,10 @@ Phase = Literal["connect", "sent", "status", "opened", "content"]
 2xx and nothing of the answer yet; part of the answer seen."""
 
 
+REDIRECT, PAGE = "redirect", "page"
+"""Causes of refusals that are about the address: it redirects, or a web page answers."""
+
+
 class Facts(PlainValue):
     """The facts about a failure besides its message, for messages and retry decisions.
 

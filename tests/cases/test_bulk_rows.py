@@ -33,7 +33,7 @@ from typing import Any
 
 import pytest
 
-from tests.cases.raw import Case, completion, json_reply
+from tests.cases.raw import Case, completion, http, json_reply
 
 FINE = json_reply(completion("fine"))
 RUN = "batch r.jsonl -m m -o o"
@@ -340,3 +340,31 @@ def test_transcripts_that_exist_are_skipped(case: Case) -> None:
     assert case(line).code == 11
     assert case(f"{line} --skip-existing").code == 0
     assert len(case.posts) == 1
+
+
+MOVED = b"HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n"
+WEB_PAGE = http("<!doctype html><title>Home</title>", "text/html")
+
+
+@pytest.mark.parametrize("reply", [MOVED, WEB_PAGE], ids=["moved", "a web page"])
+def test_rows_that_met_a_wrong_address_are_sent_again_by_themselves(
+    case: Case, reply: bytes
+) -> None:
+    line = "batch --lines - -m m -o o -j 1 --retries 0"
+    rows = b"one\ntwo\nthree\n"
+    case.reply(reply)
+    assert case(line, stdin=rows).code == 3
+    assert len(case.posts) == 3
+    case.reply(json_reply(completion("well")))
+    ran = case(line, stdin=rows)
+    assert ran.code == 0 and ran.out == b"", ran.err
+    assert sum(record["error"] is None for record in case.records("o")) == 3
+
+
+def test_rows_whose_answer_nobody_could_read_name_the_way_to_ask_again(case: Case) -> None:
+    case.reply(http(b"\x0b\x02\x80hello\x03", headers={"Content-Encoding": "br"}))
+    line = "batch --lines - -m m -o o --retries 0"
+    for _ in range(2):
+        ran = case(line, stdin=b"one\ntwo\n")
+    assert (ran.code, len(case.posts)) == (3, 2)
+    assert "--retry-failed; those rows may be billed again" in ran.err

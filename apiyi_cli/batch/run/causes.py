@@ -43,7 +43,10 @@ class FailureCauses:
         message = str(error.get("message") or error.get("code") or error["class"])
         if error["class"] == "usage":
             message = _PLACE.sub("", message, count=1)
-        self._count(FailureCause(message, error["class"], None, 1))
+        # What nobody could read may have been paid for, as an incomplete answer.
+        is_paid = error["class"] == "rejected" and error.get("maybe_billed") is True
+        kind = "incomplete" if is_paid else error["class"]
+        self._count(FailureCause(message, kind, None, 1))
 
     @property
     def count(self) -> int:

@@ -11,7 +11,7 @@ from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.core.events import Usage
 from apiyi_cli.core.exit_codes import EXIT_CODES
 from apiyi_cli.core.jsontext import Verbatim, is_strict, one_line, read_exact, write
-from apiyi_cli.errors import ApiyiError
+from apiyi_cli.errors import PAGE, REDIRECT, ApiyiError
 
 MAX_LEVELS = 250
 """Nesting that every reader accepts: jq 1.6 refuses 257 levels, Python's json about 1,000."""
@@ -98,8 +98,11 @@ class RowOutcome:
 
 
 def name_class(error: ApiyiError) -> str:
-    """Return the name of an error's exit code."""
-    return _CLASSES[error.exit_code]
+    """Return the name of an error's exit code, or of what it means for the row.
+
+    A wrong address says nothing about the row.
+    """
+    return "setup" if error.facts.cause in (REDIRECT, PAGE) else _CLASSES[error.exit_code]
 
 
 def format_record(outcome: RowOutcome) -> bytes:

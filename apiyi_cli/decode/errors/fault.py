@@ -14,7 +14,7 @@ from apiyi_cli.core.call import Cost, request_id_in
 from apiyi_cli.decode.errors.error_body import ErrorBody, find_error, read_error_body
 from apiyi_cli.decode.errors.error_class import ErrorClass, classify_error, find_speaker
 from apiyi_cli.decode.errors.error_table import FIREWALL, RULES
-from apiyi_cli.errors import ApiyiError, Facts, Phase, RejectedError, TemporaryError
+from apiyi_cli.errors import REDIRECT, ApiyiError, Facts, Phase, RejectedError, TemporaryError
 from apiyi_cli.text import Text
 
 _NO_HEADERS: Mapping[str, str] = {}
@@ -222,5 +222,6 @@ def _redirect(status: int, headers: Mapping[str, str], host: str) -> ApiyiError:
             host=host or None,
             request_id=_request_id(headers, ErrorBody()),
             phase="status",
+            cause=REDIRECT,
         ),
     )

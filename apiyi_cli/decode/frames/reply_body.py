@@ -18,6 +18,7 @@ from apiyi_cli.decode.frames.filler import MOST_FILLER_BYTES, drop_endless_fille
 from apiyi_cli.decode.frames.sse import frames
 from apiyi_cli.decode.frames.utf8 import as_utf8
 from apiyi_cli.errors import (
+    PAGE,
     ApiyiError,
     Facts,
     IncompleteError,
@@ -268,7 +269,7 @@ def _make_page_error(reply: Reply, raw: bytes) -> RejectedError:
             url=reply.url or reply.host or "the gateway",
         ),
         hint=describe_address_check(reply.url),
-        facts=facts_of(reply, "opened")._replace(request_id=page.request_id),
+        facts=facts_of(reply, "opened")._replace(request_id=page.request_id, cause=PAGE),
     )
 
 
