@@ -24,6 +24,7 @@ from apiyi_cli.core.language import CHINESE, DOMAIN, LOCALE
 from apiyi_cli.manual.handwritten import SECTIONS, exit_codes
 from apiyi_cli.manual.markdown import blocks
 from apiyi_cli.text import Text
+from tests.source import nodes
 
 PACKAGE = Path(__file__).parents[1] / "apiyi_cli"
 SOURCE = LOCALE / CHINESE / "LC_MESSAGES" / f"{DOMAIN}.po"
@@ -65,7 +66,7 @@ def needed() -> dict[str, list[str]]:
                 known.append(place)
 
     for path in sorted(PACKAGE.rglob("*.py")):
-        for template in of_module(path.read_text("utf-8")):
+        for template in of_module(path):
             add(path.relative_to(PACKAGE).as_posix(), template)
     for template in of_help():
         add("--help", template)
@@ -81,9 +82,9 @@ def needed() -> dict[str, list[str]]:
     return places
 
 
-def of_module(source: str) -> Iterator[str]:
+def of_module(path: Path) -> Iterator[str]:
     """Yield the templates of a module, in order."""
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes(path):
         match node:
             case ast.Call(func=ast.Name(id="Text"), args=[template, *_]):
                 yield from _constants(template)

@@ -26,6 +26,12 @@ def parsed(path: Path) -> ast.Module:
 
 
 @cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Return all nodes of a source file; to walk them takes longer than to parse it."""
+    return tuple(ast.walk(parsed(path)))
+
+
+@cache
 def is_module(name: str) -> bool:
     """Return True if a dotted name is a module or a package of the program."""
     path = PACKAGE.parent.joinpath(*name.split("."))
@@ -44,10 +50,9 @@ def imports(path: Path) -> list[tuple[str, bool]]:
 
     Imports inside functions and below TYPE_CHECKING are among them, with False.
     """
-    tree = parsed(path)
-    top = {id(node) for node in tree.body}
+    top = {id(node) for node in parsed(path).body}
     found = []
-    for node in ast.walk(tree):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             found += [(alias.name, id(node) in top) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -77,8 +82,8 @@ def functions(tree: ast.AST, prefix: str = "") -> Iterator[tuple[str, int]]:
             yield from functions(node, prefix)
 
 
-def classes(tree: ast.AST) -> Iterator[ast.ClassDef]:
-    for node in ast.walk(tree):
+def classes(path: Path) -> Iterator[ast.ClassDef]:
+    for node in nodes(path):
         if isinstance(node, ast.ClassDef):
             yield node
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
@@ -35,12 +36,13 @@ def constants(tree: ast.Module) -> Iterator[str]:
                 yield target.id
 
 
+@cache
 def homes(of: str) -> dict[str, list[str]]:
     """Return the names that more than one place defines, with the files."""
     found = defaultdict(list)
     for path in SOURCES:
-        tree = parsed(path)
-        names = [node.name for node in classes(tree)] if of == "class" else constants(tree)
+        is_class = of == "class"
+        names = [node.name for node in classes(path)] if is_class else constants(parsed(path))
         for name in names:
             found[name].append(relative(path))
     return {name: files for name, files in sorted(found.items()) if len(files) > 1}

@@ -34,7 +34,7 @@ def function_lengths() -> Iterator[tuple[str, int]]:
 
 def class_lengths() -> Iterator[tuple[str, int]]:
     for path in SOURCES:
-        for node in classes(parsed(path)):
+        for node in classes(path):
             yield f"{relative(path)}: {node.name}", length(node)
 
 

@@ -19,6 +19,7 @@ from apiyi_cli.core.language import to_chinese
 from apiyi_cli.text import Text
 from tests.conftest import Program
 from tests.messages import PACKAGE, SOURCE, needed, translations
+from tests.source import nodes
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 SPELLED = re.compile(r"--[a-z][a-z-]+|APIYI_[A-Z_]+|`[^`]+`|https?://\S+?(?=[ ,;)]|$)")
@@ -115,7 +116,7 @@ def _literals(node: ast.expr) -> Iterator[ast.expr]:
 def test_what_people_are_told_is_a_message(path: Path) -> None:
     """An error's and a notice's words are Text: a plain str would stay English."""
     untold = []
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in nodes(path):
         if not isinstance(node, ast.Call):
             continue
         name = getattr(node.func, "attr", getattr(node.func, "id", ""))

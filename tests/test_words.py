@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.source import SOURCES, parsed, relative
+from tests.source import SOURCES, nodes, relative
 
 # It runs nothing of the program.
 pytestmark = pytest.mark.no_cover
@@ -41,14 +41,14 @@ def texts(path: Path) -> Iterator[str]:
         for token in tokenize.generate_tokens(source.readline):
             if token.type == tokenize.COMMENT:
                 yield token.string
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             yield " ".join(str(node.value.value).split())
 
 
 def definitions(path: Path) -> Iterator[str]:
     yield path.stem
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.name.strip("_").lower()
 
@@ -82,7 +82,7 @@ COMMANDS = "cli/commands/"
 
 
 def long_first_sentences(path: Path) -> Iterator[str]:
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef):
             docstring = " ".join((ast.get_docstring(node) or "").split())
             first, _, _ = docstring.partition(". ")

@@ -17,7 +17,7 @@ import pytest
 from apiyi_cli.sandbox.drawing import png
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway
-from tests.source import PACKAGE, SOURCES, parsed
+from tests.source import PACKAGE, SOURCES, nodes
 
 if TYPE_CHECKING:
     from tests.conftest import Program
@@ -223,7 +223,7 @@ def test_a_key_command_gets_no_key(apiyi: Program, tmp_path: Path) -> None:
 @pytest.mark.no_cover
 def test_every_program_is_started_with_an_environment_of_its_own() -> None:
     for path in SOURCES:
-        for node in ast.walk(parsed(path)):
+        for node in nodes(path):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
                 continue
             owner = getattr(node.func.value, "id", "")
