@@ -98,9 +98,9 @@ class RowOutcome:
 
 
 def name_class(error: ApiyiError) -> str:
-    """Return the name of an error's exit code, or of what it means for the row.
+    """Return the name of an error's class, which is mostly its exit code's.
 
-    A wrong address says nothing about the row.
+    A wrong address says nothing about a row.
     """
     return "setup" if error.facts.cause in (REDIRECT, PAGE) else _CLASSES[error.exit_code]
 
