@@ -108,7 +108,9 @@ class Warm:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(LIMIT_S)
             connection.connect(str(self.path))
-            connection.sendall(data[socket.send_fds(connection, [data], far) :])
+            # To send nothing is an error, too, once the run has ended and the socket is closed.
+            if rest := data[socket.send_fds(connection, [data], far) :]:
+                connection.sendall(rest)
             for descriptor in far:
                 os.close(descriptor)
             out, err = Drain(near_out), Drain(near_err)
