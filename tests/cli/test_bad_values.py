@@ -94,10 +94,14 @@ def test_a_cache_of_another_version_is_told_and_clearing_mends_it(
     assert len(gateway.ledger) == sent + 1
 
 
-@pytest.mark.parametrize("line", ["chat", "chat hi -s", "embed", "image", "speak -o a.mp3"])
+@pytest.mark.parametrize(
+    "line",
+    ["chat", "chat hi -s", "embed", "image", "speak -o a.mp3", "batch -o out --lines x --system"],
+)
 def test_an_argument_in_another_encoding_is_refused_with_its_name(
     apiyi: Program, gateway: Gateway, line: str
 ) -> None:
+    (apiyi.work / "x").write_text("a row\n")
     word = os.fsdecode("请翻译：你好，世界。这是一个测试".encode("gbk"))
     ran = apiyi([*line.split(), word, "--model", "m"])
     assert (ran.code, gateway.ledger) == (2, [])

@@ -209,7 +209,7 @@ class Inputs:
             text = self.file(value[1:])
             self.at_files[text] = value[1:]
             return text
-        return value[1:] if value.startswith("\\@") else value
+        return require_utf8(value[1:] if value.startswith("\\@") else value, Text("an argument"))
 
     def read_options(self, options: Request) -> list[str]:
         """Return the `-O` values with `@FILE` read."""
