@@ -85,8 +85,13 @@ class Admission:
         failure: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        try:
+            self._settle(failure)
+        finally:
+            self._limiter.release_slot(self._slot)
+
+    def _settle(self, failure: BaseException | None) -> None:
         limiter = self._limiter
-        limiter.release_slot(self._slot)
         ago_s = self._clock.monotonic() - self._started_s
         if isinstance(failure, ApiyiError):
             if failure.facts.status == 429 and re.search(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from apiyi_cli.build.tokens import FIRST_ANSWER
@@ -34,6 +35,7 @@ def learn(counters: Counters, model: str, tokens: int) -> None:
     counters[at + 2] += (tokens - counters[at + 2]) / counters[at + 1]
 
 
+@lru_cache(maxsize=64)
 def _fingerprint(model: str) -> float:
     # 48 bits are exact in a double; 0 marks a free entry.
     return float(int.from_bytes(sha256(model.encode()).digest()[:6], "big") | 1)

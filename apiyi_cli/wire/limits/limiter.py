@@ -39,8 +39,6 @@ from apiyi_cli.wire.limits.slots import Sleep, Slots, find_slots, open_own
 from apiyi_cli.wire.limits.start_blocks import StartBlock
 from apiyi_cli.wire.limits.windows import Counters
 
-MOST_NOTES: Final = 64
-
 
 def ignore(*values: object) -> None:
     """Do nothing: the default for notices."""
@@ -73,8 +71,8 @@ class Limiter:
         self._path = folder / numbers
         fcntl = _fcntl()
         self._starts = StartBlock(limits)
+        self._starting = threading.Lock()
         self._notes: deque[Callable[[Counters, float], None]] = deque()
-        self._means: dict[str, float] = {}
         self._wrote_at = -math.inf
         try:
             if fcntl is None:
@@ -116,9 +114,7 @@ class Limiter:
             self._start_single(tokens, sleep, slot, on_wait)
             return self._clock.monotonic() - began
         tokens = min(tokens, self.limits.tpm)
-        if self._starts.take(tokens, began):
-            return 0.0
-        while (turn := self._book(tokens, slot)) is not None:
+        while (turn := self._start_or_book(tokens, slot)) is not None:
             cause, earlier, start = turn
             try:
                 while (wait_s := self._wait_s(start, tokens, slot)) is not None:
@@ -134,17 +130,38 @@ class Limiter:
                 raise
         return self._clock.monotonic() - began
 
-    def _book(self, tokens: int, slot: int) -> tuple[Cause, RateSnapshot, float] | None:
+    def _start_or_book(self, tokens: int, slot: int) -> tuple[Cause, RateSnapshot, float] | None:
         """Start one request and return None, or book it.
 
         Then returns what it waits for, the numbers before it, and its start.
         """
+        starts = self._starts
+        if starts.take(tokens, now := self._clock.monotonic()):
+            if starts.is_low(now) and self._starting.acquire(blocking=False):
+                try:
+                    self._renew_ahead()
+                finally:
+                    self._starting.release()
+            return None
+        # Who finds the block used up waits here for the thread that renews it, not for the file.
+        with self._starting:
+            if starts.take(tokens, self._clock.monotonic()):
+                return None
+            return self._renew_or_book(tokens, slot)
+
+    def _renew_ahead(self) -> None:
+        with self._counters as counters:
+            now = self._clock.monotonic()
+            self._write_notes(counters, now)
+            self._starts.renew(counters, now, None)
+
+    def _renew_or_book(self, tokens: int, slot: int) -> tuple[Cause, RateSnapshot, float] | None:
         with self._counters as counters:
             now = self._clock.monotonic()
             self._write_notes(counters, now)
             if slot >= 0:
                 bookings.release_gone(counters, self.limits, now, partial(self._is_gone, slot))
-            if self._starts.renew(counters, tokens, now):
+            if self._starts.renew(counters, now, tokens):
                 bookings.forget(counters, slot)
                 return None
             cause = rates.cause_of(counters, self.limits, now)
@@ -200,12 +217,8 @@ class Limiter:
 
     def mean_tokens(self, model: str) -> float:
         """Return the mean tokens of an answer of the model."""
-        mean = self._means.get(model)
-        if mean is None:
-            with self._counters as counters:
-                self._write_notes(counters, self._clock.monotonic())
-                mean = self._means[model] = answer_lengths.mean_tokens(counters, model)
-        return mean
+        # Not locked: the mean of another model, which has just taken its place, does no harm.
+        return answer_lengths.mean_tokens(self._counters.numbers, model)
 
     def learn(self, model: str, tokens: int) -> None:
         """Count an answer of the model for `mean_tokens`."""
@@ -215,15 +228,15 @@ class Limiter:
         """Write to the counters soon, with other notes; at once if nothing is in flight."""
         self._notes.append(note)
         now = self._clock.monotonic()
-        is_due = now - self._wrote_at >= self._starts.lasts_s or len(self._notes) >= MOST_NOTES
-        if is_due or not self._slots.has_held:
+        if now - self._wrote_at >= self._starts.lasts_s or not self._slots.has_held:
+            # Other threads leave it to this one.
+            self._wrote_at = now
             with self._counters as counters:
                 self._write_notes(counters, now)
 
     def _write_notes(self, counters: Counters, now: float) -> None:
         """Write the notes; the caller holds the lock of the counters."""
         self._wrote_at = now
-        self._means.clear()
         while self._notes:
             self._notes.popleft()(counters, now)
 
@@ -232,8 +245,11 @@ class Limiter:
         return self._slots.take_slot(self.limits.concurrency, sleep or self._clock.sleep)
 
     def release_slot(self, slot: int) -> None:
-        """Release a concurrency slot."""
+        """Release a concurrency slot; with the last one, write what is noted."""
         self._slots.release_slot(slot)
+        if self._notes and not self._slots.has_held:
+            with self._counters as counters:
+                self._write_notes(counters, self._clock.monotonic())
 
     @contextmanager
     def slot(self, sleep: Sleep | None = None) -> Iterator[None]:
@@ -264,12 +280,12 @@ class LocalCounters:
     """The numbers of `rates` for this process alone, locked while used in a `with`."""
 
     def __init__(self) -> None:
-        self._numbers: Counters = array("d", bytes(8 * rates.SIZE))
+        self.numbers: Counters = array("d", bytes(8 * rates.SIZE))
         self._thread_lock = threading.Lock()
 
     def __enter__(self) -> Counters:
         self._thread_lock.acquire()
-        return self._numbers
+        return self.numbers
 
     def __exit__(
         self,
@@ -304,7 +320,7 @@ class FileCounters(LocalCounters):
         except OSError:
             os.close(self._descriptor)
             raise
-        self._numbers = numbers
+        self.numbers = numbers
 
     def __enter__(self) -> Counters:
         self._thread_lock.acquire()
@@ -316,7 +332,7 @@ class FileCounters(LocalCounters):
                 self._flock(self._descriptor, self._unlock)
             self._thread_lock.release()
             raise
-        return self._numbers
+        return self.numbers
 
     def __exit__(
         self,

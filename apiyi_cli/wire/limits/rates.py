@@ -122,22 +122,25 @@ def repair(counters: Counters, limits: Limits, now: float) -> None:
         SlidingWindow(counters, window, limits.window_s).trim(now)
 
 
-def book(counters: Counters, limits: Limits, now: float, tokens: int) -> float:
+def book(counters: Counters, limits: Limits, now: float, tokens: int, count: int = 1) -> float:
     """Book one request of `tokens` tokens and return the moment at which it may start.
 
     Moments never go back: the first booking starts first. A request counts one window at most.
+    `count` requests of `tokens` in all start when the last of them may.
     """
     refresh(counters, now)
     tokens = min(tokens, limits.tpm)
-    tokens_s = tokens * spacing_s(limits, limits.tpm)
-    start = max(now, counters[_PAUSE], counters[_LAST], counters[_REQUESTS] - burst_s(limits))
+    start = max(now, counters[_PAUSE], counters[_LAST])
+    others_s = (count - 1) * spacing_s(limits, limits.rpm)
+    start = max(start, max(now, counters[_REQUESTS]) + others_s - burst_s(limits))
     if tokens:
-        ahead_s = burst_s(limits) if tokens_s <= burst_s(limits) else 0.0
-        start = max(start, counters[_TOKENS] - ahead_s)
+        each_s = tokens / count * spacing_s(limits, limits.tpm)
+        ahead_s = burst_s(limits) if each_s <= burst_s(limits) else 0.0
+        start = max(start, max(now, counters[_TOKENS]) + (count - 1) * each_s - ahead_s)
         window = SlidingWindow(counters, _BOOKED_TOKENS, limits.window_s)
         start = window.first_fit(start, tokens, limits.tpm)
         window.add(start, tokens)
-    _pay(counters, limits, start, tokens)
+    _pay(counters, limits, start, tokens, count)
     counters[_LAST] = start
     return start
 
@@ -177,10 +180,10 @@ def start_single(
     return 0.0, longest[1]
 
 
-def _first_request_fit(counters: Counters, limits: Limits, now: float) -> float:
-    """Return when one more request may start."""
+def _first_request_fit(counters: Counters, limits: Limits, now: float, count: int = 1) -> float:
+    """Return when so many more requests may start."""
     window = SlidingWindow(counters, _STARTED_REQUESTS, limits.window_s)
-    return window.first_fit(now, 1, limits.rpm, NETWORK * limits.window_s)
+    return window.first_fit(now, count, limits.rpm, NETWORK * limits.window_s)
 
 
 def _first_token_fit(counters: Counters, limits: Limits, now: float, tokens: int) -> float:
@@ -189,9 +192,11 @@ def _first_token_fit(counters: Counters, limits: Limits, now: float, tokens: int
     return window.first_fit(now, tokens, limits.tpm)
 
 
-def _count_started(counters: Counters, limits: Limits, now: float, tokens: float) -> None:
-    counters[_STARTED] = max(counters[_STARTED], now) + spacing_s(limits, limits.rpm)
-    SlidingWindow(counters, _STARTED_REQUESTS, limits.window_s).add(now, 1)
+def _count_started(
+    counters: Counters, limits: Limits, now: float, tokens: float, count: int = 1
+) -> None:
+    counters[_STARTED] = max(counters[_STARTED], now) + count * spacing_s(limits, limits.rpm)
+    SlidingWindow(counters, _STARTED_REQUESTS, limits.window_s).add(now, count)
     if tokens:
         SlidingWindow(counters, _STARTED_TOKENS, limits.window_s).add(now, tokens)
 
@@ -207,10 +212,11 @@ def is_throttled(counters: Counters, now: float) -> bool:
     return counters[_THROTTLED] > 0 and now - counters[_THROTTLED] < TOKENS_COUNT_S
 
 
-def _pay(counters: Counters, limits: Limits, start: float, tokens: float) -> None:
+def _pay(counters: Counters, limits: Limits, start: float, tokens: float, count: int = 1) -> None:
     if tokens:
         counters[_TOKENS] = _pay_until(limits, counters[_TOKENS], start, tokens)
-    counters[_REQUESTS] = max(counters[_REQUESTS], start) + spacing_s(limits, limits.rpm)
+    requests_s = count * spacing_s(limits, limits.rpm)
+    counters[_REQUESTS] = max(counters[_REQUESTS], start) + requests_s
 
 
 def _pay_until(limits: Limits, paid_until: float, start: float, tokens: float) -> float:
@@ -246,9 +252,15 @@ def snapshot(counters: Counters, now: float) -> RateSnapshot:
 
 
 def cancel(
-    counters: Counters, limits: Limits, now: float, start: float, tokens: int, earlier: RateSnapshot
+    counters: Counters,
+    limits: Limits,
+    now: float,
+    start: float,
+    tokens: int,
+    earlier: RateSnapshot,
+    count: int = 1,
 ) -> None:
-    """Cancel the booking for `start` of a request that will not start.
+    """Cancel the booking for `start` of a request, or of `count`, that will not start.
 
     If there is no later booking, the state is restored. Later bookings keep their turn, and only
     the payment is given back. Real starts are counted in `admit` either way.
@@ -256,7 +268,8 @@ def cancel(
     refresh(counters, now)
     tokens = min(tokens, limits.tpm)
     SlidingWindow(counters, _BOOKED_TOKENS, limits.window_s).subtract_at(start, tokens)
-    paid = max(earlier.requests, start) + spacing_s(limits, limits.rpm)
+    requests_s = count * spacing_s(limits, limits.rpm)
+    paid = max(earlier.requests, start) + requests_s
     if counters[_LAST] == start and counters[_REQUESTS] == paid:
         counters[_LAST], counters[_REQUESTS] = earlier.last, earlier.requests
         if tokens:
@@ -264,7 +277,7 @@ def cancel(
             counters[_TOKENS] += earlier.tokens - _pay_until(limits, earlier.tokens, start, tokens)
             counters[_BOOKED_TOKENS] = earlier.bucket
     else:
-        counters[_REQUESTS] -= spacing_s(limits, limits.rpm)
+        counters[_REQUESTS] -= requests_s
         counters[_TOKENS] -= tokens * spacing_s(limits, limits.tpm)
 
 
@@ -315,9 +328,9 @@ def cancel_gone(
 
 
 def admit(
-    counters: Counters, limits: Limits, now: float, start: float, tokens: int
+    counters: Counters, limits: Limits, now: float, start: float, tokens: int, count: int = 1
 ) -> float | None:
-    """Count a request that was booked for `start` as started now and return 0.
+    """Count a request, or `count`, booked for `start` as started now and return 0.
 
     Returns the seconds to wait if the window that ends now has no room because others were late,
     and None if the request must book again: it is late by more than a tenth of the window (the
@@ -327,13 +340,26 @@ def admit(
     tokens = min(tokens, limits.tpm)
     if now < counters[_PAUSE] or now > start + LATE_SHARE * limits.window_s:
         return None
-    fits = _first_request_fit(counters, limits, now)
+    fits = _first_request_fit(counters, limits, now, count)
     if tokens:
         fits = max(fits, _first_token_fit(counters, limits, now, tokens))
     if fits > now:
         return fits - now
-    _count_started(counters, limits, now, tokens)
+    _count_started(counters, limits, now, tokens, count)
     return 0.0
+
+
+def start_now(counters: Counters, limits: Limits, now: float, tokens: int, count: int) -> bool:
+    """Count `count` requests of `tokens` in all as started now.
+
+    Returns False, counting nothing, if one of them must wait.
+    """
+    earlier = snapshot(counters, now)
+    start = book(counters, limits, now, tokens, count)
+    if start <= now and admit(counters, limits, now, start, tokens, count) == 0.0:
+        return True
+    cancel(counters, limits, now, start, tokens, earlier, count)
+    return False
 
 
 def count_late(counters: Counters, limits: Limits, now: float, tokens: int, late_s: float) -> None:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import takewhile
 from math import inf
 from pathlib import Path
 from types import ModuleType
@@ -48,6 +49,9 @@ class Slots:
                 with self._lock:
                     is_next = is_next or self._take(self.TURNSTILE)
                     if is_next and (slot := self._first_free(count)) is not None:
+                        # In the same step: no other thread meets a queue in which nobody waits.
+                        is_next = False
+                        self._free(self.TURNSTILE)
                         return slot
                 sleep(self.SHORTEST_S if is_next else wait_s)
                 wait_s = min(2 * wait_s, self.LONGEST_S)
@@ -57,11 +61,7 @@ class Slots:
 
     def release_slot(self, slot: int) -> None:
         """Release a slot."""
-        with self._lock:
-            self._held.discard(slot)
-            self._unlock_slot(slot)
-            if slot != self.TURNSTILE:
-                self._next = slot
+        self._free(slot)
 
     @property
     def has_held(self) -> bool:
@@ -71,13 +71,7 @@ class Slots:
     def is_free(self, slot: int) -> bool:
         """Return True if no request of this or another process holds a slot."""
         with self._lock:
-            if slot in self._idle:
-                return True
-            if not self._take(slot):
-                return False
-            self._held.discard(slot)
-            self._unlock_slot(slot)
-            return True
+            return slot in self._idle or self._can_take(slot)
 
     def _first_free(self, count: int) -> int | None:
         for step in range(count):
@@ -94,7 +88,20 @@ class Slots:
         self._held.add(slot)
         return True
 
-    def _lock_slot(self, slot: int) -> bool:
+    def _can_take(self, slot: int) -> bool:
+        if not self._take(slot):
+            return False
+        self._free(slot)
+        return True
+
+    def _free(self, slot: int) -> None:
+        # In this order no thread takes the slot in between and loses it.
+        self._unlock_slot(slot)
+        self._held.discard(slot)
+        if slot != self.TURNSTILE:
+            self._next = slot
+
+    def _lock_slot(self, slot: int, count: int = 1) -> bool:
         return True
 
     def _unlock_slot(self, slot: int) -> None:
@@ -108,101 +115,103 @@ class FileSlots(Slots):
     of it, so the file is opened once in a process and never closed.
 
     While a process has several requests in flight, a slot that one of them gives back stays
-    locked for the next one, without asking the system. It is freed when another process waits,
-    which is looked at twenty times a second, and when this process has not used it for as long.
+    locked for the next one. It is passed on in a list, whose `append` and `pop` are atomic, and
+    not under a lock: a hundred threads that take a lock twice for each request wait for each
+    other more than for their answers. A thread frees idle slots when another process waits, at
+    which it looks twenty times a second, and when this process has not used them for as long.
     """
 
     IDLE_S: Final = 0.05
+    THREAD_IDLE_S: Final = 1.0
+    """The thread ends after so many seconds without an idle slot."""
 
     def __init__(self, path: Path, fcntl: ModuleType) -> None:
         super().__init__()
         self._lockf = fcntl.lockf
-        self._try, self._free = fcntl.LOCK_EX | fcntl.LOCK_NB, fcntl.LOCK_UN
+        self._try, self._unlock = fcntl.LOCK_EX | fcntl.LOCK_NB, fcntl.LOCK_UN
         self._descriptor = open_own(path)
         # Processes that begin together do not all begin with the same slots.
         self._next = os.getpid()
-        self._asked_at = self._used_at = -inf
-        self._has_sweeper = False
+        self._used_at = -inf
+        self._is_awaited = self._has_thread = False
 
     def take_slot(self, count: int, sleep: Sleep) -> int:
         """Wait for a slot below `count`; `sleep` waits, or raises to give up."""
-        with self._lock:
-            if self._idle and not self._is_awaited() and (slot := self._reuse(count)) is not None:
-                return slot
-        return super().take_slot(count, sleep)
+        if self.TURNSTILE not in self._held and (slot := self._reuse(count)) is not None:
+            return slot
+        slot = super().take_slot(count, sleep)
+        self._watch_idle()
+        return slot
 
     def release_slot(self, slot: int) -> None:
         """Release a slot, to this process's next request if there are many."""
-        with self._lock:
-            is_busy = len(self._held) - len(self._idle) > 1
-            if (
-                slot != self.TURNSTILE
-                and is_busy
-                and not self._is_awaited()
-                and self._sweep_later()
-            ):
-                self._used_at = time.monotonic()
-                self._idle.append(slot)
-                return
-        super().release_slot(slot)
-        if self._idle and not self.has_held:
-            with self._lock:
-                self._free_idle()
+        if slot == self.TURNSTILE or len(self._held) == 1 or self._is_awaited:
+            super().release_slot(slot)
+            return
+        self._used_at = time.monotonic()
+        self._idle.append(slot)
+        self._watch_idle()
 
     def _first_free(self, count: int) -> int | None:
         slot = self._reuse(count)
-        return super()._first_free(count) if slot is None else slot
+        if slot is None and (slot := super()._first_free(count)) is not None:
+            self._take_more(slot + 1, count)
+        return slot
+
+    def _take_more(self, first: int, count: int) -> None:
+        """Take as many idle slots in one step as are in use: a hundred threads begin at once."""
+        wanted = range(first, min(count, first + len(self._held) - 2))
+        slots = list(takewhile(lambda slot: slot not in self._held, wanted))
+        while slots and not self._lock_slot(first, len(slots)):
+            del slots[len(slots) // 2 :]
+        if slots:
+            self._held.update(slots)
+            self._used_at = time.monotonic()
+            self._idle += slots
 
     def _reuse(self, count: int) -> int | None:
         """Return an idle slot below `count`, None if there is none."""
-        while self._idle:
-            slot = self._idle.pop()
-            if slot < count:
-                self._used_at = time.monotonic()
-                return slot
-            self._held.discard(slot)
-            self._unlock_slot(slot)
+        with suppress(IndexError):
+            while (slot := self._idle.pop()) >= count:
+                self._free(slot)
+            self._used_at = time.monotonic()
+            return slot
         return None
 
-    def _is_awaited(self) -> bool:
-        """Release all idle slots and return True, if another process waits for one."""
-        if self.TURNSTILE not in self._held:
-            now = time.monotonic()
-            if now < self._asked_at + self.IDLE_S:
-                return False
-            if self._take(self.TURNSTILE):
-                self._held.discard(self.TURNSTILE)
-                self._unlock_slot(self.TURNSTILE)
-                self._asked_at = now
-                return False
-        self._free_idle()
-        return True
+    def _watch_idle(self) -> None:
+        """Let a thread look after the idle slots, if there are any."""
+        if self._has_thread or not self._idle:
+            return
+        with self._lock:
+            has_thread, self._has_thread = self._has_thread, True
+        if not has_thread and start_thread(self._watch) is None:
+            self._has_thread = False
+            self._free_idle()
 
-    def _free_idle(self) -> None:
-        for slot in self._idle:
-            self._held.discard(slot)
-            self._unlock_slot(slot)
-        self._idle.clear()
-
-    def _sweep_later(self) -> bool:
-        """Release idle slots after a while; return False if the system refuses a thread."""
-        if not self._has_sweeper:
-            self._has_sweeper = start_thread(self._sweep) is not None
-        return self._has_sweeper
-
-    def _sweep(self) -> None:
-        while True:
+    def _watch(self) -> None:
+        while self._has_thread:
             time.sleep(self.IDLE_S)
             with self._lock:
-                if self._idle and time.monotonic() - self._used_at >= self.IDLE_S:
-                    self._free_idle()
-                if not self._idle:
-                    self._has_sweeper = False
-                    return
+                # A thread of this process that waits uses the idle slots itself.
+                is_ours = self.TURNSTILE in self._held
+                self._is_awaited = not is_ours and not self._can_take(self.TURNSTILE)
+            unused_s = time.monotonic() - self._used_at
+            if self._is_awaited or unused_s >= self.IDLE_S:
+                self._free_idle()
+            if unused_s >= self.THREAD_IDLE_S:
+                with self._lock:
+                    self._has_thread = self._is_awaited = False
+                    # A slot that was released meanwhile still needs the thread.
+                    self._has_thread = bool(self._idle)
 
-    def _lock_slot(self, slot: int) -> bool:
+    def _free_idle(self) -> None:
+        with suppress(IndexError):
+            while True:
+                self._free(self._idle.pop())
+
+    def _lock_slot(self, slot: int, count: int = 1) -> bool:
         try:
-            self._lockf(self._descriptor, self._try, 1, slot)
+            self._lockf(self._descriptor, self._try, count, slot)
         except OSError as error:
             # A system without locks does not stop the run: the count of this process holds.
             return error.errno not in (errno.EAGAIN, errno.EACCES)
@@ -210,7 +219,7 @@ class FileSlots(Slots):
 
     def _unlock_slot(self, slot: int) -> None:
         with suppress(OSError):
-            self._lockf(self._descriptor, self._free, 1, slot)
+            self._lockf(self._descriptor, self._unlock, 1, slot)
 
 
 _open_slots: dict[tuple[int, str], FileSlots] = {}

@@ -3,80 +3,112 @@
 Far below the limits each request would otherwise take the file's lock several times, and many
 threads would wait for each other. A block holds only what may start at this very moment, so it
 is counted as started when it is reserved, and is used within a fraction of the time that `rates`
-allows a request to be late on the network. Unused starts are given back with the next block;
-that of a process that died counts until the window has passed, like requests that were sent.
+allows a request to be late on the network. Unused starts and tokens are given back with the next
+block; that of a process that died counts until the window has passed, like requests that were
+sent.
 """
 
 from __future__ import annotations
 
-import threading
-from math import inf
+from contextlib import suppress
+from math import ceil, inf
 from typing import Final
 
 from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.wire.limits import rates
 from apiyi_cli.wire.limits.windows import NETWORK, Counters
 
-MOST_STARTS: Final = 64
+MOST_STARTS: Final = 128
+LARGE: Final = 8
+"""Blocks of so many starts are renewed before they are used up, so that nobody waits for it."""
 LONGEST_S: Final = 0.1
 LATENESS_SHARE: Final = 1 / 8
 """The share of a request's permitted delay that it may spend in a block."""
 
 
 class StartBlock:
-    """The reserved starts of a process, about as many as it uses during a block."""
+    """The reserved starts of a process, about as many as it uses during a block.
+
+    `take` may be called by all threads at once, `renew` by one.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self.lasts_s = min(LONGEST_S, LATENESS_SHARE * NETWORK * limits.window_s)
         self._limits = limits
-        self._lock = threading.Lock()
-        self._reserved_at = -inf
-        self._size = self._count = 0
-        self._each = self._spare_tokens = 0
+        self._block = _Block(-inf, 0, 0)
 
     def take(self, tokens: int, now: float) -> bool:
         """Use one reserved start for so many tokens; return False if there is none."""
-        with self._lock:
-            return self._take(tokens, now)
-
-    def renew(self, counters: Counters, tokens: int, now: float) -> bool:
-        """Reserve a block and use its first start; return False if it must wait."""
-        with self._lock:
-            if self._take(tokens, now):
-                return True
-            wanted = self._choose_size(now)
-            if self._count or self._spare_tokens:
-                spare = self._count * self._each + self._spare_tokens
-                rates.give_back_starts(
-                    counters, self._limits, now, self._reserved_at, self._count, spare
-                )
-            self._reserved_at, self._each, self._spare_tokens = now, tokens, 0
-            self._count = 0
-            while self._count < wanted and _start(counters, self._limits, now, tokens):
-                self._count += 1
-            self._size = self._count
-            return self._take(tokens, now)
-
-    def _take(self, tokens: int, now: float) -> bool:
-        is_valid = self._reserved_at <= now <= self._reserved_at + self.lasts_s
-        if not is_valid or not self._count or tokens > self._each:
+        block = self._block
+        if tokens > block.each or not block.at <= now <= block.at + self.lasts_s:
             return False
-        self._count -= 1
-        self._spare_tokens += self._each - tokens
+        try:
+            block.left.append(block.starts.pop() - tokens)
+        except IndexError:
+            return False
         return True
 
-    def _choose_size(self, now: float) -> int:
-        """Return twice the last block if it was used up, else its used part."""
-        if now <= self._reserved_at + self.lasts_s:
-            return max(1, min(MOST_STARTS, 2 * self._size))
-        return max(1, self._size - self._count)
+    def is_low(self, now: float) -> bool:
+        """Return True if a large block will soon be used up or too old."""
+        block = self._block
+        is_old = now > block.at + self.lasts_s / 2
+        return block.size >= LARGE and (is_old or 2 * len(block.starts) < block.size)
+
+    def renew(self, counters: Counters, now: float, first: int | None) -> bool:
+        """Reserve a block, whose `first` start of so many tokens is used now, if one is given.
+
+        Returns False if no request may start now.
+        """
+        block, limits = self._block, self._limits
+        starts, left = _empty(block.starts), _empty(block.left)
+        if starts or left:
+            unused = sum(starts) + sum(left)
+            rates.give_back_starts(counters, limits, now, block.at, len(starts), unused)
+        size = self._choose_size(now, block.size - len(starts))
+        each = _round_up(block.each - min(left) if left else first or block.each)
+        more = 0 if first is None else first - each
+        while size and not rates.start_now(counters, limits, now, size * each + more, size):
+            size //= 2
+        self._block = _Block(now, size, each)
+        if size and first is not None:
+            self._block.starts.pop()
+        return size > 0
+
+    def _choose_size(self, now: float, used: int) -> int:
+        """Return how many starts a block's time takes at the last pace.
+
+        It is at least half and at most twice the last size: answers come in bursts.
+        """
+        size = self._block.size
+        share = min(1.0, (now - self._block.at) / self.lasts_s)
+        most = max(1, min(MOST_STARTS, 2 * size))
+        return most if used >= share * most else max(1, size // 2, ceil(used / share))
 
 
-def _start(counters: Counters, limits: Limits, now: float, tokens: int) -> bool:
-    """Count one request as started now; return False, counting nothing, if it must wait."""
-    earlier = rates.snapshot(counters, now)
-    start = rates.book(counters, limits, now, tokens)
-    if start <= now and rates.admit(counters, limits, now, start, tokens) == 0.0:
-        return True
-    rates.cancel(counters, limits, now, start, tokens, earlier)
-    return False
+class _Block:
+    """Starts reserved `at` a moment with `each` tokens.
+
+    The lists are changed by their atomic `append` and `pop` alone: threads that take a lock for
+    each request wait for each other. `left` are the tokens that the used starts left over.
+    """
+
+    __slots__ = ("at", "each", "left", "size", "starts")
+
+    def __init__(self, at: float, size: int, each: int) -> None:
+        self.at, self.size, self.each = at, size, each
+        self.starts = [each] * size
+        self.left: list[int] = []
+
+
+def _empty(numbers: list[int]) -> list[int]:
+    """Remove all numbers from a list that other threads use, and return them."""
+    found = []
+    with suppress(IndexError):
+        while True:
+            found.append(numbers.pop())
+    return found
+
+
+def _round_up(tokens: int) -> int:
+    """Return the next power of two, so that a slightly larger request uses a start as well."""
+    return 1 << (tokens - 1).bit_length() if tokens else 0

@@ -533,3 +533,18 @@ def test_a_signal_while_waiting_for_the_file_leaves_no_lock_behind(tmp_path: Pat
     finally:
         signal.signal(signal.SIGALRM, before)
     assert limiter.reserve() == 0
+
+
+def test_with_the_last_slot_all_is_written_that_was_noted(tmp_path: Path) -> None:
+    hours = SleeplessClock()
+    limits = Limits(tpm=1000)
+    limiter = Limiter(tmp_path, "a", limits, clock=hours.clock)
+    first, second = limiter.take_slot(), limiter.take_slot()
+    limiter.settle(1, 2)
+    limiter.acquire(900)
+    limiter.settle(900, 1)
+    limiter.release_slot(first)
+    other = Limiter(tmp_path, "a", limits, clock=hours.clock)
+    # The last one itself has nothing to note.
+    limiter.release_slot(second)
+    assert other.reserve(900) < 1

@@ -363,3 +363,30 @@ def test_a_single_request_without_tokens_counts_as_a_request_alone() -> None:
     waits = [rates.start_single(counters, limits, 1000.0, 0)[0] for _ in range(3)]
     assert waits[0] == 0.0 and waits[-1] > 0
     assert rates.start_single(counters, Limits(rpm=100), 2000.0, 5) == (0.0, "requests")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_many_start_at_once_where_each_might_start_after_the_other(seed: int) -> None:
+    rng = random.Random(seed)
+    limits = Limits(
+        rpm=rng.choice([100, 5000, 1_000_000]), tpm=rng.choice([2_000, 1_000_000, 10**9])
+    )
+    counters, now = _row(), 1000.0
+    for _ in range(25):
+        size, count = rng.choice([0, 1, 30, 400]), rng.randint(1, 40)
+        before, singly = counters[:], counters[:]
+        expected = all(rates.start_now(singly, limits, now, size, 1) for _ in range(count))
+        assert rates.start_now(counters, limits, now, count * size, count) == expected
+        if expected:
+            assert list(counters) == pytest.approx(list(singly), rel=1e-12)
+        else:
+            left, there = (rates.snapshot(one, now)[:3] for one in (counters, before))
+            assert left == pytest.approx(there, rel=1e-12)
+        now += rng.choice([0.0, 0.01, 0.1, 1.0, 30.0])
+
+
+def test_many_do_not_start_at_once_where_late_ones_have_filled_the_window() -> None:
+    counters, limits = _row(), Limits(rpm=10_000)
+    rates._count_started(counters, limits, 1000.0, 0, 9_990)
+    assert not rates.start_now(counters, limits, 1000.0, 0, 11)
+    assert rates.start_now(counters, limits, 1000.0, 0, 10)
