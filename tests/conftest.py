@@ -81,6 +81,15 @@ def pytest_xdist_auto_num_workers() -> int:
     return 2 * len(os.sched_getaffinity(0))
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name bytes that are not text by their place: packed ones may hold the time.
+
+    Workers that collect other names than each other run nothing.
+    """
+    is_binary = isinstance(val, bytes) and not (val.isascii() and val.decode().isprintable())
+    return argname if is_binary else None
+
+
 def pytest_runtest_setup() -> None:
     socket_allow_hosts(["127.0.0.0/8", "::1"], allow_unix_socket=True)
 

@@ -12,7 +12,7 @@ from apiyi_cli.errors import IncompleteError, RejectedError
 from apiyi_cli.wire.http.content_coding import PIECE, decode_body
 
 TEXT = b'{"text": "0123456789"}' * 100
-ZIPPED = gzip.compress(TEXT)
+ZIPPED = gzip.compress(TEXT, mtime=0)
 RAW_DEFLATE = zlib.compressobj(wbits=-15)
 RAW = RAW_DEFLATE.compress(TEXT) + RAW_DEFLATE.flush()
 
@@ -34,9 +34,9 @@ def pieces(data: bytes, size: int) -> Iterator[bytes]:
         ("gzip", TEXT),
         ("deflate", zlib.compress(TEXT)),
         ("deflate", RAW),
-        ("gzip", gzip.compress(TEXT[:100]) + gzip.compress(TEXT[100:])),
-        ("gzip, gzip", gzip.compress(ZIPPED)),
-        ("deflate, gzip", gzip.compress(zlib.compress(TEXT))),
+        ("gzip", gzip.compress(TEXT[:100], mtime=0) + gzip.compress(TEXT[100:], mtime=0)),
+        ("gzip, gzip", gzip.compress(ZIPPED, mtime=0)),
+        ("deflate, gzip", gzip.compress(zlib.compress(TEXT), mtime=0)),
     ],
 )
 def test_a_body_is_decoded_however_it_is_cut(size: int, encoding: str, body: bytes) -> None:
