@@ -52,6 +52,8 @@ Phase = Literal["connect", "sent", "status", "opened", "content"]
 
 REDIRECT, PAGE = "redirect", "page"
 """Causes of refusals that are about the address: it redirects, or a web page answers."""
+BOMB = "bomb"
+"""The cause of the refusal of a body that unfolds too far, of which nothing is worth keeping."""
 
 
 class Facts(PlainValue):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import time
 from base64 import b64decode
@@ -260,3 +261,11 @@ def test_what_could_not_be_unpacked_is_in_the_record(apiyi: Program, gateway: Ga
     code, record, _, err = batch(apiyi, "--retries", "0", "--no-stream")
     assert code == 3 and record["error"]["class"] == "incomplete", err
     assert b64decode(record["response"]["body"]["b64_json"]).endswith(b"paid")
+
+
+def test_a_body_that_unfolds_too_far_is_not_kept(apiyi: Program, gateway: Gateway) -> None:
+    headers = (("Content-Encoding", "gzip"),)
+    gateway.script(ScriptedReply(body=gzip.compress(bytes(24 << 20)), headers=headers))
+    ran = apiyi("batch --lines - -m gpt-4o -o out.jsonl", stdin=b"hi\n")
+    assert (ran.code, "unfolds to more than" in ran.err) == (3, True)
+    assert (apiyi.work / "out.jsonl").stat().st_size < 2000

@@ -22,6 +22,7 @@ from apiyi_cli.batch.state.record import RowOutcome
 from apiyi_cli.batch.state.resume import NOT_SAVED
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.errors import (
+    BOMB,
     ApiyiError,
     Facts,
     IncompleteError,
@@ -173,8 +174,8 @@ class Worker:
             outcome.maybe_billed = failure.facts.phase not in (None, "connect")
         except ApiyiError as failure:
             outcome.error, outcome.status = failure, failure.facts.status
-            outcome.refusal = outcome.refusal or failure.received
-            outcome.refusal = outcome.refusal or failure.received or None
+            is_bomb = failure.facts.cause == BOMB
+            outcome.refusal = None if is_bomb else outcome.refusal or failure.received or None
         else:
             outcome.body, outcome.usage = answer.body, answer.usage
             outcome.status = outcome.status or 200

@@ -180,7 +180,8 @@ class AnswerOutput:
         rescue = self._process.rescue
         if stop is not None:
             rescue = rescue._replace(stop=stop)
-        lines = self._keep_unfiltered(lines)
+        if self.jq_filter is not None:
+            lines = self._keep_unfiltered(lines)
         if target is None or target == "-":
             kind = content or ("text" if self.form == "text" else "json")
             self._console.write_lines(lines, rescue, kind)

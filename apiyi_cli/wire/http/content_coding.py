@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
-from apiyi_cli.errors import ApiyiError, Facts, IncompleteError, RejectedError
+from apiyi_cli.errors import BOMB, ApiyiError, Facts, IncompleteError, RejectedError
 from apiyi_cli.text import Text
 
 PIECE = 1 << 20
@@ -181,7 +181,7 @@ def _bomb_error(unfolded: int) -> RejectedError:
         Text("cannot read the answer"),
         Text("its compressed body unfolds to more than {unfolded} MB", unfolded=unfolded >> 20),
         hint=Text("check what answers at --base-url"),
-        facts=Facts(phase="opened", kind="protocol"),
+        facts=Facts(phase="opened", kind="protocol", cause=BOMB),
     )
 
 

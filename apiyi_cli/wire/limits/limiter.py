@@ -18,8 +18,8 @@ import os
 import threading
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -191,13 +191,11 @@ class Limiter:
     def settle(self, estimated: int, actual: int, ago_s: float = 0.0) -> None:
         """Replace the booked tokens of a request by the real ones; it started `ago_s` ago."""
         if estimated != actual:
-            started_at = self._clock.monotonic() - ago_s
-            self._note(partial(self._settle, estimated, actual, started_at))
-
-    def _settle(
-        self, estimated: int, actual: int, started_at: float, counters: Counters, now: float
-    ) -> None:
-        rates.settle(counters, self.limits, now, estimated, actual, now - started_at)
+            at = self._clock.monotonic() - ago_s
+            settle, limits = rates.settle, self.limits
+            self._note(
+                lambda numbers, now: settle(numbers, limits, now, estimated, actual, now - at)
+            )
 
     def pause(self, wait_s: float) -> None:
         """Allow no start for `wait_s` seconds, at most ten minutes."""
@@ -212,7 +210,6 @@ class Limiter:
     @property
     def clear_command(self) -> str:
         """Return the command line that clears the counters."""
-
         return f"rm {quote_word(str(self._path))}"
 
     def mean_tokens(self, model: str) -> float:
@@ -231,8 +228,11 @@ class Limiter:
         if now - self._wrote_at >= self._starts.lasts_s or not self._slots.has_held:
             # Other threads leave it to this one.
             self._wrote_at = now
-            with self._counters as counters:
-                self._write_notes(counters, now)
+            self._write_now()
+
+    def _write_now(self) -> None:
+        with self._counters as counters:
+            self._write_notes(counters, self._clock.monotonic())
 
     def _write_notes(self, counters: Counters, now: float) -> None:
         """Write the notes; the caller holds the lock of the counters."""
@@ -248,17 +248,7 @@ class Limiter:
         """Release a concurrency slot; with the last one, write what is noted."""
         self._slots.release_slot(slot)
         if self._notes and not self._slots.has_held:
-            with self._counters as counters:
-                self._write_notes(counters, self._clock.monotonic())
-
-    @contextmanager
-    def slot(self, sleep: Sleep | None = None) -> Iterator[None]:
-        """Hold one of the concurrency slots."""
-        slot = self.take_slot(sleep)
-        try:
-            yield
-        finally:
-            self.release_slot(slot)
+            self._write_now()
 
     def _is_gone(self, own: int, slot: int) -> bool:
         """Return True if the slot is free, or was released and taken by this request."""

@@ -349,19 +349,6 @@ def admit(
     return 0.0
 
 
-def start_now(counters: Counters, limits: Limits, now: float, tokens: int, count: int) -> bool:
-    """Count `count` requests of `tokens` in all as started now.
-
-    Returns False, counting nothing, if one of them must wait.
-    """
-    earlier = snapshot(counters, now)
-    start = book(counters, limits, now, tokens, count)
-    if start <= now and admit(counters, limits, now, start, tokens, count) == 0.0:
-        return True
-    cancel(counters, limits, now, start, tokens, earlier, count)
-    return False
-
-
 def count_late(counters: Counters, limits: Limits, now: float, tokens: int, late_s: float) -> None:
     """Count a request as started now that was admitted `late_s` ago."""
     refresh(counters, now)

@@ -140,7 +140,7 @@ class FileSlots(Slots):
         if self.TURNSTILE not in self._held and (slot := self._reuse(count)) is not None:
             return slot
         slot = super().take_slot(count, sleep)
-        self._watch_idle()
+        self._keep_idle()
         return slot
 
     def release_slot(self, slot: int) -> None:
@@ -150,7 +150,7 @@ class FileSlots(Slots):
             return
         self._used_at = time.monotonic()
         self._idle.append(slot)
-        self._watch_idle()
+        self._keep_idle()
 
     def _first_free(self, count: int) -> int | None:
         slot = self._reuse(count)
@@ -159,7 +159,10 @@ class FileSlots(Slots):
         return slot
 
     def _take_more(self, first: int, count: int) -> None:
-        """Take as many idle slots in one step as are in use: a hundred threads begin at once."""
+        """Take as many idle slots in one step as are in use.
+
+        A hundred threads begin at once.
+        """
         wanted = range(first, min(count, first + len(self._held) - 2))
         slots = list(takewhile(lambda slot: slot not in self._held, wanted))
         while slots and not self._lock_slot(first, len(slots)):
@@ -178,17 +181,17 @@ class FileSlots(Slots):
             return slot
         return None
 
-    def _watch_idle(self) -> None:
+    def _keep_idle(self) -> None:
         """Let a thread look after the idle slots, if there are any."""
         if self._has_thread or not self._idle:
             return
         with self._lock:
             has_thread, self._has_thread = self._has_thread, True
-        if not has_thread and start_thread(self._watch) is None:
+        if not has_thread and start_thread(self._free_unused) is None:
             self._has_thread = False
             self._free_idle()
 
-    def _watch(self) -> None:
+    def _free_unused(self) -> None:
         while self._has_thread:
             time.sleep(self.IDLE_S)
             with self._lock:

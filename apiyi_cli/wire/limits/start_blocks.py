@@ -55,7 +55,7 @@ class StartBlock:
         return block.size >= LARGE and (is_old or 2 * len(block.starts) < block.size)
 
     def renew(self, counters: Counters, now: float, first: int | None) -> bool:
-        """Reserve a block, whose `first` start of so many tokens is used now, if one is given.
+        """Reserve a block; a `first` start of so many tokens is used at once.
 
         Returns False if no request may start now.
         """
@@ -67,7 +67,7 @@ class StartBlock:
         size = self._choose_size(now, block.size - len(starts))
         each = _round_up(block.each - min(left) if left else first or block.each)
         more = 0 if first is None else first - each
-        while size and not rates.start_now(counters, limits, now, size * each + more, size):
+        while size and not start_now(counters, limits, now, size * each + more, size):
             size //= 2
         self._block = _Block(now, size, each)
         if size and first is not None:
@@ -77,7 +77,7 @@ class StartBlock:
     def _choose_size(self, now: float, used: int) -> int:
         """Return how many starts a block's time takes at the last pace.
 
-        It is at least half and at most twice the last size: answers come in bursts.
+        It is at least half and at most twice the last size: answers come many at once.
         """
         size = self._block.size
         share = min(1.0, (now - self._block.at) / self.lasts_s)
@@ -100,6 +100,19 @@ class _Block:
         self.left: list[int] = []
 
 
+def start_now(counters: Counters, limits: Limits, now: float, tokens: int, count: int) -> bool:
+    """Count `count` requests of `tokens` in all as started now.
+
+    Returns False, counting nothing, if one of them must wait.
+    """
+    earlier = rates.snapshot(counters, now)
+    start = rates.book(counters, limits, now, tokens, count)
+    if start <= now and rates.admit(counters, limits, now, start, tokens, count) == 0.0:
+        return True
+    rates.cancel(counters, limits, now, start, tokens, earlier, count)
+    return False
+
+
 def _empty(numbers: list[int]) -> list[int]:
     """Remove all numbers from a list that other threads use, and return them."""
     found = []
@@ -110,5 +123,5 @@ def _empty(numbers: list[int]) -> list[int]:
 
 
 def _round_up(tokens: int) -> int:
-    """Return the next power of two, so that a slightly larger request uses a start as well."""
+    """Return the next power of two, which serves slightly larger requests as well."""
     return 1 << (tokens - 1).bit_length() if tokens else 0

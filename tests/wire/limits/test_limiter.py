@@ -23,6 +23,7 @@ from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.wire.limits import rates
 from apiyi_cli.wire.limits.limiter import Limiter
+from apiyi_cli.wire.limits.slots import Sleep
 
 ROOT = Path(apiyi_cli.__file__).parents[1]
 
@@ -43,6 +44,16 @@ class SleeplessClock:
 
 class GaveUpError(Exception):
     """Raised by a sleep that does not want to wait."""
+
+
+@contextmanager
+def hold_slot(limiter: Limiter, sleep: Sleep | None = None) -> Iterator[None]:
+    """Hold one of the concurrency slots."""
+    slot = limiter.take_slot(sleep)
+    try:
+        yield
+    finally:
+        limiter.release_slot(slot)
 
 
 def _give_up(seconds: float) -> None:
@@ -131,10 +142,11 @@ connections = [socket.create_connection(("127.0.0.1", int(port))) for _ in range
 
 def client(connection):
     for _ in range(int(count)):
-        with limiter.slot():
-            limiter.acquire()
-            connection.sendall(b"r")
-            connection.recv(1)
+        slot = limiter.take_slot()
+        limiter.acquire()
+        connection.sendall(b"r")
+        connection.recv(1)
+        limiter.release_slot(slot)
 
 print("ready", flush=True)
 sys.stdin.readline()
@@ -188,6 +200,7 @@ import sys
 from pathlib import Path
 from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.wire.limits.limiter import Limiter
+from apiyi_cli.wire.limits.slots import Sleep
 limiter = Limiter(Path(sys.argv[1]), "sk-shared", Limits(concurrency=2))
 limiter.take_slot(), limiter.take_slot()
 print("holds", flush=True)
@@ -269,12 +282,12 @@ def test_a_file_that_another_boot_left_after_three_days_holds_nobody_up(tmp_path
 def test_a_place_is_given_once_in_a_process_and_after_an_error_again(tmp_path: Path) -> None:
     limits = Limits(concurrency=2)
     one, same = Limiter(tmp_path, "a", limits), Limiter(tmp_path, "a", limits)
-    with one.slot():
-        with same.slot(), pytest.raises(GaveUpError):
+    with hold_slot(one):
+        with hold_slot(same), pytest.raises(GaveUpError):
             one.take_slot(_give_up)
-        with pytest.raises(KeyError), same.slot(_give_up):
+        with pytest.raises(KeyError), hold_slot(same, _give_up):
             raise KeyError
-        with same.slot(_give_up):
+        with hold_slot(same, _give_up):
             pass
 
 
@@ -417,9 +430,9 @@ def test_absurd_limits_are_refused_before_anything_is_made(tmp_path: Path) -> No
 def _works_alone(limiter: Limiter, hours: SleeplessClock) -> None:
     assert limiter.acquire(10) == 0
     assert limiter.acquire(10) > 9
-    with limiter.slot(), pytest.raises(GaveUpError):
+    with hold_slot(limiter), pytest.raises(GaveUpError):
         limiter.take_slot(_give_up)
-    with limiter.slot(_give_up):
+    with hold_slot(limiter, _give_up):
         pass
 
 

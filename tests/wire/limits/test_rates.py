@@ -9,7 +9,7 @@ import pytest
 
 from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.defaults import Limits
-from apiyi_cli.wire.limits import rates
+from apiyi_cli.wire.limits import rates, start_blocks
 from apiyi_cli.wire.limits.answer_lengths import learn, mean_tokens
 from apiyi_cli.wire.limits.ranges import check_limits
 from apiyi_cli.wire.limits.rates import admit, book, settle
@@ -375,8 +375,8 @@ def test_many_start_at_once_where_each_might_start_after_the_other(seed: int) ->
     for _ in range(25):
         size, count = rng.choice([0, 1, 30, 400]), rng.randint(1, 40)
         before, singly = counters[:], counters[:]
-        expected = all(rates.start_now(singly, limits, now, size, 1) for _ in range(count))
-        assert rates.start_now(counters, limits, now, count * size, count) == expected
+        expected = all(start_blocks.start_now(singly, limits, now, size, 1) for _ in range(count))
+        assert start_blocks.start_now(counters, limits, now, count * size, count) == expected
         if expected:
             assert list(counters) == pytest.approx(list(singly), rel=1e-12)
         else:
@@ -388,5 +388,5 @@ def test_many_start_at_once_where_each_might_start_after_the_other(seed: int) ->
 def test_many_do_not_start_at_once_where_late_ones_have_filled_the_window() -> None:
     counters, limits = _row(), Limits(rpm=10_000)
     rates._count_started(counters, limits, 1000.0, 0, 9_990)
-    assert not rates.start_now(counters, limits, 1000.0, 0, 11)
-    assert rates.start_now(counters, limits, 1000.0, 0, 10)
+    assert not start_blocks.start_now(counters, limits, 1000.0, 0, 11)
+    assert start_blocks.start_now(counters, limits, 1000.0, 0, 10)
