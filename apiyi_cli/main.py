@@ -79,6 +79,7 @@ def main(argv: Sequence[str]) -> int:
     process.messages.as_json = not {"--json", "--ndjson"}.isdisjoint(argv)
     process.messages.is_verbose = not {"-v", "--verbose"}.isdisjoint(argv)
     _catch_signals((*_STOPPING, *_REPORTING), _make_signal_handler(process))
+    sys.unraisablehook = _repeat_lost_interrupt
     try:
         return _run_to_death(argv, process)
     except Interrupted as stop:
@@ -253,6 +254,17 @@ def _interrupt_after(left_s: float, signum: int) -> None:
     if hasattr(signal, "setitimer"):
         signal.signal(signal.SIGALRM, lambda *_: _interrupt(signum, None))
         signal.setitimer(signal.ITIMER_REAL, left_s)
+
+
+def _repeat_lost_interrupt(lost: sys.UnraisableHookArgs) -> None:
+    """Interrupt the run again if a finalizer swallowed the signal's exception.
+
+    A library's `__del__` may run at any moment, and Python only prints what is raised in it.
+    """
+    if isinstance(lost.exc_value, Interrupted):
+        _interrupt_after(0.01, lost.exc_value.signum)
+    else:
+        sys.__unraisablehook__(lost)
 
 
 def _die(signum: int, process: Process, note: str = "") -> int:

@@ -312,3 +312,26 @@ def test_what_is_under_way_is_printed_before_the_run_dies_of_the_signal(
     out, _ = process.communicate(timeout=20)
     assert (process.returncode, len(gateway.ledger)) == (-signal.SIGTERM, 2)
     assert re.fullmatch(printed, out, re.DOTALL), out
+
+
+FINALIZED = """
+import os, signal, sys, threading
+from apiyi_cli import main
+
+class Dying:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+def run(argv, process):
+    Dying()
+    threading.Event().wait(20)
+    return 0
+
+main._run_command = run
+sys.exit(main.main(["chat", "hi"]))
+"""
+
+
+def test_a_signal_in_a_finalizer_is_not_lost() -> None:
+    ran = subprocess.run([sys.executable, "-c", FINALIZED], capture_output=True, timeout=25)
+    assert (ran.returncode, ran.stderr) == (-signal.SIGTERM, b"")
