@@ -14,7 +14,7 @@ from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.core.disk import EXCLUSIVE, make_private_folder, write_all
 from apiyi_cli.errors import ApiyiError, Interrupted, OutputError
 from apiyi_cli.plain_value import PlainValue
-from apiyi_cli.text import Text, system_reason
+from apiyi_cli.text import Text, join_texts, system_reason
 
 KEPT_MAX_BYTES = 64 << 20
 SIGPIPE = getattr(signal, "SIGPIPE", 13)
@@ -179,6 +179,20 @@ def describe_loss(what: Text, error: OSError) -> Text:
         what=what,
         why=system_reason(error),
     )
+
+
+def keep_received(lines: Iterable[bytes], rescue: Rescue) -> Iterator[bytes]:
+    """Yield the lines; save what a failure among them has received, and say where."""
+    try:
+        yield from lines
+    except ApiyiError as failure:
+        if not failure.received:
+            raise
+        hints = [failure.hint]
+        with suppress(OSError):
+            hints.append(Text("what came is in {path}", path=rescue.keep([failure.received])))
+        hint = join_texts(filter(None, hints), "; ")
+        raise failure.with_received(b"").with_hint(hint) from failure.__cause__
 
 
 def write_or_rescue(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apiyi_cli.errors import ApiyiError, UsageError
-from apiyi_cli.text import Text, join_texts
+from apiyi_cli.errors import UsageError
+from apiyi_cli.output.rescue import keep_received
+from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.process import Process
@@ -63,21 +63,7 @@ class AnswerOutput:
             return lines
         from apiyi_cli.render.json_line import apply_filter
 
-        return self._keep_unfiltered(apply_filter(lines, self.jq_filter))
-
-    def _keep_unfiltered(self, lines: Iterable[bytes]) -> Iterator[bytes]:
-        """Yield the lines; save what `--jq` failed on, and say where."""
-        try:
-            yield from lines
-        except ApiyiError as failure:
-            if not failure.received:
-                raise
-            hints = [failure.hint]
-            with suppress(OSError):
-                path = self._process.rescue.keep([failure.received])
-                hints.append(Text("what came is in {path}", path=path))
-            hint = join_texts(filter(None, hints), "; ")
-            raise failure.with_received(b"").with_hint(hint) from failure.__cause__
+        return keep_received(apply_filter(lines, self.jq_filter), self._process.rescue)
 
     def write_records(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Write records as lines of JSON, through the `--jq` program if there is one."""
@@ -180,8 +166,7 @@ class AnswerOutput:
         rescue = self._process.rescue
         if stop is not None:
             rescue = rescue._replace(stop=stop)
-        if self.jq_filter is not None:
-            lines = self._keep_unfiltered(lines)
+        lines = keep_received(lines, rescue)
         if target is None or target == "-":
             kind = content or ("text" if self.form == "text" else "json")
             self._console.write_lines(lines, rescue, kind)
