@@ -63,7 +63,7 @@ def send_softly(
     items: Iterator[B],
     work: Callable[[Sender, B], R],
     jobs: int,
-    stop: threading.Event | None = None,
+    stop: threading.Event,
 ) -> Generator[R, None, None]:
     """Yield as `send_in_order` in a bulk run; the first signal stops it softly.
 
@@ -71,7 +71,6 @@ def send_softly(
     and yielded, in order, before Interrupted is raised. So that signal never cuts the output
     of a result in two. A second signal raises it at once.
     """
-    stop = stop or threading.Event()
     counted = _WorkCounter(work)
     soft = _SoftStop(stop, lambda: _tell_waiting(gateway.plan.tell, counted.count))
     results = send_in_order(gateway, items, counted.work, jobs, stop, bulk=True)

@@ -25,12 +25,6 @@ from apiyi_cli.core.jsontext import (
     write,
 )
 from apiyi_cli.decode.answers.answer import Answer
-from apiyi_cli.decode.answers.problems import (
-    add_words,
-    make_damaged,
-    make_reported,
-    make_unproved,
-)
 from apiyi_cli.decode.frames.fields import read_objects
 from apiyi_cli.decode.frames.reply_body import (
     classify_refusal,
@@ -134,10 +128,13 @@ def _read_whole(
     answer.close(out)
     if out:
         yield out
+    if trouble is None and answer.proved:
+        return
+    from apiyi_cli.decode.answers.problems import make_reported, make_unproved
+
     if trouble is not None:
         raise make_reported(trouble, reply, answer, cost)
-    if not answer.proved:
-        raise make_unproved(reply, answer, whole=True)
+    raise make_unproved(reply, answer, whole=True)
 
 
 def _read_as_other(value: dict[str, Any], answer: Answer, out: EventBatch) -> Answer:
@@ -176,9 +173,7 @@ class _Stream:
                 tick()
                 trouble = self._take(batch, out)
                 if trouble is not None:
-                    problem = make_reported(
-                        trouble, self.reply, self.answer, self.cost, begun=self.answer.started
-                    )
+                    problem = self._report(trouble)
                 if problem or self.answer.ended:
                     break
                 if out:
@@ -210,13 +205,16 @@ class _Stream:
         answer.close(out)
         if out:
             yield out
-        if not answer.proved:
-            problem = problem or self._read_stray()
-            problem = problem or make_unproved(self.reply, answer, self._strangers)
-        elif answer.damaged:
+        if answer.proved and not answer.damaged:
+            return
+        # Loaded by runs that fail alone.
+        from apiyi_cli.decode.answers.problems import add_words, make_damaged, make_unproved
+
+        if answer.proved:
             problem = make_damaged(self.reply, answer)
         else:
-            return
+            problem = problem or self._read_stray()
+            problem = problem or make_unproved(self.reply, answer, self._strangers)
         raise add_words(problem, bytes(self._stray), self.reply) from cause
 
     def _take(self, batch: list[Frame], out: EventBatch) -> object:
@@ -326,7 +324,13 @@ class _Stream:
         if find_refusal(self.reply, value, self.cost) is None:
             return None
         self._stray.clear()
-        return make_reported(value, self.reply, self.answer, self.cost, begun=self.answer.started)
+        return self._report(value)
+
+    def _report(self, trouble: object) -> ApiyiError:
+        """Return the error that the gateway sent among the events."""
+        from apiyi_cli.decode.answers.problems import make_reported
+
+        return make_reported(trouble, self.reply, self.answer, self.cost, begun=self.answer.started)
 
     def _notice(self, text: str, out: EventBatch) -> None:
         if text not in self._noticed:
