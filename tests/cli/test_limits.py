@@ -142,16 +142,24 @@ def test_after_a_429_for_tokens_a_single_request_waits_and_says_how_to_go_on(
 
 
 @pytest.mark.parametrize("number", [1e300, float("nan"), float("inf"), 1e5, -1e9])
-def test_a_state_file_with_absurd_numbers_holds_nobody_up(
-    apiyi: Program, gateway: Gateway, number: float
-) -> None:
+def test_a_state_file_with_absurd_numbers_holds_nobody_up(apiyi: Program, number: float) -> None:
+    fill_state_file(apiyi, number)
+
+
+@pytest.mark.parametrize("ahead_s", [0, 50, 1e3, 1e5, 6e5, 1e7])
+def test_a_state_file_with_moments_to_come_holds_nobody_up(apiyi: Program, ahead_s: float) -> None:
+    # Of the monotonic clock, which begins at boot: how far ahead a number is depends on the day.
+    fill_state_file(apiyi, time.monotonic() + ahead_s)
+
+
+def fill_state_file(apiyi: Program, number: float) -> None:
     assert apiyi("chat hi").code == 0
     file = rates_file(apiyi)
     row = array("d", file.read_bytes()[: 8 * rates.SIZE])
     for at in range(1, rates.SIZE):
         row[at] = number
     file.write_bytes(row.tobytes())
-    rows(apiyi, 2, max_tokens=5)
+    rows(apiyi, 10, max_tokens=5)
     assert apiyi("chat hi --max-time 5").code == 0
     file.write_bytes(row.tobytes())
     ran = apiyi("batch rows.jsonl -o out.jsonl --max-time 5")

@@ -17,6 +17,7 @@ from apiyi_cli.wire.limits.rates import (
     FARTHEST_S,
     Booking,
     cancel_gone,
+    refresh,
     repair,
 )
 from apiyi_cli.wire.limits.windows import Counters
@@ -51,6 +52,8 @@ def release_gone(
     `is_gone(slot)` returns True if no request holds the slot. Only for callers that record
     their own bookings.
     """
+    # Numbers that no clock of this boot can have given must not pass for a booking that waits.
+    refresh(counters, now)
     if counters[_LATEST] <= now:
         # Every waiting request is recorded: bookings beyond now without one are damage.
         if limits.concurrency <= _COUNT:

@@ -199,3 +199,13 @@ def test_numbers_are_not_repaired_where_not_every_waiting_request_is_recorded() 
     booked = [rates.book(counters, many, NOW, 100) for _ in range(5)]
     bookings.release_gone(counters, many, NOW, lambda slot: True)
     assert rates.book(counters, many, NOW, 100) > booked[-1]
+
+
+@pytest.mark.parametrize("ahead_s", [50.0, 1_000.0, 100_000.0])
+def test_moments_that_no_clock_of_this_boot_gave_are_no_bookings(ahead_s: float) -> None:
+    """Not even of slots that other requests hold at this moment."""
+    counters = row_of_nobody()
+    for index in range(1, rates.MEANS):
+        counters[index] = NOW + ahead_s
+    bookings.release_gone(counters, LIMITS, NOW, lambda place: place > 1)
+    assert rates.book(counters, LIMITS, NOW, 100) == NOW
