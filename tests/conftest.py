@@ -30,7 +30,6 @@ from hypothesis import settings
 from pytest_socket import socket_allow_hosts
 
 from apiyi_cli.sandbox.server import Gateway
-from tests.measuring import Measuring
 from tests.quick import Quick, Warm
 from tests.warm import KEY as KEY
 
@@ -55,7 +54,6 @@ _numbers = itertools.count()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(Measuring())
     config.addinivalue_line(
         "markers", "off_schema: sends on purpose what the official request schemas rule out"
     )
@@ -116,7 +114,10 @@ def home(homes: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def _user(own: Path) -> dict[str, str]:
     folders = {"CONFIG": "config", "STATE": "state", "CACHE": "cache", "DATA": "data"}
     named = {f"XDG_{name}_HOME": str(own / folder) for name, folder in folders.items()}
+    # What `make cover` hands to the processes that it measures.
+    measured = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
     return {
+        **measured,
         **named,
         "HOME": str(own),
         "XDG_RUNTIME_DIR": str(own / "run"),
@@ -428,10 +429,9 @@ def started(home: Path, tmp_path: Path, gateway: Gateway) -> Iterator[Program]:
 
 
 @pytest.fixture
-def apiyi(started: Program, warm: Warm, request: pytest.FixtureRequest) -> Program | Quick:
+def apiyi(started: Program, warm: Warm) -> Program | Quick:
     """The program, pointed at the test's gateway and given its key."""
-    measured = request.node.get_closest_marker("no_cover") is None
-    return Quick(started, warm, measured=measured)
+    return Quick(started, warm)
 
 
 @pytest.fixture

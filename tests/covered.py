@@ -2,8 +2,8 @@
 
 It fails nothing: which of two threads is first decides over a branch now and then.
 
-Branches count as lines do. Measured are the tests' own processes and the runs that are forks
-of `warm.py`; not those processes that start like the user's (`tests/process`).
+Branches count as lines do. Measured is every process in which the program runs, except those
+that a signal kills at once.
 """
 
 from __future__ import annotations

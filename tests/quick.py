@@ -39,7 +39,7 @@ umask = posix.umask(0)
 posix.umask(umask)
 request = {
     "words": sys.argv[1:], "cwd": posix.getcwd(), "env": posix.environ, "fds": fds, "umask": umask,
-    "measured": MEASURED, "leads": LEADS,
+    "leads": LEADS,
 }
 data = ascii(request).encode() + b"\\n"
 packed = b"".join(fd.to_bytes(4, sys.byteorder) for fd in fds)
@@ -80,7 +80,7 @@ class Warm:
         """The socket that runs are asked for at."""
         path = Path(self._folder.name, "socket")
         if self._process is None:
-            words = [sys.executable, str(SERVER), str(path), _data_file(), *self._modules]
+            words = [sys.executable, str(SERVER), str(path), *self._modules]
             pipe = subprocess.PIPE
             self._process = subprocess.Popen(words, stdin=pipe, stdout=pipe)
             assert self._process.stdout is not None
@@ -88,17 +88,11 @@ class Warm:
         return path
 
     def run(
-        self,
-        words: Sequence[str],
-        cwd: Path,
-        env: Mapping[str, str],
-        stdin: bytes | None,
-        *,
-        measured: bool = True,
+        self, words: Sequence[str], cwd: Path, env: Mapping[str, str], stdin: bytes | None
     ) -> tuple[int, bytes, bytes]:
         """Return the wait status, stdout and stderr of one run; stdin None is no input."""
         request = {"words": list(words), "cwd": str(cwd), "env": dict(env), **STANDARD}
-        data = ascii({**request, "measured": measured}).encode() + b"\n"
+        data = ascii(request).encode() + b"\n"
         (near_out, far_out), (near_err, far_err) = os.pipe(), os.pipe()
         far = [os.open(os.devnull, os.O_RDONLY), far_out, far_err]
         if stdin is not None:
@@ -132,25 +126,17 @@ class Warm:
             self._process.communicate()
         self._folder.cleanup()
 
-    def launcher(self, folder: Path, *, measured: bool = True, leads: bool = False) -> Path:
+    def launcher(self, folder: Path, *, leads: bool = False) -> Path:
         """Return a folder for PATH in which `apiyi` is a run of this process.
 
         A run that leads has a session of its own, whose terminal is the one that it is on.
         """
         folder.mkdir(exist_ok=True)
         script = folder / "apiyi"
-        settings = f"PATH, MEASURED, LEADS = {str(self.path)!r}, {measured}, {leads}"
+        settings = f"PATH, LEADS = {str(self.path)!r}, {leads}"
         script.write_text(f"#!{sys.executable} -IS\n{settings}\n{LAUNCHER}")
         script.chmod(0o755)
         return folder
-
-
-def _data_file() -> str:
-    """Return where the session leaves what it measures, empty if it measures nothing."""
-    # What does not measure need not have coverage, either.
-    coverage = sys.modules.get("coverage")
-    current = coverage and coverage.Coverage.current()
-    return str(SERVER.parents[1] / str(current.get_option("run:data_file"))) if current else ""
 
 
 def _feed(descriptor: int, data: bytes) -> None:
@@ -187,15 +173,11 @@ class Drain:
 
 
 class Quick:
-    """The test's program, run in the warm process; all else is as it is there.
+    """The test's program, run in the warm process; all else is as it is there."""
 
-    Measuring its branches takes as long as the run, so that what repeats does without.
-    """
-
-    def __init__(self, program: Program, warm: Warm, *, measured: bool = True) -> None:
+    def __init__(self, program: Program, warm: Warm) -> None:
         self._program = program
         self._warm = warm
-        self._measured = measured
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._program, name)
@@ -211,9 +193,7 @@ class Quick:
             return self._program(line, stdin=stdin, env=env)
         words = shlex.split(line) if isinstance(line, str) else line
         given = self._program.environment(env)
-        status, out, err = self._warm.run(
-            words, self._program.work, given, _input(stdin), measured=self._measured
-        )
+        status, out, err = self._warm.run(words, self._program.work, given, _input(stdin))
         return self._program.seen(os.waitstatus_to_exitcode(status), out, err)
 
     def shell(
@@ -251,7 +231,7 @@ class Quick:
 
     def _launcher(self, name: str, *, leads: bool) -> Path:
         folder = self._program.path.parent.with_name(name)
-        return self._warm.launcher(folder, measured=self._measured, leads=leads)
+        return self._warm.launcher(folder, leads=leads)
 
 
 def _starts(env: Mapping[str, str | None] | None) -> bool:

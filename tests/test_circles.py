@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.source import SOURCES, dotted, imported_modules
-
-# It runs nothing of the program.
-pytestmark = pytest.mark.no_cover
 
 
 def circles(graph: dict[str, set[str]]) -> list[set[str]]:

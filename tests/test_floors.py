@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from tests.source import PACKAGE, SOURCES, dotted, imported_modules, imports, relative
-
-# It runs nothing of the program.
-pytestmark = pytest.mark.no_cover
 
 FLOORS = {
     "text": -1,

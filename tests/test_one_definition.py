@@ -11,9 +11,6 @@ import pytest
 
 from tests.source import SOURCES, classes, parsed, relative
 
-# It runs nothing of the program.
-pytestmark = pytest.mark.no_cover
-
 EXCEPTIONS = {
     "LANGUAGE": "each export language is one module, whose LANGUAGE is what the others read",
 }

@@ -59,7 +59,7 @@ def test_a_shown_block_runs(name: str, line: int, block: str, samples: Path, war
     for tool in ("jq", "git"):
         if re.search(rf"\b{tool} ", block) and shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
-    path = f"{warm.launcher(samples / 'bin', measured=False)}:{os.environ['PATH']}"
+    path = f"{warm.launcher(samples / 'bin')}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", block],
         cwd=samples,
@@ -83,7 +83,7 @@ def test_the_shown_configuration_makes_the_cookbook_work(
     config = samples / "config.toml"
     config.write_text(shown[1] + "[profile.default.limits]\nrpm = 100000\n", "utf-8")
     config.chmod(0o600)
-    path = f"{warm.launcher(samples / 'bin', measured=False)}:{os.environ['PATH']}"
+    path = f"{warm.launcher(samples / 'bin')}:{os.environ['PATH']}"
     # Its models serve their own endpoints only, and it knows one key.
     with Gateway(key="sk-readme-0123456789abcdef") as gateway:
         named = {"BASE_URL": gateway.base_url, "API_KEY": gateway.key, "CONFIG": str(config)}
@@ -141,7 +141,7 @@ def recipe(language: str, name: str = READMES[0]) -> str:
 
 
 def recipe_environment(samples: Path, warm: Warm) -> dict[str, str]:
-    path = f"{warm.launcher(samples / 'bin', measured=False)}:{os.environ['PATH']}"
+    path = f"{warm.launcher(samples / 'bin')}:{os.environ['PATH']}"
     return {**os.environ, "APIYI_PROFILE": "sandbox", "PATH": path}
 
 

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import pytest
-
 from tests.source import SOURCES, classes, functions, length, parsed, relative
-
-# It runs nothing of the program.
-pytestmark = pytest.mark.no_cover
 
 FUNCTION_MOST = 60
 LONG_FUNCTION = 40

@@ -51,7 +51,6 @@ def chinese(**more: str | None) -> dict[str, str | None]:
     return {"LANG": "zh_CN.UTF-8", **more}
 
 
-@pytest.mark.no_cover
 def test_every_message_has_a_translation() -> None:
     missing = [text for text in needed() if not translations().get(text)]
     assert missing == [], "run make messages, translate what it names, then make manual"

@@ -10,12 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 from tests.source import SOURCES, nodes, relative
-
-# It runs nothing of the program.
-pytestmark = pytest.mark.no_cover
 
 CONTRIBUTING = Path(__file__).parents[1] / "CONTRIBUTING.md"
 FIELD_TERMS = {"wire/limits/": "burst"}

@@ -7,13 +7,11 @@ keeps busy already. Runs inside pytest would share its descriptors, signals and 
 What differs between both ways of starting is tested in `tests/process/test_warm.py`.
 
 A request is one line, a Python literal: the words, the environment, the folder, the umask, the
-numbers that the descriptors sent beside it shall have, whether to measure, and whether the run
-leads the session of the terminal that it is on. The answer is one line: the wait status and the
+numbers that the descriptors sent beside it shall have, and whether the run leads the session of
+the terminal that it is on. The answer is one line: the wait status and the
 most memory that the run had, in kB. A run whose connection is closed before is told to end.
 
-Arguments: the path of the socket, the coverage data file of the session (empty if it does not
-measure), and the names of what is to be imported besides.
-A measured run takes twice the time: coverage is called for each line.
+Arguments: the path of the socket, and the names of what is to be imported besides.
 """
 
 from __future__ import annotations
@@ -24,7 +22,6 @@ import fcntl
 import functools
 import gc
 import importlib
-import marshal
 import os
 import pkgutil
 import selectors
@@ -35,8 +32,6 @@ import tempfile
 import termios
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -157,20 +152,16 @@ def enter(request: dict[str, Any], descriptors: list[int]) -> None:
             setattr(sys, name, None)
 
 
-def run_program(
-    request: dict[str, Any], descriptors: list[int], measuring: Measuring | None
-) -> int:
+def run_program(request: dict[str, Any], descriptors: list[int]) -> int:
     """Run the program in the process that was forked for it; return its exit code."""
     from apiyi_cli.main import main
 
-    measured = measuring.measure(measured=request["measured"]) if measuring else nullcontext()
     try:
-        with measured:
-            enter(request, descriptors)
-            code = main(sys.argv[1:])
-            for stream in (sys.stdout, sys.stderr):
-                with contextlib.suppress(OSError, ValueError, AttributeError):
-                    stream.flush()
+        enter(request, descriptors)
+        code = main(sys.argv[1:])
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                stream.flush()
         return code
     except BaseException:
         return 70
@@ -187,8 +178,7 @@ class Run(NamedTuple):
 class Server:
     """Forks a run for each connection to a socket, until its own stdin is closed."""
 
-    def __init__(self, path: str, measuring: Measuring | None) -> None:
-        self._measuring = measuring
+    def __init__(self, path: str) -> None:
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(path)
         self._listener.listen(64)
@@ -221,7 +211,7 @@ class Server:
             return
         pid = os.fork()
         if pid == 0:
-            os._exit(run_program(ast.literal_eval(data.decode()), descriptors, self._measuring))
+            os._exit(run_program(ast.literal_eval(data.decode()), descriptors))
         for descriptor in descriptors:
             os.close(descriptor)
         run = Run(pid, connection, os.pidfd_open(pid))
@@ -237,8 +227,6 @@ class Server:
 
     def _answer(self, run: Run) -> None:
         _, status, used = os.wait4(run.pid, 0)
-        if self._measuring:
-            self._measuring.collect(run.pid)
         with contextlib.suppress(OSError):
             run.connection.sendall(b"%d %d\n" % (status, used.ru_maxrss))
         self._selector.unregister(run.ended)
@@ -249,84 +237,15 @@ class Server:
         self._runs.remove(run)
 
 
-class Measuring:
-    """What coverage saw of the imports and of all runs, in one file at the end.
-
-    Each run leaves what is new in it to this process. Had each its file, that would take 17 ms
-    more of a run, and longer yet to combine thousands of them.
-    """
-
-    def __init__(self, data_file: str, folder: Path, *modules: str) -> None:
-        from coverage import Coverage
-
-        # `include`, because for a source coverage would look for the files that did not run.
-        package = Path(__file__).parents[1] / "apiyi_cli"
-        self._coverage = Coverage(
-            data_file, data_suffix=True, config_file=False, branch=True, include=[f"{package}/*"]
-        )
-        self._folder = folder
-        self._coverage.start()
-        import_program(*modules)
-        self._tracer = sys.gettrace()
-        sys.settrace(None)
-        # Kept apart: what a run takes out of a copy of its own would be copied for each run.
-        self._seen = dict(self._arcs)
-        self._arcs.clear()
-        of_threads = threading.gettrace()
-        threading.settrace(None)
-        rehearse()
-        threading.settrace(of_threads)
-
-    @property
-    def _arcs(self) -> dict[str, set[Any]]:
-        """What was seen, by file, in whatever form; no public part of coverage gives that."""
-        assert self._coverage._collector is not None
-        arcs: dict[str, set[Any]] = self._coverage._collector.data
-        return arcs
-
-    @contextlib.contextmanager
-    def measure(self, *, measured: bool) -> Iterator[None]:
-        """Measure a run in its process, and leave what was new in it."""
-        if not measured:
-            threading.settrace(None)
-            yield
-            return
-        sys.settrace(self._tracer)
-        yield
-        sys.settrace(None)
-        new = {name: arcs - self._seen.get(name, set()) for name, arcs in self._arcs.copy().items()}
-        if any(new.values()):
-            os.umask(0o077)
-            (self._folder / str(os.getpid())).write_bytes(marshal.dumps(new))
-
-    def collect(self, pid: int) -> None:
-        """Add what a run has left to what was seen before."""
-        path = self._folder / str(pid)
-        if path.exists():
-            for name, arcs in marshal.loads(path.read_bytes()).items():
-                self._seen.setdefault(name, set()).update(arcs)
-            path.unlink()
-
-    def save(self) -> None:
-        """Write all of it where pytest-cov looks for it."""
-        self._arcs.update(self._seen)
-        self._coverage.stop()
-        self._coverage.save()
-
-
-def serve(path: str, data_file: str, *modules: str) -> None:
+def serve(path: str, *modules: str) -> None:
     """Serve until the process that started this one closes its stdin, or ends itself."""
-    measuring = Measuring(data_file, Path(path).parent, *modules) if data_file else None
-    if measuring is None:
-        import_program(*modules)
-        rehearse()
+    import_program(*modules)
+    rehearse()
     gc.collect()
     gc.freeze()
-    server = Server(path, measuring)
+    server = Server(path)
     print("ready", flush=True)
     server.serve()
-    if measuring:
-        measuring.save()
 
 
 if __name__ == "__main__":

@@ -24,7 +24,6 @@ def eager_switches() -> Iterator[None]:
     sys.setswitchinterval(usual)
 
 
-@pytest.mark.no_cover
 @pytest.mark.usefixtures("eager_switches")
 def test_lines_that_come_while_the_file_is_looked_at_are_no_trouble(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "o.apiyi-journal", fsync="never")

@@ -220,7 +220,6 @@ def test_a_key_command_gets_no_key(apiyi: Program, tmp_path: Path) -> None:
     assert "KEPT=" in text and "system-token" not in text and "openai-key" not in text
 
 
-@pytest.mark.no_cover
 def test_every_program_is_started_with_an_environment_of_its_own() -> None:
     for path in SOURCES:
         for node in nodes(path):
@@ -235,7 +234,6 @@ def test_every_program_is_started_with_an_environment_of_its_own() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux alone has it")
-@pytest.mark.no_cover
 def test_memory_with_a_key_in_it_is_closed_to_others() -> None:
     script = (
         "import ctypes; from apiyi_cli.settings.secrets import check_key;"

@@ -35,7 +35,7 @@ from tests.decode.test_odd_values import (
 if TYPE_CHECKING:
     from tests.conftest import Program
 
-pytestmark = [pytest.mark.no_cover, pytest.mark.off_schema]
+pytestmark = pytest.mark.off_schema
 
 CODES = frozenset(row.code for row in EXIT_CODES) - {1}
 TOKEN = "syscanary9f3c0123456789"

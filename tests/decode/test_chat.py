@@ -428,7 +428,6 @@ STREAMS: dict[str, tuple[list[bytes], list[Event]]] = {
 }
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("name", STREAMS)
 @pytest.mark.parametrize("end", [DONE, b"", b"data: [DONE]\n", b"[DONE]"])
 def test_a_stream_means_the_same_wherever_it_is_cut(name: str, end: bytes) -> None:
@@ -457,7 +456,6 @@ def test_a_stream_that_ends_early_keeps_its_text_and_exits_8(name: str, step: in
         assert finished or (error is not None and error.exit_code == 8), raw[:end]
 
 
-@pytest.mark.no_cover
 def test_every_split_of_a_multilingual_stream_gives_the_same_text() -> None:
     text = "Grüße, мир, 世界, שלום, नमस्ते, 🙂👩‍👩‍👧 e\u0301 \u2028\u0085 end" * 2
     raw = b"".join(

@@ -161,7 +161,6 @@ def test_an_error_with_junk_in_any_place_is_an_error_or_none(junk: Any) -> None:
                 str(error).encode()
 
 
-@pytest.mark.no_cover
 def test_bytes_at_random_are_read_or_refused() -> None:
     seeded = random.Random(7)
     good = b"data: " + json.dumps(CHUNK).encode() + b"\n\n"

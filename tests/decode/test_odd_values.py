@@ -39,9 +39,6 @@ from apiyi_cli.render.json_line import whole
 from apiyi_cli.render.ndjson import ndjson
 from apiyi_cli.render.text import text
 
-# Thousands of values take the same branches.
-pytestmark = pytest.mark.no_cover
-
 MARK = "\x00odd\x00"
 ODD = {
     "lone surrogate": '"\\ud83d"',

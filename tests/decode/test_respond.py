@@ -301,7 +301,6 @@ STREAMS: dict[str, tuple[list[bytes], list[Event]]] = {
 }
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("name", STREAMS)
 def test_a_response_means_the_same_wherever_it_is_cut(name: str) -> None:
     parts, expected = STREAMS[name]

@@ -47,7 +47,7 @@ def check(apiyi: Program, warm: Warm, sandbox: Gateway, line: Line) -> None:
     prepared(apiyi)
     typed = shlex.join(line.words)
     env = {**apiyi.environ, "APIYI_BASE_URL": sandbox.base_url, "EDITOR": "true"}
-    status, out, err = warm.run(line.words, apiyi.work, env, line.stdin, measured=False)
+    status, out, err = warm.run(line.words, apiyi.work, env, line.stdin)
     code = os.waitstatus_to_exitcode(status)
     assert code in CODES, (typed, line.stdin, code, err[-2000:])
     assert b"Traceback" not in err, (typed, line.stdin, err[-2000:])
@@ -56,7 +56,6 @@ def check(apiyi: Program, warm: Warm, sandbox: Gateway, line: Line) -> None:
         assert err.strip() or out.strip(), (typed, line.stdin, code, out[-500:])
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("part", range(5))
 def test_random_lines_are_answered_with_what_is_wrong(
     apiyi: Program, warm: Warm, sandbox: Gateway, part: int
@@ -67,7 +66,6 @@ def test_random_lines_are_answered_with_what_is_wrong(
 
 
 @pytest.mark.nightly
-@pytest.mark.no_cover
 @pytest.mark.parametrize("seed", range(2, 32))
 def test_thousands_of_random_lines_are_answered_with_what_is_wrong(
     apiyi: Program, warm: Warm, sandbox: Gateway, seed: int

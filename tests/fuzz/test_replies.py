@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from tests.conftest import Program
     from tests.quick import Warm
 
-pytestmark = pytest.mark.no_cover
-
 UNSAFE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\xaa-\xae]")
 FREE = ("models", "balance", "usage", "check", "doctor", "video", "api")
 PICTURES = ("image", "batch rows.jsonl -o out.jsonl --endpoint image")
@@ -61,7 +59,7 @@ def run(apiyi: Program, warm: Warm, sandbox: SameReply, cell: Cell, line: str) -
     own = {"APIYI_BASE_URL": sandbox.base_url, "APIYI_SYSTEM_TOKEN": "sys123456789"}
     env = {**apiyi.environ, **own}
     sent = len(sandbox.ledger)
-    status, out, err = warm.run(shlex.split(line), apiyi.work, env, b"", measured=False)
+    status, out, err = warm.run(shlex.split(line), apiyi.work, env, b"")
     code = os.waitstatus_to_exitcode(status)
     where = (line, code, err[-1500:], out[-500:], cell.reply)
     assert code in CODES, where

@@ -20,9 +20,6 @@ from tests.matrix.scenes import Made, well
 if TYPE_CHECKING:
     from tests.conftest import Program
 
-# Hundreds of runs would be measured to take the same branches.
-pytestmark = pytest.mark.no_cover
-
 IDS = ("one", "two", "three")
 LINE = "batch rows.jsonl -o out.jsonl -j 1"
 

@@ -22,9 +22,6 @@ from tests.sampled import sampled
 if TYPE_CHECKING:
     from tests.conftest import Program
 
-# Hundreds of runs would be measured to take the same branches.
-pytestmark = pytest.mark.no_cover
-
 FAULTS = (*connecting.FAULTS, *streams.FAULTS, *bodies.FAULTS, *refusals.FAULTS, *machine.FAULTS)
 CELLS = [(fault, COMMANDS[name]) for fault in FAULTS for name in fault.on.split()]
 

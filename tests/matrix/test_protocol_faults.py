@@ -18,8 +18,6 @@ from tests.conftest import KEY
 if TYPE_CHECKING:
     from tests.conftest import Program
 
-pytestmark = pytest.mark.no_cover
-
 PROTOCOLS = ("openai", "anthropic", "google")
 PRINTED = {
     "text": "",

@@ -27,9 +27,6 @@ from apiyi_cli.sandbox.server import Gateway
 from tests.conftest import KEY, MODEL, ROOT
 from tests.matrix.commands import RECORDING
 
-# All of it is in other processes.
-pytestmark = pytest.mark.no_cover
-
 RUNNER = Path(__file__).with_name("torture.py")
 CODES = {row.code for row in EXIT_CODES} - {1}
 UNFINISHED = re.compile(r"(^|/)\.[^/]*(\.part|\.[0-9]+\.[0-9a-f]+)$")

@@ -15,9 +15,6 @@ import pytest
 from tests.conftest import ROOT, Program
 from tests.quick import Quick, Warm
 
-# The forks take no branch that other tests do not.
-pytestmark = pytest.mark.no_cover
-
 LINES: list[tuple[str, dict[str, str | None]]] = [
     ("--version", {}),
     ("--help", {"COLUMNS": "80"}),
@@ -73,8 +70,7 @@ def test_the_suite_can_be_collected_without_coverage(started: Program) -> None:
     """Import the harness where neither coverage nor pytest-cov can be found."""
     script = (
         "import sys; sys.modules['coverage'] = sys.modules['pytest_cov'] = None\n"
-        "import tests.conftest, tests.quick\n"
-        "assert tests.quick._data_file() == ''"
+        "import tests.conftest, tests.quick"
     )
     ran = started.shell(f'cd "{ROOT}" && "{sys.executable}" -c "$SCRIPT"', env={"SCRIPT": script})
     assert ran.code == 0, ran.err

@@ -288,7 +288,6 @@ def test_no_screen_is_erased_as_a_whole_which_tmux_keeps_in_the_scrollback() -> 
 
 
 @pytest.mark.nightly
-@pytest.mark.no_cover
 def test_random_texts_lose_nothing_on_screens_of_any_size() -> None:
     words = [
         "word ",

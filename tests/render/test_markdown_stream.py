@@ -149,7 +149,6 @@ def test_megabytes_of_a_data_url_are_not_printed() -> None:
 SLOW_S = 60
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "mark", ["*", "[", "`", "_", "![", "](", "<", "&", "\\", "~", "[a](", "**a "]
 )
@@ -159,7 +158,6 @@ def test_a_text_made_to_be_slow_is_printed_in_time(mark: str) -> None:
     assert time.process_time() - began < SLOW_S
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("said", ["- ", "> ", "# ", "1. ", "| ", "-|", "```", "=", "- - "])
 def test_blocks_made_to_be_slow_are_printed_in_time(said: str) -> None:
     began = time.process_time()

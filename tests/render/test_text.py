@@ -263,7 +263,6 @@ def test_a_cut_stream_without_a_block_still_prints_what_it_had() -> None:
         next(items)
 
 
-@pytest.mark.no_cover
 def test_a_long_answer_in_small_pieces_is_extracted_in_linear_time() -> None:
     batches: list[EventBatch] = [[Delta("x")] for _ in range(200_000)]
     assert block(*batches) == b"x" * 200_000 + b"\n"

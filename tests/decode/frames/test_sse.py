@@ -198,7 +198,6 @@ def cut_up(raw: bytes, random: random.Random) -> Iterator[bytes]:
         at += size
 
 
-@pytest.mark.no_cover
 def test_ten_thousand_generated_streams_agree_with_a_simple_decoder() -> None:
     seeded = random.Random(20260819)
     several = 0

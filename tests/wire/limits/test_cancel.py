@@ -164,7 +164,6 @@ def test_an_answer_of_vectors_is_booked_as_no_tokens(tmp_path: Path, time: Time)
     assert limiter.reserve(59_970) == pytest.approx(other.reserve(59_970), abs=2.5)
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize(("estimated", "part"), [(320, 0.9), (240, 0.94), (222, 0.95)])
 def test_what_was_used_decides_the_rate_not_what_was_estimated(estimated: int, part: float) -> None:
     limits, actual = Limits(rpm=100_000, tpm=60_000), 222

@@ -315,7 +315,6 @@ def test_a_newcomer_does_not_overtake_who_waits_for_a_place(tmp_path: Path) -> N
     assert newcomers_waits == [0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.05, 0.05, 0.05]
 
 
-@pytest.mark.no_cover
 def test_three_simulated_minutes_of_four_limiters_fill_no_window(tmp_path: Path) -> None:
     hours = SleeplessClock()
     limits = Limits()

@@ -53,7 +53,6 @@ def _saturated(limits: Limits, sizes: Sequence[int], until_s: float, now: float)
     return starts
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("limits", "sizes", "part"),
     [
@@ -77,7 +76,6 @@ def test_ten_minutes_of_requests_fill_no_window_and_use_95_percent(
     assert (len(starts) - 1) * limits.window_s / took_s >= part * limits.rpm
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("sizes", [[1500], [400, 9000, 20_000], [4000]])
 def test_ten_minutes_of_tokens_fill_no_window_and_use_95_percent(sizes: list[int]) -> None:
     limits = Limits()
@@ -134,7 +132,6 @@ def _late_starts(
     return starts
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize(
     ("limits", "size"),
@@ -163,7 +160,6 @@ def test_however_late_requests_wake_up_no_window_of_real_starts_is_too_full(
     assert most_tokens <= limits.tpm
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("seed", range(8))
 def test_a_late_start_costs_no_part_of_the_rate(seed: int) -> None:
     rng = random.Random(seed)
@@ -278,7 +274,6 @@ def test_after_a_reboot_the_bookings_of_before_are_forgotten(uptime_s: float) ->
     assert book(counters, Limits(), 20.0, 100) == 20.0
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("damage", [float("nan"), float("inf"), 1e300, -float("inf")])
 def test_damaged_numbers_hold_nobody_up(damage: float) -> None:
     for index in range(1, rates.SIZE):

@@ -49,7 +49,6 @@ def test_a_busy_process_books_seldom_and_a_calm_one_for_each_request() -> None:
         assert most * 0.4 <= renewed <= most
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("rpm", [400, 6000])
 def test_no_window_has_more_starts_than_the_limit_over_four_limiters(
     tmp_path: Path, rpm: int
