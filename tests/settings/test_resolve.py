@@ -227,7 +227,7 @@ def test_the_listing_has_every_value_with_its_origin(tmp_path: Path) -> None:
 
 def test_a_variable_obeys_the_table(tmp_path: Path) -> None:
     class Odd(Group):
-        retries = flag(int, "--retries", help="", envvar="ODD_RETRIES", low=0, high=9)
+        retries = flag(int, "", envvar="ODD_RETRIES", low=0, high=9)
 
     assert vars(settings(tmp_path, ODD_RETRIES=" 3 ").fill(Odd()))["retries"] == 3
     for text in ("many", "10", "1.5"):

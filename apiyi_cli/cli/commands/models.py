@@ -33,25 +33,16 @@ CONSTANT_CREATED = 1626777600
 """The date that gateways of this family give for unknown dates."""
 
 
-class Pricing(Group):
+class Pricing(Group, config=False):
     """The gateway's price list."""
 
     update_prices = flag(
         bool,
+        Text("Fetch the price list that cost estimates are made from."),
         "--update",
         "--update-prices",
-        help=Text("Fetch the price list that cost estimates are made from."),
-        panel="Options",
-        config=False,
     )
-    grep = flag(
-        str,
-        "--grep",
-        help=Text("Only models with this text in their names."),
-        metavar="TEXT",
-        panel="Options",
-        config=False,
-    )
+    grep = flag(str, Text("Only models with this text in their names."), metavar="TEXT")
 
 
 def models(

@@ -21,47 +21,29 @@ IDLE = "30m"
 """Idle time after which the server ends."""
 
 
-class PlaygroundOptions(Group):
+class PlaygroundOptions(Group, config=False):
     """How the page is started, and what its requests may do."""
 
     profile = flag(
         str,
-        "--profile",
-        help="Profile of the configuration to use.",
+        "Profile of the configuration to use.",
         metavar="NAME",
         envvar="APIYI_PROFILE",
         complete="profile",
-        config=False,
     )
-    port = flag(
-        int,
-        "--port",
-        help=Text("Port to listen on (0: any free one)."),
-        metavar="N",
-        low=0,
-        high=65535,
-        config=False,
-    )
-    no_open = flag(bool, "--no-open", help=Text("Do not open the browser."), config=False)
+    port = flag(int, Text("Port to listen on (0: any free one)."), low=0, high=65535)
+    no_open = flag(bool, Text("Do not open the browser."))
     idle = flag(
-        str,
-        "--idle",
-        help=Text("End when nobody has used the page so long: 90s, 30m, 2h."),
-        metavar="TIME",
-        config=False,
+        str, Text("End when nobody has used the page so long: 90s, 30m, 2h."), metavar="TIME"
     )
     max_cost = flag(
         float,
-        "--max-cost",
-        help=Text("Send nothing that brings the day's estimated cost above so many US dollars."),
+        Text("Send nothing that brings the day's estimated cost above so many US dollars."),
         metavar="USD",
         low=0,
-        config=False,
     )
-    no_history = flag(bool, "--no-history", help=Text("Keep no history."), config=False)
-    allow_api = flag(
-        bool, "--allow-api", help=Text("Let the page's `api` use every method."), config=False
-    )
+    no_history = flag(bool, Text("Keep no history."))
+    allow_api = flag(bool, Text("Let the page's `api` use every method."))
 
 
 def playground(

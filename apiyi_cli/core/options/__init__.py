@@ -29,11 +29,14 @@ if TYPE_CHECKING:
         choices: tuple[str, ...]
         suggestions: tuple[str, ...]
         complete: Complete
-        wire: str
+        wire: str | Literal[True]
         config: bool
+        negatable: bool
 
 
 T = TypeVar("T")
+
+_METAVARS = {int: "N", float: "X"}
 
 
 class Flag:
@@ -50,7 +53,9 @@ class Flag:
     # A NamedTuple of these fields would take 0.2 ms of each start, this class 0.02 ms.
     name = ""
     panel: str
-    metavar: str | None = None
+    config: bool
+    negatable = False
+    metavar: str | None
     envvar: str | None = None
     low: float | None = None
     high: float | None = None
@@ -58,14 +63,25 @@ class Flag:
     suggestions: tuple[str, ...] = ()
     complete: Complete | None = None
     wire: str | None = None
-    config = True
 
-    def __init__(self, kind: Any, names: tuple[str, ...], help: str, facts: FlagFacts) -> None:
+    def __init__(self, kind: Any, help: str, names: tuple[str, ...], facts: FlagFacts) -> None:
         self.many = kind not in (str, int, float, bool)
         self.kind: type = kind.__args__[0] if self.many else kind
-        self.names = names
         self.help = help
+        self.names = names
+        self.metavar = _METAVARS.get(self.kind)
         self.__dict__.update(facts)
+
+    def bind(self, name: str, panel: str, config: bool) -> None:
+        """Set what follows from the field's name, and from its group, unless it was declared."""
+        self.name = name
+        self.__dict__.setdefault("panel", panel)
+        self.__dict__.setdefault("config", config)
+        if self.__dict__.get("wire") is True:
+            self.wire = name
+        if not any(spelling.startswith("--") for spelling in self.names):
+            word = name.rstrip("_").replace("_", "-")
+            self.names += (f"--{word}/--no-{word}" if self.negatable else f"--{word}",)
 
     @property
     def long(self) -> str:
@@ -73,12 +89,14 @@ class Flag:
         return max((name.split("/")[0] for name in self.names), key=len)
 
 
-def flag(kind: type[T], *names: str, help: str, **facts: Unpack[FlagFacts]) -> T | None:
+def flag(kind: type[T], help: str, *names: str, **facts: Unpack[FlagFacts]) -> T | None:
     """Declare a field of a group, a `kind` or None where it was not given.
 
-    `list[str]` is an option that may be given several times.
+    `list[str]` is an option that may be given several times. Without a long spelling in `names`
+    it has that of the field's name, a `negatable` switch the one with `no-` as well. `wire` may
+    be True for a place of the field's name. A number needs no `metavar`.
     """
-    declared: Any = Flag(kind, names, help, facts)
+    declared: Any = Flag(kind, help, names, facts)
     return declared  # type: ignore[no-any-return]
 
 
@@ -95,18 +113,18 @@ class Group:
     """Base of the option groups: immutable values by name, None where not given.
 
     `flags` are its options by name, in the order of their declaration. `panel` in the class
-    line is the heading in `--help` of those without a heading.
+    line is the heading in `--help` of those without a heading, `config` says whether a profile
+    may set those that do not say so themselves.
     """
 
     # The class body is looked through here, by hand: a dataclass would compile source text
     # for every group, which takes ten times as long.
     flags: ClassVar[dict[str, Flag]] = {}
 
-    def __init_subclass__(cls, panel: str = "Options") -> None:
+    def __init_subclass__(cls, panel: str = "Options", config: bool = True) -> None:
         own = {name: value for name, value in vars(cls).items() if isinstance(value, Flag)}
         for name, option in own.items():
-            option.name = name
-            option.__dict__.setdefault("panel", panel)
+            option.bind(name, panel, config)
         cls.flags = {**cls.flags, **own}
 
     def __init__(self, **values: Any) -> None:

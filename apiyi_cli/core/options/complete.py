@@ -9,44 +9,24 @@ class CompleteOptions(Group, panel="Sampling"):
     """Parameters of legacy completions besides sampling."""
 
     suffix = flag(
-        str,
-        "--suffix",
-        help="Text that comes after the completion (insertion).",
-        metavar="TEXT",
-        wire="suffix",
+        str, "Text that comes after the completion (insertion).", metavar="TEXT", wire=True
     )
-    echo = flag(bool, "--echo", help="Print the prompt before the completion.", wire="echo")
+    echo = flag(bool, "Print the prompt before the completion.", wire=True)
     best_of = flag(
         int,
-        "--best-of",
-        help="Make N on the server and give the best (turns streaming off).",
-        metavar="N",
+        "Make N on the server and give the best (turns streaming off).",
         low=1,
         high=20,
-        wire="best_of",
+        wire=True,
     )
     logprobs = flag(
         int,
-        "--logprobs",
-        help="Log probabilities of the N likeliest tokens (see them with --json).",
-        metavar="N",
+        "Log probabilities of the N likeliest tokens (see them with --json).",
         low=0,
         high=5,
-        wire="logprobs",
+        wire=True,
     )
-    lines = flag(
-        bool,
-        "--lines",
-        help="Each line of stdin is a prompt; NDJSON out.",
-        panel="Prompt",
-        config=False,
-    )
+    lines = flag(bool, "Each line of stdin is a prompt; NDJSON out.", panel="Prompt", config=False)
     batch_size = flag(
-        int,
-        "--batch-size",
-        help="Prompts in one request, with --lines.",
-        panel="Request",
-        metavar="N",
-        low=1,
-        high=2048,
+        int, "Prompts in one request, with --lines.", panel="Request", low=1, high=2048
     )

@@ -12,8 +12,7 @@ class Connection(Group, panel="Connection"):
 
     profile = flag(
         str,
-        "--profile",
-        help="Profile of the configuration to use.",
+        "Profile of the configuration to use.",
         metavar="NAME",
         envvar="APIYI_PROFILE",
         complete="profile",
@@ -21,93 +20,67 @@ class Connection(Group, panel="Connection"):
     )
     base_url = flag(
         str,
-        "--base-url",
-        help="Address of the API, with its /v1.",
+        "Address of the API, with its /v1.",
         metavar="URL",
         envvar="APIYI_BASE_URL",
         config=False,
     )
     node = flag(
         str,
-        "--node",
-        help="Node of the gateway: api, vip, b, or cf (short texts only).",
+        "Node of the gateway: api, vip, b, or cf (short texts only).",
         metavar="NAME",
         choices=("api", "vip", "b", "cf"),
     )
-    key_file = flag(
-        str, "--key-file", help="File that holds the key (0600).", metavar="PATH", complete="file"
-    )
+    key_file = flag(str, "File that holds the key (0600).", metavar="PATH", complete="file")
     timeout = flag(
         float,
-        "--timeout",
-        help="Seconds to wait for headers, then between events.",
+        "Seconds to wait for headers, then between events.",
         metavar="S",
         low=SHORTEST_S,
         high=86400,
     )
     max_time = flag(
         float,
-        "--max-time",
-        help="Seconds for the whole run, everything included.",
+        "Seconds for the whole run, everything included.",
         metavar="S",
         low=SHORTEST_S,
         high=31536000,
     )
-    retries = flag(
-        int, "--retries", help="Attempts after the first one.", metavar="N", low=0, high=100
-    )
+    retries = flag(int, "Attempts after the first one.", low=0, high=100)
     retry_ambiguous = flag(
-        int,
-        "--retry-ambiguous",
-        help="Attempts after one that may have been billed (0: never pay twice).",
-        metavar="N",
-        low=0,
-        high=100,
+        int, "Attempts after one that may have been billed (0: never pay twice).", low=0, high=100
     )
     max_retry_time = flag(
         float,
-        "--max-retry-time",
-        help="Seconds that all attempts and waits may take together.",
+        "Seconds that all attempts and waits may take together.",
         metavar="S",
         low=0,
         high=86400,
     )
-    failover = flag(bool, "--failover/--no-failover", help="Try the profile's backup addresses.")
+    failover = flag(bool, "Try the profile's backup addresses.", negatable=True)
     rpm = flag(
         int,
-        "--rpm",
-        help="Requests a minute, shared by all processes of the key.",
-        metavar="N",
+        "Requests a minute, shared by all processes of the key.",
         low=1,
         high=10_000_000,
         config=False,
     )
     tpm = flag(
         int,
-        "--tpm",
-        help="Tokens a minute, shared by all processes of the key.",
-        metavar="N",
+        "Tokens a minute, shared by all processes of the key.",
         low=1,
         high=10_000_000_000,
         config=False,
     )
-    limits = flag(bool, "--limits/--no-limits", help="Keep to the key's rate limits.", config=False)
-    proxy = flag(
-        str, "--proxy", help="Proxy to go through (http, https, socks5, socks5h).", metavar="URL"
-    )
-    cacert = flag(
-        str, "--cacert", help="File of CA certificates to trust.", metavar="FILE", complete="file"
-    )
+    limits = flag(bool, "Keep to the key's rate limits.", negatable=True, config=False)
+    proxy = flag(str, "Proxy to go through (http, https, socks5, socks5h).", metavar="URL")
+    cacert = flag(str, "File of CA certificates to trust.", metavar="FILE", complete="file")
     header = flag(
-        list[str],
-        "-H",
-        "--header",
-        help="Extra request header, 'Name: value' (repeatable).",
-        metavar="HEADER",
+        list[str], "Extra request header, 'Name: value' (repeatable).", "-H", metavar="HEADER"
     )
 
 
 class Jobs(Group, panel="Connection"):
     """How many requests at once."""
 
-    jobs = flag(int, "-j", "--jobs", help="Requests at once.", metavar="N", low=1, high=1000)
+    jobs = flag(int, "Requests at once.", "-j", low=1, high=1000)

@@ -10,15 +10,13 @@ class McpOptions(Group, panel="Options"):
 
     max_cost = flag(
         float,
-        "--max-cost",
-        help="Refuse calls that bring the estimated cost of the session above so many US dollars.",
+        "Refuse calls that bring the estimated cost of the session above so many US dollars.",
         metavar="USD",
         low=0,
     )
     folder = flag(
         str,
-        "--folder",
-        help="Where files are written and relative paths begin (else the working directory).",
+        "Where files are written and relative paths begin (else the working directory).",
         metavar="DIR",
         complete="dir",
     )

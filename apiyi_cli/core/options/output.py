@@ -8,40 +8,32 @@ from apiyi_cli.core.options import Group, flag
 class Output(Group, panel="Output"):
     """What is printed, where, and with how many messages."""
 
-    json = flag(bool, "--json", help="The server's object, verbatim, on one line.")
-    ndjson = flag(bool, "--ndjson", help="One JSON object per line, as each arrives.")
+    json = flag(bool, "The server's object, verbatim, on one line.")
+    ndjson = flag(bool, "One JSON object per line, as each arrives.")
     jq = flag(
         str,
-        "--jq",
-        help="Filter the JSON with a jq expression (extra: apiyi-cli[jq]).",
+        "Filter the JSON with a jq expression (extra: apiyi-cli[jq]).",
         metavar="EXPR",
         config=False,
     )
     output = flag(
         str,
+        "Write to this file instead of stdout.",
         "-o",
-        "--output",
-        help="Write to this file instead of stdout.",
         metavar="PATH",
         complete="file",
         config=False,
     )
-    force = flag(bool, "--force", help="Overwrite what exists.", config=False)
-    quiet = flag(bool, "-q", "--quiet", help="No notices on stderr, errors only.")
-    verbose = flag(bool, "-v", "--verbose", help="Tell on stderr what is sent and received.")
-    usage = flag(bool, "-u", "--usage", help="Token counts on stderr.")
-    color = flag(
-        str,
-        "--color",
-        help="Colour and styles.",
-        metavar="WHEN",
-        choices=("auto", "always", "never"),
-    )
+    force = flag(bool, "Overwrite what exists.", config=False)
+    quiet = flag(bool, "No notices on stderr, errors only.", "-q")
+    verbose = flag(bool, "Tell on stderr what is sent and received.", "-v")
+    usage = flag(bool, "Token counts on stderr.", "-u")
+    color = flag(str, "Colour and styles.", metavar="WHEN", choices=("auto", "always", "never"))
 
 
 class RecordOutput(Output, panel="Output"):
     """The output of a batch; its records are always JSON lines."""
 
-    json = flag(bool, "--json", help="Errors, and what --check finds, as JSON.")
-    ndjson = flag(bool, "--ndjson", help="The same as --json: records are JSON lines anyway.")
-    usage = flag(bool, "-u", "--usage", help="The summary with its token counts, even with -q.")
+    json = flag(bool, "Errors, and what --check finds, as JSON.")
+    ndjson = flag(bool, "The same as --json: records are JSON lines anyway.")
+    usage = flag(bool, "The summary with its token counts, even with -q.", "-u")

@@ -10,8 +10,7 @@ class TextInput(Group, panel="Prompt"):
 
     encoding = flag(
         str,
-        "--encoding",
-        help="Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS ...",
+        "Encoding of text that is not UTF-8: GB18030, Big5, UTF-16, Shift_JIS ...",
         metavar="NAME",
     )
 
@@ -21,59 +20,45 @@ class Prompt(TextInput, panel="Prompt"):
 
     file = flag(
         list[str],
+        "Add a text file before the prompt (repeatable, - for stdin).",
         "-f",
-        "--file",
-        help="Add a text file before the prompt (repeatable, - for stdin).",
         metavar="PATH",
         complete="file",
         config=False,
     )
-    no_stdin = flag(bool, "-n", "--no-stdin", help="Never read stdin.")
+    no_stdin = flag(bool, "Never read stdin.", "-n")
 
 
-class DraftOptions(Group, panel="Prompt"):
+class DraftOptions(Group, panel="Prompt", config=False):
     """How a prompt's text is made: from a template, in an editor."""
 
     template = flag(
         str,
+        "Template of the prompt: templates/NAME.md in the configuration folder.",
         "-t",
-        "--template",
-        help="Template of the prompt: templates/NAME.md in the configuration folder.",
         metavar="NAME",
         complete="template",
-        config=False,
     )
     param = flag(
-        list[str],
-        "-p",
-        "--param",
-        help="Value for a {name} of the template (repeatable).",
-        metavar="NAME=VALUE",
-        config=False,
+        list[str], "Value for a {name} of the template (repeatable).", "-p", metavar="NAME=VALUE"
     )
-    edit = flag(
-        bool, "-e", "--edit", help="Write or change the prompt in $EDITOR first.", config=False
-    )
+    edit = flag(bool, "Write or change the prompt in $EDITOR first.", "-e")
 
 
-class Conversation(Group, panel="Prompt"):
+class Conversation(Group, panel="Prompt", config=False):
     """The context of the prompt: system text, attachments, earlier messages."""
 
-    system = flag(str, "-s", "--system", help="System prompt (@FILE reads a file).", metavar="TEXT")
+    system = flag(str, "System prompt (@FILE reads a file).", "-s", metavar="TEXT", config=True)
     attach = flag(
         list[str],
+        "Attach an image, audio or PDF, by path or URL (repeatable).",
         "-a",
-        "--attach",
-        help="Attach an image, audio or PDF, by path or URL (repeatable).",
         metavar="PATH|URL",
         complete="file",
-        config=False,
     )
     messages = flag(
         str,
-        "--messages",
-        help="Conversation to send: JSON array or NDJSON of messages (- for stdin).",
+        "Conversation to send: JSON array or NDJSON of messages (- for stdin).",
         metavar="FILE",
         complete="file",
-        config=False,
     )

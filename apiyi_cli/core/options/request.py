@@ -10,17 +10,14 @@ class Model(Group, panel="Model"):
 
     model = flag(
         str,
+        "Model to ask. Else APIYI_MODEL (for text), else the profile's.",
         "-m",
-        "--model",
-        help="Model to ask. Else APIYI_MODEL (for text), else the profile's.",
         metavar="NAME",
         envvar="APIYI_MODEL",
         complete="model",
-        wire="model",
+        wire=True,
     )
-    force_model = flag(
-        bool, "--force-model", help="Send the model even if its family is known not to do this."
-    )
+    force_model = flag(bool, "Send the model even if its family is known not to do this.")
 
 
 class Models(Group, panel="Model"):
@@ -28,67 +25,48 @@ class Models(Group, panel="Model"):
 
     model = flag(
         list[str],
+        "Model to ask (repeatable: compare). Else APIYI_MODEL, else the profile's.",
         "-m",
-        "--model",
-        help="Model to ask (repeatable: compare). Else APIYI_MODEL, else the profile's.",
         metavar="NAME",
         envvar="APIYI_MODEL",
         complete="model",
     )
-    force_model = flag(
-        bool, "--force-model", help="Send the model even if its family is known not to do this."
-    )
+    force_model = Model.force_model
 
 
-class Request(Group, panel="Request"):
+class Request(Group, panel="Request", config=False):
     """The request: extra fields, printing instead of sending, caching."""
 
     option = flag(
         list[str],
+        "Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.",
         "-O",
-        "--option",
-        help="Any body field: KEY=VALUE, VALUE as JSON if it is, dots nest, @FILE reads.",
         metavar="KEY=VALUE",
-        config=False,
     )
-    dry_run = flag(
-        bool, "--dry-run", help="Print the request as JSON and send nothing.", config=False
-    )
+    dry_run = flag(bool, "Print the request as JSON and send nothing.")
     code = flag(
         str,
-        "--code",
-        help="Print the request as a program in this language.",
+        "Print the request as a program in this language.",
         metavar="LANG",
-        choices=(
-            "curl",
-            "python",
-            "requests",
-            "node",
-            "java",
-            "csharp",
-            "go",
-            "php",
-            "ruby",
-        ),
-        config=False,
+        choices=("curl", "python", "requests", "node", "java", "csharp", "go", "php", "ruby"),
     )
     cache = flag(
         str,
-        "--cache",
-        help="Answer an identical request from the cache, if younger than TTL (30d).",
+        "Answer an identical request from the cache, if younger than TTL (30d).",
         metavar="TTL",
+        config=True,
     )
     max_cost = flag(
         float,
-        "--max-cost",
-        help="Send nothing that brings the estimated cost above so many US dollars.",
+        "Send nothing that brings the estimated cost above so many US dollars.",
         metavar="USD",
         low=0,
+        config=True,
     )
     tag = flag(
         str,
-        "--tag",
-        help="Label of the request in the usage ledger (apiyi usage --by tag).",
+        "Label of the request in the usage ledger (apiyi usage --by tag).",
         metavar="NAME",
+        config=True,
     )
-    no_cache = flag(bool, "--no-cache", help="Do not use the cache.", config=False)
+    no_cache = flag(bool, "Do not use the cache.")

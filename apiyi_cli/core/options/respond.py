@@ -9,22 +9,15 @@ from apiyi_cli.core.options.chat import ChatSampling
 class RespondOptions(Group, panel="Sampling"):
     """Sampling and tools of the Responses endpoint."""
 
-    instructions = flag(
-        str,
-        "--instructions",
-        help="System text (@FILE reads a file).",
-        panel="Prompt",
-        metavar="TEXT",
-    )
-    web_search = flag(bool, "--web-search", help="Let the model search the web.", panel="Tools")
+    instructions = flag(str, "System text (@FILE reads a file).", panel="Prompt", metavar="TEXT")
+    web_search = flag(bool, "Let the model search the web.", panel="Tools")
     max_output_tokens = flag(
         int,
+        "Most tokens to answer with, reasoning included.",
         "--max-output-tokens",
         "--max-tokens",
-        help="Most tokens to answer with, reasoning included.",
-        metavar="N",
         low=16,
-        wire="max_output_tokens",
+        wire=True,
     )
     temperature = ChatSampling.temperature
     top_p = ChatSampling.top_p
@@ -33,8 +26,7 @@ class RespondOptions(Group, panel="Sampling"):
     reasoning_effort = place(ChatSampling.reasoning_effort, "reasoning.effort")
     reasoning_summary = flag(
         str,
-        "--reasoning-summary",
-        help="Show the reasoning's summary: auto, concise, detailed.",
+        "Show the reasoning's summary: auto, concise, detailed.",
         metavar="KIND",
         suggestions=("auto", "concise", "detailed"),
         wire="reasoning.summary",

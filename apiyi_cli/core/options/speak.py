@@ -10,47 +10,29 @@ class SpeakOptions(Group, panel="Speech"):
 
     voice = flag(
         str,
-        "--voice",
-        help="Who reads: alloy (the default), ash, ballad, coral, echo, sage, shimmer, verse...",
+        "Who reads: alloy (the default), ash, ballad, coral, echo, sage, shimmer, verse...",
         metavar="NAME",
-        wire="voice",
+        wire=True,
     )
     format = flag(
         str,
-        "--format",
-        help="mp3, opus, aac, flac, wav, pcm... Else by the extension of -o, else mp3.",
+        "mp3, opus, aac, flac, wav, pcm... Else by the extension of -o, else mp3.",
         metavar="FORMAT",
         suggestions=("mp3", "opus", "aac", "flac", "wav", "pcm"),
-        config=False,
         wire="response_format",
+        config=False,
     )
-    speed = flag(
-        float,
-        "--speed",
-        help="How fast, 1 being usual.",
-        metavar="X",
-        low=0.25,
-        high=4,
-        wire="speed",
-    )
+    speed = flag(float, "How fast, 1 being usual.", low=0.25, high=4, wire=True)
     instructions = flag(
         str,
-        "--instructions",
-        help="How to read it: tone, accent, pace (@FILE reads a file; not tts-1).",
+        "How to read it: tone, accent, pace (@FILE reads a file; not tts-1).",
         metavar="TEXT",
+        wire=True,
         config=False,
-        wire="instructions",
     )
     split = flag(
-        bool,
-        "--split",
-        help="Read a text over 4,096 characters in parts, and join the sound.",
-        panel="Request",
+        bool, "Read a text over 4,096 characters in parts, and join the sound.", panel="Request"
     )
     skip_existing = flag(
-        bool,
-        "--skip-existing",
-        help="Send nothing if the -o file is there already.",
-        panel="Output",
-        config=False,
+        bool, "Send nothing if the -o file is there already.", panel="Output", config=False
     )

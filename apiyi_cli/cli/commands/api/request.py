@@ -15,35 +15,31 @@ if TYPE_CHECKING:
     from apiyi_cli.cli.inputs.prompt import Inputs
 
 
-class Fields(Group):
+class Fields(Group, config=False):
     """The body or query of a raw call."""
 
     field = flag(
         list[str],
+        Text("Field as a string, KEY=VALUE (repeatable)."),
         "-f",
         "--raw-field",
-        help=Text("Field as a string, KEY=VALUE (repeatable)."),
         panel="Request",
         metavar="KEY=VALUE",
-        config=False,
     )
     typed_field = flag(
         list[str],
+        Text("Field as JSON where it is JSON; @FILE reads a file (repeatable)."),
         "-F",
         "--field",
-        help=Text("Field as JSON where it is JSON; @FILE reads a file (repeatable)."),
         panel="Request",
         metavar="KEY=VALUE",
-        config=False,
     )
     input = flag(
         str,
-        "--input",
-        help=Text("File that is the body, byte for byte (- for stdin)."),
+        Text("File that is the body, byte for byte (- for stdin)."),
         panel="Request",
         metavar="FILE",
         complete="file",
-        config=False,
     )
 
 

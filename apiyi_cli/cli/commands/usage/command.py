@@ -34,40 +34,22 @@ HEADINGS = {
 }
 
 
-class Period(Group):
+class Period(Group, config=False):
     """Which part of the ledger is summed, and by what."""
 
     since = flag(
         str,
-        "--since",
-        help=Text("How far back: 24h, 7d, 4w, or a date 2026-01-31 (30d; with --remote 7d)."),
-        panel="Options",
+        Text("How far back: 24h, 7d, 4w, or a date 2026-01-31 (30d; with --remote 7d)."),
         metavar="SPAN",
-        config=False,
     )
     by = flag(
         str,
-        "--by",
-        help=Text("What to sum by (model)."),
-        panel="Options",
+        Text("What to sum by (model)."),
         metavar="GROUP",
         choices=("model", "day", "profile", "endpoint", "tag"),
-        config=False,
     )
-    remote = flag(
-        bool,
-        "--remote",
-        help=Text("Show the gateway's own charges (needs the system token)."),
-        panel="Options",
-        config=False,
-    )
-    reconcile = flag(
-        bool,
-        "--reconcile",
-        help=Text("Say which requests without a known end the gateway billed."),
-        panel="Options",
-        config=False,
-    )
+    remote = flag(bool, Text("Show the gateway's own charges (needs the system token)."))
+    reconcile = flag(bool, Text("Say which requests without a known end the gateway billed."))
 
 
 def usage(ctx: Context, *, period: Period, connection: Connection, output: Output) -> None:
