@@ -122,26 +122,23 @@ class ApiyiError(Exception):
 
     def replace_facts(self, **facts: Any) -> Self:
         """Return the error with other facts."""
-        error = copy(self)
-        error.facts = self.facts._replace(**facts)
-        return error
+        return self._replace(facts=self.facts._replace(**facts))
 
     def with_hint(self, hint: str | None) -> Self:
         """Return the error with another hint."""
-        error = copy(self)
-        error.hint = hint
-        return error
+        return self._replace(hint=hint)
 
     def with_received(self, received: bytes) -> Self:
         """Return the error with what came and could not be used."""
-        error = copy(self)
-        error.received = received
-        return error
+        return self._replace(received=received)
 
     def for_item(self, name: str) -> Self:
         """Return the error with the name of its item in front."""
+        return self._replace(what=Text("{name}: {what}", name=name, what=self.what))
+
+    def _replace(self, **fields: Any) -> Self:
         error = copy(self)
-        error.what = Text("{name}: {what}", name=name, what=self.what)
+        vars(error).update(fields)
         return error
 
     def __str__(self) -> str:

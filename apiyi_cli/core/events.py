@@ -4,17 +4,19 @@ A streamed reply and a whole one decode into the same events, so that renderers 
 path. Decoders hand them on in *batches*: one list for each read of the socket, so that what
 arrived together is written together. Times are not in here; order is the order of arrival.
 
-Events are made a hundred thousand times in a run and declared in every start-up, so they
-are plain classes with slots: dataclasses would cost two milliseconds before the first byte.
+Pieces of an answer are made a hundred thousand times in a run and declared in every start-up, so
+they are plain classes with slots: dataclasses would cost two milliseconds before the first byte.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from apiyi_cli.plain_value import PlainValue
 
-class _Event:
-    """Base of events; equal to an event of the same kind with the same values."""
+
+class _Piece:
+    """Base of pieces; equal to a piece of the same kind with the same values."""
 
     __slots__ = ()
     __match_args__: tuple[str, ...] = ()
@@ -32,7 +34,7 @@ class _Event:
     __hash__ = None  # type: ignore[assignment]
 
 
-class Chunk(_Event):
+class Chunk(_Piece):
     """One JSON object of the server, byte for byte. `whole` if it is the entire answer.
 
     `opening` is True if nothing of the answer came with it or before it. `source` is what an
@@ -55,7 +57,7 @@ class Chunk(_Event):
         self.opening = opening
 
 
-class _TextEvent(_Event):
+class _TextEvent(_Piece):
     """A piece of text of choice `index`."""
 
     __slots__ = __match_args__ = ("text", "index")
@@ -83,107 +85,69 @@ class Refusal(_TextEvent):
     __slots__ = ()
 
 
-class ToolCall(_Event):
+class ToolCall(PlainValue):
     """A complete function call that the model asks for.
 
     `arguments` is the text as the model wrote it; `""` and null have become `"{}"`.
     Emitted once per call, when its choice has finished or the stream has ended.
     """
 
-    __slots__ = __match_args__ = ("id", "name", "arguments", "index")
-
-    def __init__(self, id: str, name: str, arguments: str, index: int = 0) -> None:
-        self.id = id
-        self.name = name
-        self.arguments = arguments
-        self.index = index
+    id: str
+    name: str
+    arguments: str
+    index: int = 0
 
 
-class Usage(_Event):
+class Usage(PlainValue):
     """Token counts from the gateway; None is unknown, never 0.
 
     `raw` is the gateway's own object.
     """
 
-    __slots__ = __match_args__ = (
-        "prompt_tokens",
-        "completion_tokens",
-        "total_tokens",
-        "reasoning_tokens",
-        "cached_tokens",
-        "raw",
-    )
-
-    def __init__(
-        self,
-        prompt_tokens: int | None,
-        completion_tokens: int | None,
-        total_tokens: int | None,
-        reasoning_tokens: int | None = None,
-        cached_tokens: int | None = None,
-        raw: dict[str, Any] | None = None,
-    ) -> None:
-        self.prompt_tokens = prompt_tokens
-        self.completion_tokens = completion_tokens
-        self.total_tokens = total_tokens
-        self.reasoning_tokens = reasoning_tokens
-        self.cached_tokens = cached_tokens
-        self.raw = raw
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    total_tokens: int | None
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+    raw: dict[str, Any] | None = None
 
 
-class Finish(_Event):
+class Finish(PlainValue):
     """Choice `index` is complete. `reason` is normalised: stop, length, tool_calls,
     content_filter, or an unknown word of the server as it came."""
 
-    __slots__ = __match_args__ = ("reason", "index")
-
-    def __init__(self, reason: str, index: int = 0) -> None:
-        self.reason = reason
-        self.index = index
+    reason: str
+    index: int = 0
 
 
-class About(_Event):
+class About(PlainValue):
     """The answer's own id and the model that really answered."""
 
-    __slots__ = __match_args__ = ("id", "model")
-
-    def __init__(self, id: str | None, model: str | None) -> None:
-        self.id = id
-        self.model = model
+    id: str | None
+    model: str | None
 
 
-class Notice(_Event):
+class Notice(PlainValue):
     """A defect that the decoder noticed and tolerated, for stderr."""
 
-    __slots__ = __match_args__ = ("text",)
-
-    def __init__(self, text: str) -> None:
-        self.text = text
+    text: str
 
 
-class InlineFile(_Event):
+class InlineFile(PlainValue):
     """A picture, sound or file of the answer that came as base64. `type` is its media type."""
 
-    __slots__ = __match_args__ = ("type", "base64")
-
-    def __init__(self, type: str, base64: str) -> None:
-        self.type = type
-        self.base64 = base64
+    type: str
+    base64: str
 
 
-class Restart(_Event):
+class Restart(PlainValue):
     """The gateway restarted the answer: earlier events belong to an abandoned attempt."""
 
-    __slots__ = __match_args__ = ()
 
-
-class Empty(_Event):
+class Empty(PlainValue):
     """A complete answer with nothing to print; `why` says what came instead."""
 
-    __slots__ = __match_args__ = ("why",)
-
-    def __init__(self, why: str) -> None:
-        self.why = why
+    why: str
 
 
 Event = (

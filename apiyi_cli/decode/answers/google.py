@@ -162,18 +162,14 @@ def google_usage(counts: object) -> Usage | None:
         return None
     answer, thought = counts.get("candidatesTokenCount"), counts.get("thoughtsTokenCount")
     completion = [number for number in (answer, thought) if isinstance(number, int)]
-    result = usage(
-        {
-            "prompt_tokens": counts.get("promptTokenCount"),
-            "completion_tokens": sum(completion) if completion else None,
-            "total_tokens": counts.get("totalTokenCount"),
-            "completion_tokens_details": {"reasoning_tokens": thought},
-            "prompt_tokens_details": {"cached_tokens": counts.get("cachedContentTokenCount")},
-        }
-    )
-    if result is not None:
-        result.raw = counts
-    return result
+    fields = {
+        "prompt_tokens": counts.get("promptTokenCount"),
+        "completion_tokens": sum(completion) if completion else None,
+        "total_tokens": counts.get("totalTokenCount"),
+        "completion_tokens_details": {"reasoning_tokens": thought},
+        "prompt_tokens_details": {"cached_tokens": counts.get("cachedContentTokenCount")},
+    }
+    return usage(fields, raw=counts)
 
 
 def assemble_response(responses: Iterable[dict[str, Any]]) -> dict[str, Any]:

@@ -186,16 +186,12 @@ def message_usage(counts: dict[str, Any]) -> Usage | None:
     prompt = [number for number in numbers if type(number) is int]
     if len(prompt) < 2:
         return usage(counts)
-    result = usage(
-        {
-            "input_tokens": sum(prompt),
-            "output_tokens": counts.get("output_tokens"),
-            "input_tokens_details": {"cached_tokens": read},
-        }
-    )
-    if result is not None:
-        result.raw = counts
-    return result
+    fields = {
+        "input_tokens": sum(prompt),
+        "output_tokens": counts.get("output_tokens"),
+        "input_tokens_details": {"cached_tokens": read},
+    }
+    return usage(fields, raw=counts)
 
 
 def assemble_message(events: Iterable[dict[str, Any]]) -> dict[str, Any]:

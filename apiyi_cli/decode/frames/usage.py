@@ -13,8 +13,10 @@ BELIEVED_TOKENS = 100_000_000
 up the rate limits and spoil the ledger."""
 
 
-def usage(counts: object) -> Usage | None:
+def usage(counts: object, *, raw: dict[str, Any] | None = None) -> Usage | None:
     """Return the counts in a `usage` object; None for anything else.
+
+    `raw` is the gateway's object where `counts` were made of one in other words.
 
     A count that is missing, negative, not a number or beyond `BELIEVED_TOKENS` is None, "not told";
     so are all of them where the gateway filled in zeros. A missing total is the sum of its
@@ -40,7 +42,7 @@ def usage(counts: object) -> Usage | None:
         total_tokens=total,
         reasoning_tokens=_count(output_details, "reasoning_tokens"),
         cached_tokens=cached if cached is not None else _count(counts, "prompt_cache_hit_tokens"),
-        raw=counts,
+        raw=counts if raw is None else raw,
     )
 
 
