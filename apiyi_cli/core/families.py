@@ -52,63 +52,22 @@ KINDS: Mapping[str, tuple[Text, tuple[str, ...]]] = {
 """The kinds of models: their description, and the commands that they can do."""
 
 
-FIELDS: Mapping[str, Any] = {
-    "kind": str,
-    "max_tokens": str,
-    "refuses": list[str],
-    "ignores": list[str],
-    "effort": list[str],
-    "structured": str,
-    "protocols": list[str],
-    "thinking": str,
-    "tools_need_effort_none": bool,
-    "cache_minimum_tokens": int,
-    "context": int,
-    "streams": bool,
-    "input_types": list[str],
-    "dimensions": list[int],
-    "video": str,
-    "retired": bool,
-    "successor": str,
-    "group": str,
-}
-"""The fields of a family, and the type of each."""
-
-PICTURE_FIELDS: Mapping[str, Any] = {
-    "route": str,
-    "edits": bool,
-    "masks": bool,
-    "one_each": bool,
-    "inputs_most": int,
-    "input_mb": int,
-    "inputs_total_mb": int,
-    "input_types": list[str],
-    "sizes": list[str],
-    "ratios": list[str],
-    "qualities": list[str],
-    "formats": list[str],
-    "format": str,
-    "timeout_s": float,
-}
-"""The same for its pictures."""
-
-
 class PictureSupport:
     """How a family accepts and makes pictures; the fields are those of `families.toml`."""
 
-    route = "openai"
-    edits = True
-    masks = True
-    one_each = False
-    inputs_most = 16
-    input_mb = 50
+    route: str = "openai"
+    edits: bool = True
+    masks: bool = True
+    one_each: bool = False
+    inputs_most: int = 16
+    input_mb: int = 50
     inputs_total_mb: int | None = None
     input_types: Sequence[str] = ("png", "jpg", "webp")
     sizes: Sequence[str] = ()
     ratios: Sequence[str] = ()
     qualities: Sequence[str] = ()
     formats: Sequence[str] = ()
-    format = "png"
+    format: str = "png"
     timeout_s: float | None = None
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
@@ -118,22 +77,22 @@ class PictureSupport:
 class Family:
     """The facts about models whose names match a pattern; `kind` is "" if unknown."""
 
-    kind = ""
-    max_tokens = "max_tokens"
+    kind: str = ""
+    max_tokens: str = "max_tokens"
     refuses: Sequence[str] = ()
     ignores: Sequence[str] = ()
     effort: Sequence[str] | None = None
-    structured = "json_schema"
+    structured: str = "json_schema"
     protocols: Sequence[str] = ("openai",)
     thinking: str | None = None
-    tools_need_effort_none = False
+    tools_need_effort_none: bool = False
     cache_minimum_tokens: int | None = None
     context: int | None = None
-    streams = True
+    streams: bool = True
     input_types: Sequence[str] | None = None
     dimensions: Sequence[int] = ()
     video: str | None = None
-    retired = False
+    retired: bool = False
     successor: str | None = None
     group: str | None = None
 
@@ -150,6 +109,12 @@ class Family:
     def kind_name(self) -> Text:
         """Return a description of the models."""
         return KINDS[self.kind][0]
+
+
+def field_types(fields_of: type[Family | PictureSupport]) -> dict[str, str]:
+    """Return the type of each field, as it is declared: str, bool, Sequence[int] …"""
+    declared = fields_of.__annotations__
+    return {name: str(kind).removesuffix(" | None") for name, kind in declared.items()}
 
 
 def find_family(model: str, overrides: Overrides | None = None) -> Family:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from apiyi_cli.core.disk import read_regular
-from apiyi_cli.core.families import FIELDS, PICTURE_FIELDS
+from apiyi_cli.core.families import Family, PictureSupport, field_types
 from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.core.nearest import find_nearest
 from apiyi_cli.errors import SetupError
@@ -309,41 +309,36 @@ class _ConfigChecker:
         at = ["families", pattern]
         table = dict(self.table(at, value))
         picture = table.pop("picture", None)
-        fields = self._family_fields(at, table, FIELDS, ("picture",))
-        if picture is not None:
-            at = [*at, "picture"]
-            fields["picture"] = self._family_fields(at, self.table(at, picture), PICTURE_FIELDS)
-        return fields
+        self._check_fields(at, table, field_types(Family), "picture")
+        if picture is None:
+            return table
+        at = [*at, "picture"]
+        picture = self.table(at, picture)
+        self._check_fields(at, picture, field_types(PictureSupport))
+        return {**table, "picture": picture}
 
-    def _family_fields(
-        self,
-        at: Sequence[str],
-        table: Mapping[str, Any],
-        known: Mapping[str, Any],
-        further: Sequence[str] = (),
-    ) -> dict[str, Any]:
+    def _check_fields(
+        self, at: Sequence[str], table: Mapping[str, Any], known: Mapping[str, str], *further: str
+    ) -> None:
         for name, value in table.items():
             if name not in known:
                 self.refuse_unknown([*at, name], (*known, *further))
-            if not _is_of_type(value, known[name]):
-                self.fail([*at, name], Text("expected {kind}", kind=_EXPECTED[str(known[name])]))
-        return dict(table)
+            expected, *types = _EXPECTED[known[name]]
+            is_list = known[name].startswith("Sequence")
+            items = value if is_list and isinstance(value, list) else [value]
+            if isinstance(value, list) != is_list or any(type(item) not in types for item in items):
+                self.fail([*at, name], Text("expected {kind}", kind=expected))
 
 
-def _is_of_type(value: object, kind: Any) -> bool:
-    if isinstance(value, list) and kind in (list[str], list[int]):
-        return all(type(item) is kind.__args__[0] for item in value)
-    return type(value) is kind or (kind is float and type(value) is int)
-
-
-_EXPECTED: dict[str, Text] = {
-    str(str): Text("a text"),
-    str(bool): Text("true or false"),
-    str(int): Text("a number"),
-    str(float): Text("a number"),
-    str(list[str]): Text("a list of texts"),
-    str(list[int]): Text("a list of numbers"),
+_EXPECTED: dict[str, tuple[Text, *tuple[type, ...]]] = {
+    "str": (Text("a text"), str),
+    "bool": (Text("true or false"), bool),
+    "int": (Text("a number"), int),
+    "float": (Text("a number"), int, float),
+    "Sequence[str]": (Text("a list of texts"), str),
+    "Sequence[int]": (Text("a list of numbers"), int),
 }
+"""What the fields of a family hold, by their declared type: its name, and TOML's types."""
 
 
 def format_dotted(keys: Sequence[str]) -> str:
