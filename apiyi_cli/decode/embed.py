@@ -26,9 +26,9 @@ from apiyi_cli.core.jsontext import (
     write,
 )
 from apiyi_cli.decode.frames.fields import find_places, read_object, read_objects
-from apiyi_cli.decode.frames.reply_body import facts_of, is_complete, read_body, read_json
+from apiyi_cli.decode.frames.reply_body import is_complete, make_useless, read_body, read_json
 from apiyi_cli.decode.frames.usage import usage
-from apiyi_cli.errors import ApiyiError, IncompleteError, describe_billing
+from apiyi_cli.errors import ApiyiError, IncompleteError
 from apiyi_cli.text import Text
 
 _UNPAIRED = "unpaired"
@@ -67,14 +67,13 @@ def vectors(
         why = Text("the indexes in it are not those of the inputs")
         if len(items) != wanted:
             why = Text("{count} vectors came for {wanted} inputs", count=len(items), wanted=wanted)
-        raise _make_misfit(reply, why).replace_facts(cause=_UNPAIRED if items else None)
+        raise make_useless(reply, why).replace_facts(cause=_UNPAIRED if items else None)
     texts: list[bytes | memoryview] = [b""] * wanted
     for place, item in zip(places, items, strict=True):
         text = _find_vector(item.get("embedding"), raw, spans)
         if text is None:
-            raise _make_misfit(
-                reply, Text("the vector of input {place} holds something but numbers", place=place)
-            )
+            why = Text("the vector of input {place} holds something but numbers", place=place)
+            raise make_useless(reply, why)
         texts[place] = text
     length = _check_lengths(reply, texts, dimensions)
     if keep_body:
@@ -82,7 +81,7 @@ def vectors(
         try:
             read_first(raw)
         except InvalidJSON:
-            raise _make_misfit(reply, Text("there is no answer in it")) from None
+            raise make_useless(reply, Text("there is no answer in it")) from None
     return Vectors(texts, usage(answer.get("usage")), raw if keep_body else b"", length)
 
 
@@ -94,7 +93,7 @@ def _read_skeleton(reply: Reply, raw: bytes, cut: bytes) -> Any:
         if cut == raw or not is_complete(raw):
             raise
         # What was cut out at the first bracket holds more of them.
-        raise _make_misfit(reply, Text("a vector holds something but numbers")) from None
+        raise make_useless(reply, Text("a vector holds something but numbers")) from None
 
 
 def _check_lengths(
@@ -106,15 +105,13 @@ def _check_lengths(
         count = bytes(text).count(b",") + 1
         length = length or count
         if count != length:
-            raise _make_misfit(
-                reply,
-                Text(
-                    "the vector of input {place} has {count} numbers, not {length}",
-                    place=place,
-                    count=count,
-                    length=length,
-                ),
+            why = Text(
+                "the vector of input {place} has {count} numbers, not {length}",
+                place=place,
+                count=count,
+                length=length,
             )
+            raise make_useless(reply, why)
     return length or 0
 
 
@@ -171,15 +168,6 @@ def _decode_floats(text: str) -> bytes | None:
         numbers.byteswap()
     written = write(numbers.tolist())
     return None if b"null" in written or not numbers else written
-
-
-def _make_misfit(reply: Reply, why: str) -> IncompleteError:
-    return IncompleteError(
-        Text("the answer is not what was asked for"),
-        why,
-        hint=describe_billing("yes", Text("nothing of it is used")),
-        facts=facts_of(reply, "content", kind="misfit")._replace(billed="yes"),
-    )
 
 
 def is_misfit(error: ApiyiError | None) -> bool:

@@ -9,9 +9,8 @@ from apiyi_cli.core.call import Reply
 from apiyi_cli.core.events import Usage
 from apiyi_cli.core.jsontext import as_line, read_first, write, write_text
 from apiyi_cli.decode.frames.fields import read_count, read_number
-from apiyi_cli.decode.frames.reply_body import facts_of, read_json
+from apiyi_cli.decode.frames.reply_body import make_useless, read_json
 from apiyi_cli.decode.frames.usage import usage
-from apiyi_cli.errors import IncompleteError, describe_billing
 from apiyi_cli.text import Text
 
 
@@ -37,22 +36,20 @@ def scores(
     wanted = count if top_n is None else min(count, top_n)
     if rows is None or len(rows) != wanted:
         came = 0 if rows is None else len(rows)
-        raise _unfit(
-            reply, Text("{came} scores came for {wanted} documents", came=came, wanted=wanted)
-        )
+        why = Text("{came} scores came for {wanted} documents", came=came, wanted=wanted)
+        raise make_useless(reply, why)
     by_index: dict[int, float] = {}
     for row in rows:
         index = read_count(row.get("index"), count - 1)
         if index is None:
-            raise _unfit(
-                reply,
-                Text("the index {index} is none of a document", index=write_text(row.get("index"))),
-            )
+            given = write_text(row.get("index"))
+            raise make_useless(reply, Text("the index {index} is none of a document", index=given))
         if index in by_index:
-            raise _unfit(reply, Text("document {index} has two scores", index=index))
+            raise make_useless(reply, Text("document {index} has two scores", index=index))
         score = read_number(row.get("relevance_score", row.get("score")))
         if score is None:
-            raise _unfit(reply, Text("the score of document {index} is not a number", index=index))
+            why = Text("the score of document {index} is not a number", index=index)
+            raise make_useless(reply, why)
         by_index[index] = score
     ordered = sorted(by_index.items(), key=lambda pair: (-pair[1], pair[0]))
     token_counts = usage(answer.get("usage") if isinstance(answer, dict) else None)
@@ -65,15 +62,6 @@ def find_rows(answer: object) -> list[Mapping[str, Any]] | None:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         return None
     return rows
-
-
-def _unfit(reply: Reply, why: str) -> IncompleteError:
-    return IncompleteError(
-        Text("the answer is not what was asked for"),
-        why,
-        hint=describe_billing("yes", Text("nothing of it is used")),
-        facts=facts_of(reply, "content", kind="misfit")._replace(billed="yes"),
-    )
 
 
 def merge_scores(

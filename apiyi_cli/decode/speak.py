@@ -17,7 +17,9 @@ from apiyi_cli.decode.frames.reply_body import (
     find_event_refusal,
     find_refusal,
     find_refusal_in_words,
+    make_cut,
     make_incomplete,
+    make_misfit,
     parse_body,
     read_body,
 )
@@ -115,11 +117,8 @@ def _refuse_words(reply: Reply, raw: bytes) -> None:
         if not reply.headers.get("content-type", "").startswith("text/"):
             return
     words = quote_text(trim(raw), reply.headers)
-    raise find_refusal_in_words(reply, words, "heavy") or IncompleteError(
-        Text("the answer is not what was asked for"),
-        Text("words came in place of audio: {said}", said=words),
-        facts=facts_of(reply, "opened"),
-    )
+    why = Text("words came in place of audio: {said}", said=words)
+    raise find_refusal_in_words(reply, words, "heavy") or make_misfit(reply, why, "opened")
 
 
 def _refuse(reply: Reply, raw: bytes, model: str | None, declared: str) -> None:
@@ -132,11 +131,8 @@ def _refuse(reply: Reply, raw: bytes, model: str | None, declared: str) -> None:
         if "audio" in declared or "octet-stream" in declared:
             return
         value = parse_body(reply, "json", raw)
-    raise find_refusal(reply, value, "heavy", model) or IncompleteError(
-        Text("the answer is not what was asked for"),
-        Text("JSON came in place of audio"),
-        facts=facts_of(reply, "opened"),
-    )
+    why = Text("JSON came in place of audio")
+    raise find_refusal(reply, value, "heavy", model) or make_misfit(reply, why, "opened")
 
 
 def _decode_events(reply: Reply, chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -151,18 +147,11 @@ def _decode_events(reply: Reply, chunks: Iterable[bytes]) -> Iterator[bytes]:
             try:
                 yield binascii.a2b_base64(event["audio"])
             except ValueError:
-                raise IncompleteError(
-                    Text("the answer was cut"),
-                    Text("a piece of the audio is not base64"),
-                    facts=facts_of(reply, "content"),
-                ) from None
+                why = Text("a piece of the audio is not base64")
+                raise make_cut(reply, why) from None
         done = done or kind == "speech.audio.done"
     if not done:
-        raise IncompleteError(
-            Text("the answer was cut"),
-            Text("it ended without a sign that it is complete"),
-            facts=facts_of(reply, "content"),
-        )
+        raise make_cut(reply, Text("it ended without a sign that it is complete"))
     if any(map(looks_torn, lost)):
         raise IncompleteError(
             Text("a part of the answer is missing"),

@@ -20,10 +20,11 @@ from apiyi_cli.decode.frames.fields import read_object, read_objects, read_strin
 from apiyi_cli.decode.frames.reply_body import (
     Kind,
     detect_kind,
-    facts_of,
     find_event_refusal,
     find_refusal,
+    make_cut,
     make_incomplete,
+    make_misfit,
     name_binary,
     parse_body,
     read_body,
@@ -100,12 +101,8 @@ def transcript(reply: Reply, model: str | None = None, *, asks_json: bool = Fals
         return _parse_plain(raw)
     text = _find_text(read_object(value))
     if text is None:
-        raise IncompleteError(
-            Text("the answer is not what was asked for"),
-            Text("it is an object without a text"),
-            hint=describe_billing("maybe"),
-            facts=facts_of(reply, "content"),
-        )
+        why = Text("it is an object without a text")
+        raise make_misfit(reply, why, hint=describe_billing("maybe"))
     text = whole_characters(text)
     raw = write(value) if kind == "sse" else raw
     return Transcript(text, raw, value, cues_of(value.get("segments")) or cues(text) or None)
@@ -124,12 +121,8 @@ def _read_words(reply: Reply, kind: Kind, raw: bytes, needs_json: bool) -> Trans
     if _OBJECT.match(trim(raw)):
         parse_body(reply, "json", raw)
     if needs_json and kind == "sse" and b"{" in raw:
-        raise IncompleteError(
-            Text("the answer was cut"),
-            Text("the gateway sent events without the whole transcript"),
-            hint=describe_billing("maybe"),
-            facts=facts_of(reply, "content"),
-        )
+        why = Text("the gateway sent events without the whole transcript")
+        raise make_cut(reply, why, hint=describe_billing("maybe"))
     if needs_json:
         _refuse_words(reply, raw)
     return _parse_plain(_read_plain(reply, raw))
@@ -140,12 +133,8 @@ def _read_plain(reply: Reply, raw: bytes) -> bytes:
     from apiyi_cli.decode.errors.error_body import decode_text
 
     if kind := name_binary(raw):
-        raise IncompleteError(
-            Text("the answer is not what was asked for"),
-            Text("{kind} came in place of a transcript", kind=kind),
-            hint=describe_billing("maybe"),
-            facts=facts_of(reply, "content", kind="misfit"),
-        )
+        why = Text("{kind} came in place of a transcript", kind=kind)
+        raise make_misfit(reply, why, hint=describe_billing("maybe"), kind="misfit")
     return decode_text(raw, reply.headers).encode("utf-8", "replace")
 
 

@@ -10,7 +10,6 @@ from typing import Any, Literal, NamedTuple
 
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.jsontext import whole_characters
-from apiyi_cli.decode.errors.fault import classify_event
 from apiyi_cli.decode.frames.fields import (
     read_count,
     read_moment,
@@ -19,13 +18,7 @@ from apiyi_cli.decode.frames.fields import (
     read_objects,
     read_string,
 )
-from apiyi_cli.decode.frames.reply_body import (
-    classify_refusal,
-    detect_kind,
-    facts_of,
-    parse_body,
-    read_body,
-)
+from apiyi_cli.decode.frames.reply_body import find_refusal, make_misfit, parse_body, read_whole
 from apiyi_cli.decode.frames.usage import BELIEVED_TOKENS
 from apiyi_cli.errors import IncompleteError
 from apiyi_cli.text import Text
@@ -101,21 +94,11 @@ def read_task(reply: Reply) -> tuple[VideoTask, bytes]:
     The error of a failed task is a part of its state. Raises the classified error of a refusal,
     and IncompleteError for an object without a state.
     """
-    try:
-        if reply.status >= 300:
-            raise classify_refusal(reply, cost="free")
-        kind, chunks = detect_kind(reply)
-        raw = read_body(reply, chunks)
-        value = parse_body(reply, kind, raw)
-    finally:
-        reply.close()
+    kind, raw = read_whole(reply, "free", None)
+    value = parse_body(reply, kind, raw)
     if _first_text(_levels(value), *_STATE_NAMES) is None:
-        failure = classify_event(value, status=reply.status, headers=reply.headers, host=reply.host)
-        raise failure or IncompleteError(
-            Text("the answer is not what was asked for"),
-            Text("it does not tell the state of a task"),
-            facts=facts_of(reply, "content"),
-        )
+        why = Text("it does not tell the state of a task")
+        raise find_refusal(reply, value, "text") or make_misfit(reply, why)
     return video_task(value), raw
 
 

@@ -150,7 +150,7 @@ def test_an_error_with_junk_in_any_place_is_an_error_or_none(junk: Any) -> None:
         spoilt = insert_junk(ERROR, at, junk)
         for part in (spoilt, [spoilt], {"error": spoilt}):
             raw = json.dumps(part).encode()
-            told = classify_reply(500, {}, raw, host="h", cost="text")
+            told = classify_reply(Reply(500, {}, ()), raw, cost="text")
             str(told).encode()
             json.dumps(told.as_json()).encode()
             if (found := classify_event(part)) is not None:

@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from apiyi_cli.core.call import Reply
 from apiyi_cli.core.endpoints import CHAT, GENERATE, IMAGE, MESSAGES, RESPOND
 from apiyi_cli.core.events import EventBatch
 from apiyi_cli.decode.answers.answer import Answer
 from apiyi_cli.decode.frames.fields import read_objects, read_word
-from apiyi_cli.decode.frames.reply_body import facts_of
-from apiyi_cli.errors import IncompleteError, describe_billing
 from apiyi_cli.text import Text
 
 _MOST_NAMED = 4
@@ -75,19 +72,6 @@ def name_object(value: dict[str, Any]) -> str:
             return word
     names = ", ".join(str(name)[:30] for name in list(value)[:3])
     return f"{{{names}}}"
-
-
-def make_misfit(reply: Reply, why: str) -> IncompleteError:
-    """Return the error for a whole answer of the wrong kind.
-
-    It would come again, and be billed again: the retry decision reads that from its `kind`.
-    """
-    return IncompleteError(
-        Text("the answer is not what was asked for"),
-        why,
-        hint=describe_billing("maybe", Text("it was asked for once only")),
-        facts=facts_of(reply, "content", kind="misfit"),
-    )
 
 
 def describe_strangers(names: Iterable[str]) -> str:

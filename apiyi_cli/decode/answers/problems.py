@@ -7,7 +7,12 @@ from collections.abc import Sequence
 from apiyi_cli.core.call import Cost, Reply
 from apiyi_cli.decode.answers.answer import Answer
 from apiyi_cli.decode.frames.fields import is_markup
-from apiyi_cli.decode.frames.reply_body import facts_of, find_event_refusal, find_refusal
+from apiyi_cli.decode.frames.reply_body import (
+    facts_of,
+    find_event_refusal,
+    find_refusal,
+    make_misfit,
+)
 from apiyi_cli.errors import ApiyiError, IncompleteError, describe_billing
 from apiyi_cli.text import Text, join_texts
 
@@ -74,10 +79,12 @@ def make_unproved(
     again unchanged.
     """
     if not answer.started and (strangers or whole):
-        from apiyi_cli.decode.answers.dialects import describe_strangers, make_misfit
+        from apiyi_cli.decode.answers.dialects import describe_strangers
 
         why = describe_strangers(strangers) if strangers else Text("there is no answer in it")
-        return make_misfit(reply, why)
+        hint = describe_billing("maybe", Text("it was asked for once only"))
+        # It would come again, and be billed again: the retry decision reads that from its kind.
+        return make_misfit(reply, why, hint=hint, kind="misfit")
     facts = facts_of(reply, answer.phase, kind="misfit" if whole else "cut")
     if not answer.started:
         return IncompleteError(

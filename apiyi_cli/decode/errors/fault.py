@@ -10,29 +10,20 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
-from apiyi_cli.core.call import Cost, request_id_in
+from apiyi_cli.core.call import Cost, Reply, request_id_in
 from apiyi_cli.decode.errors.error_body import ErrorBody, find_error, read_error_body
 from apiyi_cli.decode.errors.error_class import ErrorClass, classify_error, find_speaker
 from apiyi_cli.decode.errors.error_table import FIREWALL, RULES
 from apiyi_cli.errors import REDIRECT, ApiyiError, Facts, Phase, RejectedError, TemporaryError
 from apiyi_cli.text import Text
 
-_NO_HEADERS: Mapping[str, str] = {}
+_ANY_REPLY = Reply(200, {}, ())
 _SPAN = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:([\d.]+)s)?(?:([\d.]+)ms)?", re.ASCII)
 _RESET = "x-ratelimit-reset-"
 _COMMA = re.compile(r"(?<!day)(?<!Mon|Tue|Wed|Thu|Fri|Sat|Sun),\s*")
 
 
-def classify_reply(
-    status: int,
-    headers: Mapping[str, str],
-    raw: bytes,
-    *,
-    host: str,
-    cost: Cost,
-    model: str | None = None,
-    url: str = "",
-) -> ApiyiError:
+def classify_reply(reply: Reply, raw: bytes, *, cost: Cost, model: str | None = None) -> ApiyiError:
     """Return the error for a reply whose status is not 2xx.
 
     `raw` is its body, as far as it came. The facts have the status, the code, the request id (from
@@ -40,25 +31,24 @@ def classify_reply(
     "status". The class follows the table of exit codes: 408 is incomplete for a `cost` of
     "heavy", whose work may continue and be billed, and temporary otherwise.
     """
+    status, headers = reply.status, reply.headers
     if 300 <= status < 400:
-        return _redirect(status, headers, host)
+        return _redirect(reply)
     body = read_error_body(raw, headers)
-    error_class = classify_error(body, status, cost, model, url)
+    error_class = classify_error(body, status, cost, model, reply.url)
     if status in (401, 403) and _is_firewall(body, error_class, headers):
         error_class = ErrorClass(FIREWALL.error, FIREWALL.what, FIREWALL.hint, cause=FIREWALL.cause)
     elif status == 502 and not raw.strip() and not _request_id(headers, body):
         error_class = error_class._replace(
             hint=Text("check the proxy (HTTPS_PROXY, --proxy): it may have answered")
         )
-    return _error(error_class, body, status, headers, host, "status")
+    return _error(error_class, body, reply, "status")
 
 
 def classify_event(
     value: Any,
+    reply: Reply = _ANY_REPLY,
     *,
-    status: int = 200,
-    headers: Mapping[str, str] = _NO_HEADERS,
-    host: str = "",
     cost: Cost = "text",
     model: str | None = None,
     phase: Phase = "opened",
@@ -78,7 +68,7 @@ def classify_event(
         and error_class.error is TemporaryError
     ):
         error_class = ErrorClass(RejectedError, Text("the gateway refused the request"))
-    return _error(error_class, body, status, headers, host, phase)
+    return _error(error_class, body, reply, phase)
 
 
 def is_passed_on(value: Any) -> bool:
@@ -171,33 +161,25 @@ def _reset_s(headers: Mapping[str, str]) -> float | None:
     return max(waits, default=None)
 
 
-def _error(
-    error_class: ErrorClass,
-    body: ErrorBody,
-    status: int,
-    headers: Mapping[str, str],
-    host: str,
-    phase: Phase,
-) -> ApiyiError:
+def _error(error_class: ErrorClass, body: ErrorBody, reply: Reply, phase: Phase) -> ApiyiError:
     """Build the error; only a 429 or 503 waits for a rate limit's renewal."""
-    limited = status in (429, 503)
+    headers = reply.headers
+    why = body.message
+    if not why and body.status:
+        why = Text("upstream status {status}", status=body.status)
+    limited = reply.status in (429, 503)
     again = headers.get("x-should-retry", "").strip().lower()
     return error_class.error(
         error_class.what,
-        body.message
-        or (
-            Text("upstream status {status}", status=body.status)
-            if body.status
-            else body.quote or Text("no reason given")
-        ),
+        why or body.quote or Text("no reason given"),
         hint=error_class.hint,
         facts=Facts(
-            status=status,
+            status=reply.status,
             code=body.code or body.type,
             cause=error_class.cause,
             billed=error_class.billed,
             request_id=_request_id(headers, body),
-            host=host or None,
+            host=reply.host or None,
             phase=phase,
             retry_after_s=retry_after_s(headers) if limited else _read_wait_s(headers),
             should_retry={"true": True, "false": False}.get(again),
@@ -211,16 +193,16 @@ def _request_id(headers: Mapping[str, str], body: ErrorBody) -> str | None:
     return request_id_in(headers) or body.request_id or headers.get("cf-ray")
 
 
-def _redirect(status: int, headers: Mapping[str, str], host: str) -> ApiyiError:
-    target = headers.get("location", "")
+def _redirect(reply: Reply) -> ApiyiError:
+    target = reply.headers.get("location", "")
     return RejectedError(
         Text("the gateway redirects elsewhere, which is not followed with a key"),
-        (Text("to {target}", target=target) if target else Text("it does not say where")),
+        Text("to {target}", target=target) if target else Text("it does not say where"),
         hint=Text("set the address meant as base URL (--base-url) if you trust it"),
         facts=Facts(
-            status=status,
-            host=host or None,
-            request_id=_request_id(headers, ErrorBody()),
+            status=reply.status,
+            host=reply.host or None,
+            request_id=reply.request_id,
             phase="status",
             cause=REDIRECT,
         ),

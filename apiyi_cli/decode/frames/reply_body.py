@@ -26,6 +26,7 @@ from apiyi_cli.errors import (
     Phase,
     RejectedError,
     TemporaryError,
+    describe_billing,
 )
 from apiyi_cli.text import Text, join_texts
 
@@ -122,15 +123,7 @@ def find_refusal(
     """Return the error in a value of a 2xx reply, None for an answer."""
     from apiyi_cli.decode.errors.fault import classify_event
 
-    return classify_event(
-        value,
-        status=reply.status,
-        headers=reply.headers,
-        host=reply.host,
-        cost=cost,
-        model=model,
-        phase=phase,
-    )
+    return classify_event(value, reply, cost=cost, model=model, phase=phase)
 
 
 def find_event_refusal(
@@ -173,15 +166,7 @@ def classify_refusal(reply: Reply, *, cost: Cost, model: str | None = None) -> A
         reply.close()
     from apiyi_cli.decode.errors.fault import classify_reply
 
-    return classify_reply(
-        reply.status,
-        reply.headers,
-        bytes(raw),
-        host=reply.host,
-        cost=cost,
-        model=model,
-        url=reply.url,
-    )
+    return classify_reply(reply, bytes(raw), cost=cost, model=model)
 
 
 def detect_kind(reply: Reply) -> tuple[Kind, Iterator[bytes]]:
@@ -248,8 +233,7 @@ def parse_body(
     except ValueError as error:
         if trim(raw)[:1] in (b"{", b"["):
             why = Text("its {count} bytes are not complete JSON", count=len(raw))
-            facts = facts_of(reply, "content")
-            raise IncompleteError(Text("the answer was cut"), why, facts=facts) from error
+            raise make_cut(reply, why) from error
         value = None
     if not isinstance(value, dict | list):
         raise _make_text_error(reply, raw)
@@ -324,6 +308,33 @@ def facts_of(reply: Reply, phase: Phase, *, kind: str | None = None) -> Facts:
         phase=phase,
         kind=kind,
     )
+
+
+def make_cut(reply: Reply, why: str, *, hint: str | None = None) -> IncompleteError:
+    """Return the error for an answer that ended early though the transport did not break."""
+    facts = facts_of(reply, "content")
+    return IncompleteError(Text("the answer was cut"), why, hint=hint, facts=facts)
+
+
+def make_misfit(
+    reply: Reply,
+    why: str,
+    phase: Phase = "content",
+    *,
+    hint: str | None = None,
+    kind: str | None = None,
+) -> IncompleteError:
+    """Return the error for an answer of another kind than was asked for."""
+    facts = facts_of(reply, phase, kind=kind)
+    return IncompleteError(
+        Text("the answer is not what was asked for"), why, hint=hint, facts=facts
+    )
+
+
+def make_useless(reply: Reply, why: str) -> IncompleteError:
+    """Return the error for vectors or scores that do not belong to what was sent."""
+    hint = describe_billing("yes", Text("nothing of it is used"))
+    return make_misfit(reply, why, hint=hint, kind="misfit").replace_facts(billed="yes")
 
 
 def make_incomplete(error: ApiyiError, reply: Reply, phase: Phase, why: str) -> ApiyiError:

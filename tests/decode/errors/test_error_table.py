@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from apiyi_cli.core.call import Cost
+from apiyi_cli.core.call import Cost, Reply
 from apiyi_cli.decode.errors.error_table import RULES
 from apiyi_cli.decode.errors.fault import classify_event, classify_reply
 from apiyi_cli.errors import ApiyiError, IncompleteError
@@ -198,7 +198,7 @@ SAMPLES = (
 
 def judged(sample: Sample, cost: Cost = "text") -> ApiyiError:
     raw = json.dumps({"error": sample.error}, ensure_ascii=False).encode()
-    return classify_reply(sample.status, {}, raw, host="h", cost=cost)
+    return classify_reply(Reply(sample.status, {}, ()), raw, cost=cost)
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda one: f"{one.status} {one.error}")

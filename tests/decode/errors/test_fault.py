@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from apiyi_cli.core.call import Cost
+from apiyi_cli.core.call import Cost, Reply
 from apiyi_cli.decode.errors.fault import classify_event, classify_reply, retry_after_s
 from apiyi_cli.errors import (
     ApiyiError,
@@ -29,7 +29,8 @@ def refused(
     model: str | None = None,
 ) -> ApiyiError:
     raw = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
-    return classify_reply(status, headers or {}, raw, host="api.test", cost=cost, model=model)
+    reply = Reply(status, headers or {}, (), host="api.test")
+    return classify_reply(reply, raw, cost=cost, model=model)
 
 
 def error_fields(message: str = "m", **rest: Any) -> dict[str, Any]:
@@ -528,7 +529,8 @@ def test_an_answer_is_not_taken_for_an_error(value: Any) -> None:
     ],
 )
 def test_an_error_inside_a_200_is_classified(value: Any, kind: type[ApiyiError]) -> None:
-    error = classify_event(value, headers={"x-request-id": "r"}, host="h", phase="content")
+    reply = Reply(200, {"x-request-id": "r"}, (), host="h")
+    error = classify_event(value, reply, phase="content")
 
     assert type(error) is kind
     assert (error.facts.status, error.facts.phase, error.facts.request_id) == (200, "content", "r")

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.jsontext import read_first
-from apiyi_cli.decode.errors.fault import classify_event
 from apiyi_cli.decode.frames.reply_body import (
     classify_refusal,
     detect_kind,
-    facts_of,
+    find_refusal,
+    make_cut,
     parse_body,
     read_body,
 )
-from apiyi_cli.errors import ApiyiError, IncompleteError
+from apiyi_cli.errors import ApiyiError
 from apiyi_cli.text import Text
 
 JUDGED_MAX_BYTES = 1 << 20
@@ -66,7 +66,8 @@ class RawAnswer:
         kind, _ = detect_kind(reply._replace(chunks=(head,)))
         if kind == "sse":
             is_known = _STREAM_START.search(head) is not None
-            return _cut_error(reply) if is_known and not is_finished else None
+            why = Text("the stream ended without its last event")
+            return make_cut(reply, why) if is_known and not is_finished else None
         if kind == "html":
             try:
                 parse_body(reply, kind, head)
@@ -78,19 +79,4 @@ class RawAnswer:
             value = read_first(head)
         except ValueError:
             return None
-        return classify_event(
-            value,
-            status=reply.status,
-            headers=reply.headers,
-            host=reply.host,
-            cost=self._call.cost,
-            model=self._call.model,
-        )
-
-
-def _cut_error(reply: Reply) -> IncompleteError:
-    return IncompleteError(
-        Text("the answer was cut"),
-        Text("the stream ended without its last event"),
-        facts=facts_of(reply, "content"),
-    )
+        return find_refusal(reply, value, self._call.cost, self._call.model)
