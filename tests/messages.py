@@ -1,9 +1,9 @@
 """The messages that people read, collected for translation. Run as a program: `make messages`.
 
 Every `Text("…")` of the package counts; `ast` finds them, because Babel's own extractor does not
-look into f-strings. The tables (commands, options, manual sections, exit codes) become messages
-where they are shown and are collected here. Translations stay, new messages come in without one,
-those that are gone go.
+look into f-strings. So does every `t('…')` and `word('…')` of the playground's scripts. The tables
+(commands, options, manual sections, exit codes) become messages where they are shown and are
+collected here. Translations stay, new messages come in without one, those that are gone go.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from apiyi_cli.cli.app import describe_all
 from apiyi_cli.core.language import CHINESE, DOMAIN, LOCALE
 from apiyi_cli.manual.handwritten import SECTIONS, exit_codes
 from apiyi_cli.manual.markdown import blocks
+from apiyi_cli.playground.texts import find_words
 from apiyi_cli.text import Text
 from tests.source import nodes
 
@@ -65,8 +66,9 @@ def needed() -> dict[str, list[str]]:
             if place not in known:
                 known.append(place)
 
-    for path in sorted(PACKAGE.rglob("*.py")):
-        for template in of_module(path):
+    for path in sorted([*PACKAGE.rglob("*.py"), *PACKAGE.glob("playground/page/*.js")]):
+        templates = find_words(path.read_text("utf-8")) if path.suffix == ".js" else of_module(path)
+        for template in templates:
             add(path.relative_to(PACKAGE).as_posix(), template)
     for template in of_help():
         add("--help", template)

@@ -22,7 +22,7 @@ from apiyi_cli.playground.policy import (
     takes_upload,
     takes_url,
 )
-from apiyi_cli.playground.texts import PAGE_WORDS
+from apiyi_cli.playground.texts import page_words
 from apiyi_cli.settings.paths import state_dir
 from apiyi_cli.settings.resolve import Settings
 from apiyi_cli.store.ledger import Ledger
@@ -92,7 +92,7 @@ class PageFacts:
         profile = settings.in_profile.name
         urls = [mask_url(url) for url in settings.base_urls]
         return {
-            "words": {word: say(word) for word in PAGE_WORDS},
+            "words": {word: say(Text(word)) for word in page_words()},
             "language": language,
             "profile": profile,
             # A page that was loaded again keeps its drafts, and uploads only from this server.

@@ -314,7 +314,7 @@ function App() {
   return html`
     <${Header} ...${{ schema, profile, setProfile, status, today, lang, theme }} setLang=${value => { keep('lang', value); setLang(value); }} setTheme=${setTheme} openKeys=${() => setDialog({ kind: 'keys' })} openPalette=${() => setDialog({ kind: 'palette' })} />
     ${lost && html`<p class="lost" role="alert">${lost}</p>`}
-    <nav class="views" aria-label=${t('View')}>${[['commands', 'Commands'], ['form', 'Request'], ['results', 'Response']].map(([key, title]) => html`<button type="button" aria-pressed=${view === key ? 'true' : 'false'} onClick=${() => setView(key)}>${t(title)}</button>`)}</nav>
+    <nav class="views" aria-label=${t('View')}>${[['commands', t('Commands')], ['form', t('Request')], ['results', t('Response')]].map(([key, title]) => html`<button type="button" aria-pressed=${view === key ? 'true' : 'false'} onClick=${() => setView(key)}>${title}</button>`)}</nav>
     <main class="screen" data-view=${view}>
       <${Sidebar} commands=${schema.commands} current=${command.name} running=${new Set(going().map(run => run.command.name))} history=${history} search=${search} isKept=${schema.history} act=${act} />
       <${Form} key=${command.name} command=${command} state=${state} models=${models} busy=${busy} estimate=${preview.estimate} problem=${problem || (preview.error && state.prompt ? preview.error.message : '')} act=${act} />

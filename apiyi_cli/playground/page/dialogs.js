@@ -33,9 +33,9 @@ export function Palette({ items, onClose }) {
 }
 
 export function Keys({ onClose }) {
-  const rows = [[`${modKey} ⏎`, 'Send'], ['Esc', 'Stop'], [`${modKey} K`, 'Palette: commands, options, models, history'], [`${modKey} ⇧ C`, 'Copy the command line'], ['?', 'These keys']];
+  const rows = [[`${modKey} ⏎`, t('Send')], ['Esc', t('Stop')], [`${modKey} K`, t('Palette: commands, options, models, history')], [`${modKey} ⇧ C`, t('Copy the command line')], ['?', t('These keys')]];
   return html`<${Dialog} title=${t('Keys')} onClose=${onClose}><h2>${t('Keys')}</h2>
-    <dl class="keys">${rows.map(([key, what]) => html`<div><dt><kbd>${key}</kbd></dt><dd>${t(what)}</dd></div>`)}</dl>
+    <dl class="keys">${rows.map(([key, what]) => html`<div><dt><kbd>${key}</kbd></dt><dd>${what}</dd></div>`)}</dl>
     <form method="dialog"><button class="primary" autofocus>${t('Close')}</button></form></${Dialog}>`;
 }
 

@@ -1,11 +1,11 @@
 // The middle column: prompt, model, the options by section, and what sends them.
-import { html, t, useRef, useState, modKey, usd } from './lib.js';
+import { html, t, word, useRef, useState, modKey, usd } from './lib.js';
 import { Field, ModelField, Chips, isSet } from './fields.js';
 
 const BESIDE_PROMPT = ['attach', 'file', 'system', 'messages', 'input', 'schema'];
 // Sections that are seldom opened come last; the others keep the order of the table.
 const LATE = ['Prompt', 'Output', 'Request', 'Model', 'Connection'];
-const LABELS = { prompt: 'Prompt', texts: 'Text', query: 'Query', recordings: 'Recordings', words: 'Search', path: 'Path' };
+const LABELS = { prompt: word('Prompt'), texts: word('Text'), query: word('Query'), recordings: word('Recordings'), words: word('Search'), path: word('Path') };
 
 export function Form({ command, state, models, busy, estimate, problem, act }) {
   const options = command.sections.flatMap(section => section.options);
@@ -60,7 +60,7 @@ function Subject({ command, state, act, attach }) {
     <textarea id="prompt" rows=${command.subject === 'prompt' || command.subject === 'texts' ? 5 : 1} value=${state.prompt} spellcheck=${command.subject === 'prompt'}
       placeholder=${attach ? t('Write here, or drop files') : ''}
       onInput=${event => act.set({ prompt: event.target.value })}></textarea>`}
-    ${command.stdin && html`<label for="stdin">${t(command.subject === 'query' ? 'Documents, one a line' : 'Standard input')}</label>
+    ${command.stdin && html`<label for="stdin">${command.subject === 'query' ? t('Documents, one a line') : t('Standard input')}</label>
       <textarea id="stdin" rows="4" value=${state.stdin} spellcheck=${false} onInput=${event => act.set({ stdin: event.target.value })}></textarea>`}
   </div>`;
 }

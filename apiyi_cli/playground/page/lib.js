@@ -13,6 +13,9 @@ export function t(text, values) {
   return shown;
 }
 
+// Marks a text that `t` gets later, by a variable: the messages are collected from the scripts.
+export const word = text => text;
+
 // The language of the page, for dates.
 export const locale = () => document.documentElement.lang || [];
 

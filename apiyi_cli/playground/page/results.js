@@ -1,9 +1,9 @@
 // The right column: tabs over one run, or over several that are compared.
-import { html, t, useState, useEffect, useRef, CopyButton, saveText, usd } from './lib.js';
+import { html, t, word, useState, useEffect, useRef, CopyButton, saveText, usd } from './lib.js';
 import { Answer } from './answers.js';
 import { Tree, toOption } from './tree.js';
 
-const TABS = ['Answer', 'Request', 'Raw', 'Code', 'Log', 'Compare'];
+const TABS = [word('Answer'), word('Request'), word('Raw'), word('Code'), word('Log'), word('Compare')];
 const ENDINGS = { curl: 'sh', python: 'py', requests: 'py', node: 'mjs', java: 'java', csharp: 'cs', go: 'go', php: 'php', ruby: 'rb' };
 
 export function Results({ tab, setTab, runs, command, preview, code, languages, act, state }) {

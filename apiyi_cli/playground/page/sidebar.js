@@ -1,7 +1,7 @@
 // The left column: the commands, and what was sent before.
-import { html, t, usd, locale } from './lib.js';
+import { html, t, word, usd, locale } from './lib.js';
 
-const HEADINGS = [['text', 'Text'], ['data', 'Data'], ['media', 'Media'], ['more', 'More']];
+const HEADINGS = [['text', word('Text')], ['data', word('Data')], ['media', word('Media')], ['more', word('More')]];
 
 export function Sidebar({ commands, current, running, history, search, isKept, act }) {
   const { entries } = history;
