@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apiyi_cli.sandbox.received_request import ReceivedRequest
-from apiyi_cli.sandbox.scripted_reply import invalid
+from apiyi_cli.sandbox.scripted_reply import Refused, invalid
 
 Bounds = dict[str, tuple[type, float, float]]
 """Kind (int or float), lowest and highest value of the fields of a body."""
@@ -72,9 +72,14 @@ def require_field(fields: dict[str, Any], name: str) -> Any:
     """Return a required, non-empty field; raises Refused."""
     value = fields.get(name)
     if value is None or value == "" or value == []:
-        message = f"Missing required parameter: '{name}'"
-        raise invalid(message, name, "missing_required_parameter")
+        raise missing(name)
     return value
+
+
+def missing(name: str) -> Refused:
+    """Return the refusal of a request without a required field."""
+    message = f"Missing required parameter: '{name}'"
+    return invalid(message, name, "missing_required_parameter")
 
 
 def check_stop(fields: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ import re
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -66,6 +67,11 @@ class ReceivedRequest:
     def request_id(self) -> str:
         """Return the id of the request in the gateway's headers and log."""
         return f"2025010100000000{self.index:06d}"
+
+    @property
+    def digest(self) -> str:
+        """Return 16 characters that the same body always gives."""
+        return sha256(self.body).hexdigest()[:16]
 
     @property
     def json(self) -> Any:

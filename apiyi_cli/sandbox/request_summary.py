@@ -57,6 +57,19 @@ def describe(summary: RequestSummary) -> str:
     return "\n".join(lines)
 
 
+def structured_answer(wanted: dict[str, Any] | None, summary: RequestSummary) -> str | None:
+    """Return the JSON that a request's format asks for, None for plain text."""
+    kind = (wanted or {}).get("type")
+    if wanted and kind == "json_schema":
+        from apiyi_cli.sandbox.example_value import example_json
+
+        schema = wanted.get("json_schema", wanted).get("schema")
+        return example_json(schema or {}, summary.prompt)
+    if kind == "json_object":
+        return write_text({"sandbox": True, "answer": describe(summary)})
+    return None
+
+
 def reasoning_text(summary: RequestSummary) -> str:
     """Return the reasoning that a reasoning model shows before its answer."""
     return f"{MARK} The user wrote {len(summary.prompt.split())} words. I will repeat them."

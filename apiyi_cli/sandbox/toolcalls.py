@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from apiyi_cli.sandbox.example_value import example_json
+from apiyi_cli.sandbox.request_summary import RequestSummary
 
 _EVERY = re.compile(
     r"\b(?:every|each|all)\b.*\b(?:tools?|functions?)\b|所有工具|每个工具", re.I | re.S
@@ -29,14 +30,15 @@ class ChosenCall(NamedTuple):
 
 
 def choose_calls(
-    tools: list[ToolSpec], named: str | None, fields: dict[str, Any], prompt: str
+    tools: list[ToolSpec], named: str | None, fields: dict[str, Any], summary: RequestSummary
 ) -> tuple[ChosenCall, ...]:
-    """Return the calls: the named tool, the first, or all by the prompt.
+    """Return the calls: none after results, the named tool, the first, or all.
 
     `fields` may hold `tool_choice` ("none" calls nothing) and `parallel_tool_calls` (false:
     one call at most).
     """
-    if fields.get("tool_choice") == "none":
+    prompt = summary.prompt
+    if summary.results or fields.get("tool_choice") == "none":
         return ()
     if named is not None:
         chosen = [tool for tool in tools if tool.name == named]

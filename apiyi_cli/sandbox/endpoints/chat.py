@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from apiyi_cli.core.jsontext import write, write_text
+from apiyi_cli.core.jsontext import write
 from apiyi_cli.sandbox import checks
 from apiyi_cli.sandbox.endpoints.catalogue import (
     CREATED,
@@ -31,6 +30,7 @@ from apiyi_cli.sandbox.request_summary import (
     deltas,
     describe,
     reasoning_text,
+    structured_answer,
     tokens,
 )
 from apiyi_cli.sandbox.scripted_reply import DONE, ScriptedReply, invalid
@@ -74,7 +74,7 @@ def chat(request: ReceivedRequest, finish: str) -> ScriptedReply:
         return draw_in_words(request, model)
     fields = {k: v for k, v in fields.items() if k not in list_ignored(model)}
     summary = summarize(fields)
-    name = f"chatcmpl-sandbox{sha256(request.body).hexdigest()[:16]}"
+    name = f"chatcmpl-sandbox{request.digest}"
     frame = {"id": name, "created": CREATED, "model": model, "system_fingerprint": "fp_sandbox"}
     choices = [_choice(fields, model, summary, finish, k) for k in range(fields.get("n") or 1)]
     usage = _usage(summary, choices)
@@ -133,13 +133,12 @@ def _choice(
             {
                 "id": call.id,
                 "type": "function",
-                "function": {"name": c, "arguments": call.arguments},
+                "function": {"name": call.name, "arguments": call.arguments},
             }
             for call in calls
-            for c in (call.name,)
         ]
         return {"index": k, "message": message, "logprobs": None, "finish_reason": "tool_calls"}
-    text = _format_answer(fields, summary) or describe(summary)
+    text = structured_answer(fields.get("response_format"), summary) or describe(summary)
     if k and text.startswith(MARK):
         text = f"{MARK} (answer {k + 1}){text.removeprefix(MARK)}"
     message["content"] = cut_short(text, finish)
@@ -149,27 +148,13 @@ def _choice(
     return {"index": k, "message": message, "logprobs": logprobs, "finish_reason": finish}
 
 
-def _format_answer(fields: dict[str, Any], summary: RequestSummary) -> str | None:
-    """Return the answer in the form that `response_format` asks for, None for plain text."""
-    wanted = fields.get("response_format") or {}
-    if wanted.get("type") == "json_schema":
-        from apiyi_cli.sandbox.example_value import example_json
-
-        return example_json(wanted["json_schema"].get("schema") or {}, summary.prompt)
-    if wanted.get("type") == "json_object":
-        return write_text({"sandbox": True, "answer": describe(summary)})
-    return None
-
-
 def _choose_calls(fields: dict[str, Any], summary: RequestSummary) -> tuple[ChosenCall, ...]:
     """Return the calls of the request's functions, none if their results are given."""
     from apiyi_cli.sandbox.toolcalls import ToolSpec, choose_calls
 
-    if summary.results:
-        return ()
     functions = (tool.get("function") or tool.get("custom") or {} for tool in fields["tools"])
     tools = [ToolSpec(item.get("name", ""), item.get("parameters") or {}) for item in functions]
-    return choose_calls(tools, _find_forced_tool(fields), fields, summary.prompt)
+    return choose_calls(tools, _find_forced_tool(fields), fields, summary)
 
 
 def _find_forced_tool(fields: dict[str, Any]) -> str | None:
@@ -310,8 +295,7 @@ def _check_message(message: Any, place: str) -> None:
     if role not in ROLES:
         raise invalid(f"Invalid '{place}.role': one of {', '.join(ROLES)}", f"{place}.role")
     if content is None and not (message.get("tool_calls") or message.get("function_call")):
-        where = f"{place}.content"
-        raise invalid(f"Missing required parameter: '{where}'", where, "missing_required_parameter")
+        raise checks.missing(f"{place}.content")
     if not isinstance(content, str | list | None):
         raise invalid(f"Invalid type for '{place}.content'", f"{place}.content", "invalid_type")
     for k, part in enumerate(content if isinstance(content, list) else ()):
@@ -322,8 +306,7 @@ def _check_message(message: Any, place: str) -> None:
         if not isinstance(part[kind], dict if kind in ATTACHMENTS else str):
             raise invalid(f"Invalid type for '{where}.{kind}'", f"{where}.{kind}", "invalid_type")
     if role == "tool" and not message.get("tool_call_id"):
-        where = f"{place}.tool_call_id"
-        raise invalid(f"Missing required parameter: '{where}'", where, "missing_required_parameter")
+        raise checks.missing(f"{place}.tool_call_id")
 
 
 def _check_format(wanted: Any) -> None:
@@ -331,8 +314,7 @@ def _check_format(wanted: Any) -> None:
         return
     kind = wanted.get("type") if isinstance(wanted, dict) else None
     if kind not in ("text", "json_object", "json_schema"):
-        where = "response_format.type"
-        raise invalid(f"Invalid '{where}': text, json_object or json_schema", where)
+        message = "Invalid 'response_format.type': text, json_object or json_schema"
+        raise invalid(message, "response_format.type")
     if kind == "json_schema" and not (wanted.get("json_schema") or {}).get("name"):
-        where = "response_format.json_schema.name"
-        raise invalid(f"Missing required parameter: '{where}'", where, "missing_required_parameter")
+        raise checks.missing("response_format.json_schema.name")

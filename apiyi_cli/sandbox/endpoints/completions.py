@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import Any
 
 from apiyi_cli.sandbox import checks
@@ -48,7 +47,7 @@ def completions(request: ReceivedRequest, finish: str) -> ScriptedReply:
         "total_tokens": prompt_tokens + answer_tokens,
     }
     frame = {
-        "id": f"cmpl-sandbox{sha256(request.body).hexdigest()[:16]}",
+        "id": f"cmpl-sandbox{request.digest}",
         "object": "text_completion",
         "created": CREATED,
         "model": model,

@@ -125,7 +125,7 @@ def _answer(request: ReceivedRequest, finish: str) -> dict[str, Any]:
         "cachedContentTokenCount": summary.prompt_tokens if "again" in summary.prompt else 0,
         "totalTokenCount": summary.prompt_tokens + answer + thought,
     }
-    digest = sha256(request.body).hexdigest()[:16]
+    digest = request.digest
     return {
         "candidates": candidates,
         "usageMetadata": usage,
@@ -210,7 +210,7 @@ def _parts(
         for row in tool.get("functionDeclarations") or ()
     ]
     heeded = {"tool_choice": "none" if calling.get("mode") == "NONE" else "auto"}
-    calls = () if summary.results else choose_calls(tools, named, heeded, summary.prompt)
+    calls = choose_calls(tools, named, heeded, summary)
     if calls and finish == "stop":
         for call in calls:
             value = {"name": call.name, "args": read(call.arguments.encode())}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from array import array
-from hashlib import sha256
 from typing import Any
 
 from apiyi_cli.sandbox import checks
@@ -44,7 +43,7 @@ def moderations(request: ReceivedRequest, finish: str) -> ScriptedReply:
         inputs = ["\n".join(item.get("text", "") for item in inputs)]
     elif not all(isinstance(item, str) for item in inputs):
         raise invalid("Invalid 'input': texts or content parts", "input", "invalid_type")
-    name = f"modr-sandbox{sha256(request.body).hexdigest()[:16]}"
+    name = f"modr-sandbox{request.digest}"
     results = [_moderate(text) for text in inputs]
     return ScriptedReply.json({"id": name, "model": model, "results": results})
 

@@ -58,7 +58,7 @@ def messages(request: ReceivedRequest, finish: str) -> ScriptedReply:
     usage["input_tokens"] -= usage["cache_creation_input_tokens"]
     usage["input_tokens"] -= usage["cache_read_input_tokens"]
     whole: dict[str, Any] = {
-        "id": f"msg_sandbox{sha256(request.body).hexdigest()[:16]}",
+        "id": f"msg_sandbox{request.digest}",
         "type": "message",
         "role": "assistant",
         "model": model,
@@ -233,7 +233,7 @@ def _content(
         "parallel_tool_calls": not choice.get("disable_parallel_tool_use"),
     }
     named = choice.get("name") if choice["type"] == "tool" else None
-    calls = () if summary.results else choose_calls(tools, named, heeded, summary.prompt)
+    calls = choose_calls(tools, named, heeded, summary)
     if calls and finish == "stop":
         return blocks + [
             {

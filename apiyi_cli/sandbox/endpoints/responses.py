@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import Any
 
 from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.sandbox import checks
 from apiyi_cli.sandbox.endpoints.catalogue import CREATED, has_fixed_sampling, model_of, reasons
-from apiyi_cli.sandbox.example_value import example_json
 from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.request_summary import (
     ATTACHMENT_TOKENS,
@@ -17,6 +15,7 @@ from apiyi_cli.sandbox.request_summary import (
     cut_short,
     describe,
     reasoning_text,
+    structured_answer,
     tokens,
 )
 from apiyi_cli.sandbox.response_events import events
@@ -41,7 +40,7 @@ def responses(request: ReceivedRequest, finish: str) -> ScriptedReply:
     model = model_of(fields, "respond")
     _check(fields, model)
     summary = summarize(fields)
-    mark = sha256(request.body).hexdigest()[:16]
+    mark = request.digest
     output = _output(fields, model, summary, finish, mark)
     whole = _make_response(fields, model, summary, output, finish, mark)
     used = whole["usage"]["total_tokens"]
@@ -101,11 +100,7 @@ def _output(
         )
         items.append({"id": f"rs_{mark}", "type": "reasoning", "summary": shown})
     kinds = [tool.get("type", "") for tool in fields.get("tools") or ()]
-    calls = (
-        ()
-        if summary.results
-        else choose_calls(_tools(fields), _find_forced_tool(fields), fields, summary.prompt)
-    )
+    calls = choose_calls(_tools(fields), _find_forced_tool(fields), fields, summary)
     if calls and finish == "stop":
         return items + [
             {
@@ -131,7 +126,7 @@ def _output(
 def _message(
     fields: dict[str, Any], summary: RequestSummary, finish: str, mark: str, *, searched: bool
 ) -> dict[str, Any]:
-    text = _format_answer(fields, summary)
+    text = structured_answer((fields.get("text") or {}).get("format"), summary)
     notes = []
     if text is None:
         text = describe(summary)
@@ -164,15 +159,6 @@ def _message(
         "role": "assistant",
         "content": [part],
     }
-
-
-def _format_answer(fields: dict[str, Any], summary: RequestSummary) -> str | None:
-    wanted = (fields.get("text") or {}).get("format") or {}
-    if wanted.get("type") == "json_schema":
-        return example_json(wanted.get("schema") or {}, summary.prompt)
-    if wanted.get("type") == "json_object":
-        return write_text({"sandbox": True, "answer": describe(summary)})
-    return None
 
 
 def _tools(fields: dict[str, Any]) -> list[ToolSpec]:
@@ -262,6 +248,4 @@ def _check(fields: dict[str, Any], model: str) -> None:
     for k, tool in enumerate(fields.get("tools") or ()):
         kind = tool.get("type") if isinstance(tool, dict) else None
         if not kind or (kind == "function" and not tool.get("name")):
-            where = f"tools[{k}].name"
-            message = f"Missing required parameter: '{where}'"
-            raise invalid(message, where, "missing_required_parameter")
+            raise checks.missing(f"tools[{k}].name")

@@ -46,7 +46,7 @@ def _answer(request: ReceivedRequest, task: str) -> ScriptedReply:
     model = model_of(fields, "transcribe")
     recording = next((p for p in request.parts if p.name == "file" and p.filename), None)
     if recording is None:
-        raise invalid("Missing required parameter: 'file'", "file", "missing_required_parameter")
+        raise checks.missing("file")
     form = _check_format(request, model)
     length_s = duration_s(recording.content)
     segments = _segments(recording, fields, length_s, task)

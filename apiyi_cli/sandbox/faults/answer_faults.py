@@ -29,6 +29,7 @@ from apiyi_cli.core.endpoints import (
 from apiyi_cli.core.jsontext import read_strict, write, write_text
 from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.request_summary import MARK, deltas
+from apiyi_cli.sandbox.response_events import events
 from apiyi_cli.sandbox.scripted_reply import DONE, ScriptedReply, error_body, frame
 
 Change = Callable[[ScriptedReply, ReceivedRequest, float | None], ScriptedReply]
@@ -39,23 +40,9 @@ Fields = dict[str, Any]
 HUGE = 10**9
 _BLANKS = b" " * 4095 + b"\n"
 _PLACES_OFF = 1000
-_UNFIT_TEXT = f"{MARK} this is not what was asked for"
+UNFIT_TEXT = f"{MARK} this is not what was asked for"
 _NO_PICTURE = "W3NhbmRib3hdIG5vIHBpY3R1cmU="
-_THOUGHT = f"{MARK} thinking, and nothing else."
-
-
-def saturated() -> ScriptedReply:
-    """Return the family's 429 for an upstream channel that is full; its code misleads."""
-    message = "当前分组上游负载已饱和，请稍后再试"
-    return ScriptedReply.error(
-        429, message, code="content-type-not-allowed", type="rate_limit_error"
-    )
-
-
-def upstream_401() -> ScriptedReply:
-    """Return an upstream channel's 401, passed on: not about the caller's key."""
-    message = "Incorrect API key provided: the key of the channel. [sandbox] not yours"
-    return ScriptedReply.error(401, message, code="invalid_api_key", type="invalid_request_error")
+THOUGHT = f"{MARK} thinking, and nothing else."
 
 
 def _error_after_role(
@@ -67,7 +54,7 @@ def _error_after_role(
     if not isinstance(reply.body, tuple):
         # Sent before any answer: the gateways give back what it had taken.
         return ScriptedReply.json(error, billed=False)
-    opening = [piece for piece in reply.body if _opens(_payload(piece))]
+    opening = [piece for piece in reply.body if _opens(read_payload(piece))]
     return reply.replace(body=(*opening, frame(error), frame(DONE)))
 
 
@@ -140,10 +127,10 @@ def _reasoning_only(
 
 def _only_thought(whole: Fields) -> Fields:
     for choice in whole.get("choices") or ():
-        message = {"role": "assistant", "content": "", "reasoning_content": _THOUGHT}
+        message = {"role": "assistant", "content": "", "reasoning_content": THOUGHT}
         choice |= {"message": message, "finish_reason": "stop"}
     if "output" in whole:
-        summary = [{"type": "summary_text", "text": _THOUGHT}]
+        summary = [{"type": "summary_text", "text": THOUGHT}]
         whole["output"] = [{"id": "rs_sandbox", "type": "reasoning", "summary": summary}]
     return whole
 
@@ -167,7 +154,7 @@ def _huge_usage(reply: ScriptedReply, request: ReceivedRequest, at: float | None
     def change(event: Fields) -> Fields:
         choice = (event.get("choices") or [{}])[0]
         if event.get("usage"):
-            event["usage"] = _set_counts(event["usage"], count)
+            event["usage"] = set_counts(event["usage"], count)
         elif choice.get("finish_reason") or ("created" in event and "choices" not in event):
             names = ("prompt_tokens", "completion_tokens", "total_tokens")
             event["usage"] = dict.fromkeys(names, count)
@@ -176,9 +163,10 @@ def _huge_usage(reply: ScriptedReply, request: ReceivedRequest, at: float | None
     return _rework(reply, request, change, change)
 
 
-def _set_counts(value: Any, count: int) -> Any:
+def set_counts(value: Any, count: int) -> Any:
+    """Return an object with every integer in it replaced by the count."""
     if isinstance(value, dict):
-        return {name: _set_counts(inner, count) for name, inner in value.items()}
+        return {name: set_counts(inner, count) for name, inner in value.items()}
     return count if type(value) is int else value
 
 
@@ -193,65 +181,37 @@ def _misfit(reply: ScriptedReply, request: ReceivedRequest, at: float | None) ->
         change = _MISFITS[endpoint]
         return _rework(reply, request, change, change)
     if endpoint in (TRANSCRIBE, TRANSLATE):
-        return ScriptedReply.json({"transcript": _UNFIT_TEXT}, tokens=reply.tokens)
+        return ScriptedReply.json({"transcript": UNFIT_TEXT}, tokens=reply.tokens)
     if endpoint is SPEAK:
-        return ScriptedReply.json({"sound": _UNFIT_TEXT}, tokens=reply.tokens)
+        return ScriptedReply.json({"sound": UNFIT_TEXT}, tokens=reply.tokens)
     wanted = request.fields.get("response_format") or request.fields.get("text") or {}
     kind = wanted.get("format", wanted).get("type", "text") if isinstance(wanted, dict) else "text"
-    if endpoint is RESPOND:
-        return _unfit_response(reply, kind)
-    return _unfit_chat(reply, kind)
+    # Other JSON if a schema was requested, no JSON if JSON was; else the other protocol's form.
+    text = write_text([UNFIT_TEXT]) if kind == "json_schema" else UNFIT_TEXT
+    answer = _response_reply if (endpoint is RESPOND) != (kind == "text") else chat_reply
+    return answer(text, streamed=isinstance(reply.body, tuple))
 
 
-def _unfit_text(kind: str) -> str:
-    """Return other JSON if a schema was requested, and no JSON if JSON was."""
-    return write_text([_UNFIT_TEXT]) if kind == "json_schema" else _UNFIT_TEXT
-
-
-def _unfit_chat(reply: ScriptedReply, kind: str) -> ScriptedReply:
-    """Answer a response with unfit text; see `_unfit_text`."""
-    streamed, text = isinstance(reply.body, tuple), _unfit_text(kind)
-    if kind == "text":
-        return _response_reply(text, streamed=streamed)
-    return (
-        ScriptedReply.chat(*deltas(text)) if streamed else ScriptedReply.json(make_completion(text))
-    )
-
-
-def _unfit_response(reply: ScriptedReply, kind: str) -> ScriptedReply:
-    """Answer a chat completion with unfit text; see `_unfit_text`."""
-    streamed, text = isinstance(reply.body, tuple), _unfit_text(kind)
-    if kind == "text":
-        return (
-            ScriptedReply.chat(*deltas(text))
-            if streamed
-            else ScriptedReply.json(make_completion(text))
-        )
-    return _response_reply(text, streamed=streamed)
-
-
-def _response_reply(text: str, *, streamed: bool) -> ScriptedReply:
-    from apiyi_cli.sandbox.response_events import events
-
-    whole = _response(text)
-    return ScriptedReply.sse(*events(whole), named=True) if streamed else ScriptedReply.json(whole)
-
-
-def make_completion(text: str) -> Fields:
-    """Return a whole answer of /chat/completions with this text."""
+def chat_reply(text: str, *, streamed: bool) -> ScriptedReply:
+    """Return a chat completion with this text."""
+    if streamed:
+        return ScriptedReply.chat(*deltas(text))
     message = {"role": "assistant", "content": text}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
     usage = {"prompt_tokens": 5, "completion_tokens": 5, "total_tokens": 10}
     about = {"id": "chatcmpl-sandbox", "object": "chat.completion", "model": "sandbox-1"}
-    return {**about, "choices": [choice], "usage": usage}
+    return ScriptedReply.json({**about, "choices": [choice], "usage": usage})
 
 
-def _response(text: str) -> Fields:
+def _response_reply(text: str, *, streamed: bool) -> ScriptedReply:
+    """Return a response with this text."""
     part = {"type": "output_text", "text": text, "annotations": []}
     item = {"id": "msg_sandbox", "type": "message", "status": "completed", "role": "assistant"}
     usage = {"input_tokens": 5, "output_tokens": 5, "total_tokens": 10}
     about = {"id": "resp_sandbox", "object": "response", "status": "completed"}
-    return {**about, "model": "sandbox-1", "output": [{**item, "content": [part]}], "usage": usage}
+    output = [{**item, "content": [part]}]
+    whole = {**about, "model": "sandbox-1", "output": output, "usage": usage}
+    return ScriptedReply.sse(*events(whole), named=True) if streamed else ScriptedReply.json(whole)
 
 
 def _other_vectors(whole: Fields) -> Fields:
@@ -322,13 +282,11 @@ def _rework(
     if not isinstance(body, tuple):
         return reply
     if request.endpoint is RESPOND:
-        from apiyi_cli.sandbox.response_events import events
-
-        whole = change(_payload(body[-1])["response"])
+        whole = change(read_payload(body[-1])["response"])
         return reply.replace(body=tuple(_frame_event(event, named=True) for event in events(whole)))
     pieces = []
     for piece in body:
-        event = _payload(piece)
+        event = read_payload(piece)
         changed = change_event(event) if event else None
         if changed is not None:
             pieces.append(_frame_event(changed, named=piece.startswith(b"event:")))
@@ -341,7 +299,7 @@ def _is_json(reply: ScriptedReply) -> bool:
     return (reply.content_type or "").startswith("application/json") and bool(reply.body)
 
 
-def _payload(piece: bytes) -> Fields:
+def read_payload(piece: bytes) -> Fields:
     """Return the object of an event; `[DONE]` is an empty one."""
     data = piece.partition(b"data: ")[2]
     return read_strict(data) if data.startswith(b"{") else {}
@@ -351,12 +309,6 @@ def _frame_event(event: Fields, *, named: bool) -> bytes:
     data = frame(write(event))
     return b"event: " + event["type"].encode() + b"\n" + data if named else data
 
-
-REFUSAL_FAULTS: dict[str, Callable[[], ScriptedReply]] = {
-    "saturated": saturated,
-    "upstream-401": upstream_401,
-}
-"""Faults that replace an answer, even of an invalid request."""
 
 CHANGES: dict[str, Change] = {
     "error-after-role": _error_after_role,

@@ -32,9 +32,10 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from apiyi_cli.core.endpoints import GENERATE, GENERATE_STREAM, MESSAGES
 from apiyi_cli.errors import UsageError
 from apiyi_cli.sandbox.endpoints.account import LastRefusal
 from apiyi_cli.sandbox.received_request import ReceivedRequest
@@ -59,6 +60,9 @@ class Fault(NamedTuple):
     times: int | None = None
     percent: float | None = None
 
+
+End = Callable[[ScriptedReply, Fault], ScriptedReply]
+"""Changes how a reply is sent, or how it ends."""
 
 _TERM = re.compile(
     r"([a-z0-9]+(?:-[a-z0-9]+)*)(?:@(\d+(?:\.\d+)?))?(?:\*(\d+))?(?:%(\d+(?:\.\d+)?))?"
@@ -110,16 +114,9 @@ class Faults:
             endless = (f.name for f in faults if f.times is None and f.percent is None)
             self._refusal.note(next(endless, ""))
         finish = next((_FINISH[f.name] for f in faults if f.name in _FINISH), "stop")
-        for fault in faults:
-            # A status needs no answer, and must come even where the request has mistakes.
-            if status := _status(fault.name):
-                return _last(status_reply(status), request, faults)
-            from apiyi_cli.sandbox.faults import answer_faults
-
-            if refusal := answer_faults.REFUSAL_FAULTS.get(fault.name):
-                return _last(refusal(), request, faults)
-        reply = answer(request, finish)
-        return _last(reply, request, faults)
+        # A refusal needs no answer, and must come even where the request has mistakes.
+        refusal = next(filter(None, (_refuse(fault.name) for fault in faults)), None)
+        return _last(refusal or answer(request, finish), request, faults)
 
     def _strikes(self, fault: Fault, request: ReceivedRequest) -> bool:
         with self._lock:
@@ -171,39 +168,41 @@ def _identity(request: ReceivedRequest) -> str:
 
 def _last(reply: ScriptedReply, request: ReceivedRequest, faults: list[Fault]) -> ScriptedReply:
     """Return the reply with every fault applied, those of content before those of the end."""
-    native = _native_changes(request) if faults else {}
-    for fault in faults:
-        from apiyi_cli.sandbox.faults import answer_faults
+    if not faults:
+        return reply
+    from apiyi_cli.sandbox.faults.answer_faults import CHANGES
+    from apiyi_cli.sandbox.faults.native_faults import NATIVE_CHANGES
 
-        change = native.get(fault.name) or answer_faults.CHANGES.get(fault.name)
+    is_native = request.endpoint in (MESSAGES, GENERATE, GENERATE_STREAM)
+    native = NATIVE_CHANGES if is_native else {}
+    for fault in faults:
+        change = native.get(fault.name) or CHANGES.get(fault.name)
         if reply.status == 200 and change:
             reply = change(reply, request, fault.at)
     for fault in faults:
-        if fault.name not in native and (end := _CHANGES.get(fault.name)):
+        if fault.name not in native and (end := _ENDS.get(fault.name)):
             reply = end(reply, fault)
     return reply
-
-
-def _native_changes(request: ReceivedRequest) -> Mapping[str, Callable[..., ScriptedReply]]:
-    """Return the faults that differ in the request's protocol."""
-    from apiyi_cli.sandbox.faults import native_faults
-
-    return (
-        native_faults.NATIVE_CHANGES if request.endpoint in native_faults.NATIVE_ENDPOINTS else {}
-    )
 
 
 def _status(name: str) -> int:
     return int(name) if name.isdigit() and 200 < int(name) <= 999 else 0
 
 
-def status_reply(status: int) -> ScriptedReply:
+def _refuse(name: str) -> ScriptedReply | None:
+    """Return the reply of a fault that answers in the endpoint's place."""
+    if status := _status(name):
+        return _status_reply(status)
+    return _REFUSALS.get(name)
+
+
+def _status_reply(status: int) -> ScriptedReply:
     """Return the family's, or its proxy's, reply with a status."""
     if status < 300:
         return ScriptedReply(status=status)
     if status < 400:
         return ScriptedReply(status=status, headers=(("Location", "https://example.invalid/v1"),))
-    if status == 413 or status == 502 or status >= 520 or status == 504:
+    if status in (413, 502, 504) or status >= 520:
         return ScriptedReply.text(
             f"<html><head><title>{status} [sandbox]</title></head>"
             f"<body><center><h1>{status}</h1></center><hr>[sandbox]</body></html>\n",
@@ -226,6 +225,26 @@ _STATUS_ERRORS = {
     501: ("API not implemented", "api_not_implemented", ""),
 }
 
+_REFUSALS = {
+    # The family's word for an upstream channel that is full; its code misleads.
+    "saturated": ScriptedReply.error(
+        429,
+        "当前分组上游负载已饱和，请稍后再试",
+        code="content-type-not-allowed",
+        type="rate_limit_error",
+    ),
+    # An upstream channel's 401, passed on: not about the caller's key.
+    "upstream-401": ScriptedReply.error(
+        401,
+        "Incorrect API key provided: the key of the channel. [sandbox] not yours",
+        code="invalid_api_key",
+        type="invalid_request_error",
+    ),
+}
+_QUOTA = ScriptedReply.error(
+    403, "用户额度不足, 剩余额度: ＄0.000000", code="insufficient_user_quota"
+)
+_QUOTA_429 = ScriptedReply.error(429, "You exceeded your current quota", code="insufficient_quota")
 _FINISH = {"length": "length", "filter": "content_filter"}
 
 
@@ -233,9 +252,7 @@ def _pieces(reply: ScriptedReply) -> tuple[bytes, ...]:
     return reply.body if isinstance(reply.body, tuple) else ()
 
 
-def _make_ending(
-    how: Callable[..., ScriptedReply],
-) -> Callable[[ScriptedReply, Fault], ScriptedReply]:
+def _make_ending(how: Callable[..., ScriptedReply]) -> End:
     """Return the change that ends a reply early: after event K, or in its middle."""
 
     def change(reply: ScriptedReply, fault: Fault) -> ScriptedReply:
@@ -270,14 +287,14 @@ def _error(reply: ScriptedReply, fault: Fault) -> ScriptedReply:
     return reply.replace(body=(*pieces[: int(fault.at or 0)], frame(body), frame(DONE)))
 
 
-def _drop_finish(reply: ScriptedReply, fault: Fault) -> ScriptedReply:
-    kept = (p for p in _pieces(reply) if b'"finish_reason":"' not in p and b".completed" not in p)
-    return reply.replace(body=tuple(kept)) if _pieces(reply) else reply
+def _make_gap(is_gone: Callable[[bytes], bool]) -> End:
+    """Return the change that leaves events of a stream out."""
 
+    def change(reply: ScriptedReply, fault: Fault) -> ScriptedReply:
+        kept = tuple(piece for piece in _pieces(reply) if not is_gone(piece))
+        return reply.replace(body=kept) if _pieces(reply) else reply
 
-def _undone(reply: ScriptedReply, fault: Fault) -> ScriptedReply:
-    kept = (piece for piece in _pieces(reply) if piece != frame(DONE))
-    return reply.replace(body=tuple(kept)) if _pieces(reply) else reply
+    return change
 
 
 def _slow(reply: ScriptedReply, fault: Fault) -> ScriptedReply:
@@ -285,17 +302,7 @@ def _slow(reply: ScriptedReply, fault: Fault) -> ScriptedReply:
     return reply.replace(gap_s=pause_s) if _pieces(reply) else reply.replace(delay_s=pause_s)
 
 
-def _quota(reply: ScriptedReply, fault: Fault) -> ScriptedReply:
-    if fault.name == "quota429":
-        message, code = "You exceeded your current quota", "insufficient_quota"
-        return ScriptedReply.error(429, message, code=code)
-    return ScriptedReply.error(
-        403, "用户额度不足, 剩余额度: ＄0.000000", code="insufficient_user_quota"
-    )
-
-
-_CHANGES: dict[str, Callable[[ScriptedReply, Fault], ScriptedReply]] = {
-    "200": lambda reply, fault: reply,
+_ENDS: dict[str, End] = {
     "drop": lambda reply, fault: reply.cut(),
     "cut": _make_ending(ScriptedReply.cut),
     "reset": _make_ending(ScriptedReply.reset),
@@ -305,21 +312,20 @@ _CHANGES: dict[str, Callable[[ScriptedReply, Fault], ScriptedReply]] = {
     "slow": _slow,
     "pings": lambda reply, fault: reply.replace(pings=2),
     "error": _error,
-    "nodone": _undone,
-    "nofinish": _drop_finish,
+    "nodone": _make_gap(lambda piece: piece == frame(DONE)),
+    "nofinish": _make_gap(lambda piece: b'"finish_reason":"' in piece or b".completed" in piece),
     "html": lambda reply, fault: ScriptedReply.text(
         HOME_PAGE, "text/html; charset=utf-8", billed=False
     ),
     "nothing": lambda reply, fault: ScriptedReply(),
-    "quota": _quota,
-    "quota429": _quota,
-    "length": lambda reply, fault: reply,
-    "filter": lambda reply, fault: reply,
-    **dict.fromkeys(("failed", "expired", "lost", "running"), lambda reply, fault: reply),
+    "quota": lambda reply, fault: _QUOTA,
+    "quota429": lambda reply, fault: _QUOTA_429,
 }
+_PLAYED_ELSEWHERE = ("200", *_FINISH, "failed", "expired", "lost", "running")
+"""Faults that the endpoints play."""
 
 
 def _fault_names() -> frozenset[str]:
-    from apiyi_cli.sandbox.faults import answer_faults
+    from apiyi_cli.sandbox.faults.answer_faults import CHANGES
 
-    return frozenset((*_CHANGES, *answer_faults.CHANGES, *answer_faults.REFUSAL_FAULTS))
+    return frozenset((*_ENDS, *CHANGES, *_REFUSALS, *_PLAYED_ELSEWHERE))

@@ -9,27 +9,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from apiyi_cli.core.endpoints import GENERATE, GENERATE_STREAM, MESSAGES, Endpoint
+from apiyi_cli.core.endpoints import MESSAGES
 from apiyi_cli.core.jsontext import read_strict, write, write_text
-from apiyi_cli.sandbox.faults.answer_faults import make_completion
+from apiyi_cli.sandbox.faults.answer_faults import (
+    THOUGHT,
+    UNFIT_TEXT,
+    Change,
+    Fields,
+    chat_reply,
+    read_payload,
+    set_counts,
+)
 from apiyi_cli.sandbox.native_events import message_events, stream_events
 from apiyi_cli.sandbox.received_request import ReceivedRequest
-from apiyi_cli.sandbox.request_summary import MARK, deltas
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply, frame
-
-Fields = dict[str, Any]
-Change = Callable[[ScriptedReply, ReceivedRequest, float | None], ScriptedReply]
 
 _BUSY = "您已达到请求数限制：1分钟内最多请求100次"
 _BROKEN = "[sandbox] the upstream channel broke off"
-_UNFIT_TEXT = f"{MARK} this is not what was asked for"
-_THOUGHT = f"{MARK} thinking, and nothing else."
 
 
 def _objects(reply: ScriptedReply) -> list[Fields]:
     """Return the objects of a reply's events, or its one object."""
     if isinstance(reply.body, tuple):
-        return [read_strict(piece.partition(b"data: ")[2]) for piece in reply.body]
+        return list(map(read_payload, reply.body))
     return [read_strict(reply.body)] if isinstance(reply.body, bytes) else []
 
 
@@ -52,18 +54,16 @@ def _rework(
         if not isinstance(reply.body, tuple):
             return reply.replace(body=write(change(objects[0], request, at)))
         whole = change(_outline(objects), request, at)
-        if request.endpoint is MESSAGES:
-            return _with_objects(reply, list(message_events(whole)))
-        return _with_objects(reply, list(stream_events(whole)))
+        split = message_events if request.endpoint is MESSAGES else stream_events
+        return _with_objects(reply, list(split(whole)))
 
     return rework
 
 
 def _empty(whole: Fields, request: ReceivedRequest, at: float | None) -> Fields:
     """Take the content out; `@1` makes it null, `@2` leaves its field out."""
-    blank: list[Any] = []
     for holder, name in _contents(whole):
-        holder[name] = blank if not at else None
+        holder[name] = None if at else []
         if at == 2:
             del holder[name]
     return _end_well(whole)
@@ -86,9 +86,9 @@ def _end_well(whole: Fields) -> Fields:
 def _reasoning_only(whole: Fields, request: ReceivedRequest, at: float | None) -> Fields:
     for holder, name in _contents(whole):
         if "candidates" in whole:
-            holder[name] = [{"text": _THOUGHT, "thought": True}]
+            holder[name] = [{"text": THOUGHT, "thought": True}]
         else:
-            holder[name] = [{"type": "thinking", "thinking": _THOUGHT, "signature": "c2FuZGJveA=="}]
+            holder[name] = [{"type": "thinking", "thinking": THOUGHT, "signature": "c2FuZGJveA=="}]
     return _end_well(whole)
 
 
@@ -98,13 +98,11 @@ def _misfit(reply: ScriptedReply, request: ReceivedRequest, at: float | None) ->
     wants = config.get("responseSchema") or config.get("responseJsonSchema")
     if wants or (request.fields.get("tool_choice") or {}).get("name"):
         return _rework(_unfit_content)(reply, request, at)
-    if isinstance(reply.body, tuple):
-        return ScriptedReply.chat(*deltas(_UNFIT_TEXT))
-    return ScriptedReply.json(make_completion(_UNFIT_TEXT))
+    return chat_reply(UNFIT_TEXT, streamed=isinstance(reply.body, tuple))
 
 
 def _unfit_content(whole: Fields, request: ReceivedRequest, at: float | None) -> Fields:
-    text = write_text([_UNFIT_TEXT])
+    text = write_text([UNFIT_TEXT])
     for holder, name in _contents(whole):
         holder[name] = [{"text": text} if "candidates" in whole else {"type": "text", "text": text}]
     return _end_well(whole)
@@ -113,17 +111,14 @@ def _unfit_content(whole: Fields, request: ReceivedRequest, at: float | None) ->
 def _huge_usage(reply: ScriptedReply, request: ReceivedRequest, at: float | None) -> ScriptedReply:
     """Count 10**9 tokens of each kind, 10**K with `@K`, in every event that counts."""
     count = 10 ** (9 if at is None else int(at))
-    objects = [_set_usage(value, count) for value in _objects(reply)]
-    return _with_objects(reply, objects)
+    return _with_objects(reply, [_set_usage(value, count) for value in _objects(reply)])
 
 
-def _set_usage(value: Any, count: int, *, inside: bool = False) -> Any:
-    if isinstance(value, dict):
-        return {
-            name: _set_usage(inner, count, inside=inside or name in ("usage", "usageMetadata"))
-            for name, inner in value.items()
-        }
-    return count if inside and type(value) is int else value
+def _set_usage(value: Any, count: int) -> Any:
+    if not isinstance(value, dict):
+        return value
+    change = {"usage": set_counts, "usageMetadata": set_counts}
+    return {name: change.get(name, _set_usage)(inner, count) for name, inner in value.items()}
 
 
 def _with_objects(reply: ScriptedReply, objects: list[Fields]) -> ScriptedReply:
@@ -193,8 +188,6 @@ def _undone(reply: ScriptedReply, request: ReceivedRequest, at: float | None) ->
         return reply
     return reply.replace(body=reply.body[:-1])
 
-
-NATIVE_ENDPOINTS: tuple[Endpoint, ...] = (MESSAGES, GENERATE, GENERATE_STREAM)
 
 NATIVE_CHANGES: dict[str, Change] = {
     "error-after-role": _error_after_role,
