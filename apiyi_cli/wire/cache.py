@@ -13,10 +13,10 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from apiyi_cli.core.call import Reply
 from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.core.disk import EXCLUSIVE, read_regular
 from apiyi_cli.core.jsontext import read_event, write
@@ -50,20 +50,6 @@ _SCHEMA: Final = (
     f"PRAGMA application_id = {APPLICATION_ID}",
 )
 _LOOK: Final = "SELECT stored, used, status, headers, body, checksum FROM replies WHERE key = ?"
-
-
-@dataclass(frozen=True, slots=True)
-class CachedReply:
-    """An answer from the cache.
-
-    `headers` have lower-case names, `body` is what arrived, byte for byte (a stream's events
-    too), `stored_at` is in seconds since 1970.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    stored_at: float
 
 
 class CacheStats(NamedTuple):
@@ -129,43 +115,44 @@ class Cache:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
 
-    def find(self, key: str, ttl_s: float) -> CachedReply | None:
+    def find(self, key: str, ttl_s: float) -> Reply | None:
         """Return a stored answer younger than `ttl_s` seconds, else None.
 
-        An entry that is not what was stored is removed.
+        Its one chunk is what arrived, byte for byte (a stream's events too). An entry that is not
+        what was stored is removed.
         """
         import sqlite3
 
-        with self._lock, suppress(sqlite3.Error), self._report_trouble():
+        with self._lock, self._report_trouble():
             now = self._clock.wall()
             row = self._open().execute(_LOOK, (key,)).fetchone()
             if row is None:
                 return None
             stored, used, status, headers, body, checksum = row
             try:
-                cached = _read_entry(key, stored, status, headers, body, checksum)
+                if _checksum(key, stored, status, headers, body) != checksum:
+                    raise ValueError("checksum")
+                reply = Reply(status, read_event(headers), (body,), from_cache=True)
             except (TypeError, ValueError):
                 self._open().execute("DELETE FROM replies WHERE key = ?", (key,))
                 return None
-            if not -_CLOCK_SLACK_S <= now - cached.stored_at < ttl_s:
+            if not -_CLOCK_SLACK_S <= now - stored < ttl_s:
                 return None
             if not 0 <= now - used < _TOUCH_EVERY_S:
                 with suppress(sqlite3.Error):
                     self._open().execute("UPDATE replies SET used = ? WHERE key = ?", (now, key))
-            return cached
+            return reply
         return None
 
     def store(self, key: str, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Store a complete, successful answer, and make room for it."""
-        import sqlite3
-
         kept = write({name: headers[name] for name in KEPT_HEADERS if name in headers})
         size = len(body) + len(kept) + 512
         if size > self.cap_bytes:
             return
         now = self._clock.wall()
         checksum = _checksum(key, now, status, kept, body)
-        with self._lock, suppress(sqlite3.Error), self._report_trouble():
+        with self._lock, self._report_trouble():
             connection = self._open()
             with _transaction(connection):
                 connection.execute("DELETE FROM replies WHERE key = ?", (key,))
@@ -221,9 +208,9 @@ class Cache:
             if self._tell is None:
                 raise
             self._report(error.summary())
-        except sqlite3.OperationalError:
+        except (sqlite3.OperationalError, sqlite3.InterfaceError):
             # In use by another process, or the disk is full: this passes.
-            raise
+            return
         except sqlite3.DatabaseError:
             self._report(Text("{path} is damaged: apiyi cache clear", path=self.path))
 
@@ -272,8 +259,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         with suppress(FileExistsError):
             os.close(os.open(path, EXCLUSIVE, 0o600))
     except OSError as error:
-        why = Text("{path}: {reason}", path=path, reason=system_reason(error))
-        raise SetupError(Text("the cache cannot be used"), why, hint="--no-cache") from error
+        raise _inaccessible(path, error) from error
     _check_owner(path)
     connection = sqlite3.connect(
         path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
@@ -322,51 +308,38 @@ def _was_ours(path: Path) -> bool:
 
 
 def _foreign_error(path: Path) -> SetupError:
-    return SetupError(
-        Text("the cache cannot be used"),
-        Text("{path} is something else", path=path),
-        hint=Text("move {path} away", path=path),
-    )
+    hint = Text("move {path} away", path=path)
+    return _unusable(Text("{path} is something else", path=path), hint)
+
+
+def _inaccessible(path: Path, error: OSError) -> SetupError:
+    return _unusable(Text("{path}: {reason}", path=path, reason=system_reason(error)))
+
+
+def _unusable(why: Text, hint: str = "--no-cache") -> SetupError:
+    return SetupError(Text("the cache cannot be used"), why, hint=hint)
 
 
 def _check_owner(path: Path) -> None:
     try:
-        _refuse_foreign(path)
+        if path.is_symlink() and not path.is_dir():
+            # Its mode is set when it is opened, and a link may name any file of the user.
+            raise _unusable(Text("{path} is a link", path=path))
+        owner = path.stat().st_uid
     except FileNotFoundError:
         return
     except OSError as error:
-        why = Text("{path}: {reason}", path=path, reason=system_reason(error))
-        raise SetupError(Text("the cache cannot be used"), why, hint="--no-cache") from error
-
-
-def _refuse_foreign(path: Path) -> None:
-    if path.is_symlink() and not path.is_dir():
-        # Its mode is set when it is opened, and a link may name any file of the user.
-        raise SetupError(
-            Text("the cache cannot be used"),
-            Text("{path} is a link", path=path),
-            hint="--no-cache",
-        )
-    owner = path.stat().st_uid
+        raise _inaccessible(path, error) from error
     if hasattr(os, "getuid") and owner != os.getuid():
-        raise SetupError(
-            Text("the cache cannot be used"),
-            Text("{path} belongs to user {owner}", path=path, owner=owner),
-            hint="--no-cache",
-        )
+        raise _unusable(Text("{path} belongs to user {owner}", path=path, owner=owner))
 
 
 @contextmanager
 def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit at the end of the block, roll back if it raises."""
     connection.execute("BEGIN IMMEDIATE")
-    try:
+    with connection:
         yield
-        connection.execute("COMMIT")
-    except BaseException:
-        # SQLite may have rolled back by itself (disk full).
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
 
 
 def _checksum(key: str, stored: float, status: int, headers: bytes, body: bytes) -> bytes:
@@ -374,12 +347,3 @@ def _checksum(key: str, stored: float, status: int, headers: bytes, body: bytes)
     digest.update(headers)
     digest.update(body)
     return digest.digest()
-
-
-def _read_entry(
-    key: str, stored: float, status: int, headers: bytes, body: bytes, checksum: bytes
-) -> CachedReply:
-    """Return the entry; raises TypeError or ValueError if it is damaged."""
-    if _checksum(key, stored, status, headers, body) != checksum:
-        raise ValueError("checksum")
-    return CachedReply(status, read_event(headers), body, stored)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import NamedTuple, TypeVar
 from urllib.parse import SplitResult, quote, urljoin
 
@@ -94,15 +95,11 @@ def fetch(url: str, plan: Plan, take: Take[T], kind: DownloadKind, *, private: b
     """
     attempt = _Download(plan, private, kind)
     try:
-        for wait_s in (*WAITS_S, None):
-            try:
+        for wait_s in WAITS_S:
+            with suppress(TemporaryError, IncompleteError):
                 return attempt.run(url, take)
-            except (LimitError, RejectedError, OutputError):
-                raise
-            except (TemporaryError, IncompleteError):
-                if wait_s is None:
-                    raise
-                plan.clock.sleep(wait_s)
+            plan.clock.sleep(wait_s)
+        return attempt.run(url, take)
     except (LimitError, OutputError):
         raise
     except ApiyiError as failure:
@@ -114,8 +111,7 @@ def fetch(url: str, plan: Plan, take: Take[T], kind: DownloadKind, *, private: b
             received=failure.received,
         ) from failure
     finally:
-        attempt.close()
-    raise AssertionError("the last attempt returns or raises")
+        attempt.client.close()
 
 
 def _hint(url: str, kind: DownloadKind) -> str:
@@ -144,7 +140,7 @@ class _Download:
         self._private = private
         self._own = {origin(base_url) for base_url in plan.base_urls}
         self._trusted = False
-        self._client = Client(
+        self.client = Client(
             environ=plan.environ,
             cacert=plan.cacert,
             proxy=plan.proxy,
@@ -178,18 +174,10 @@ class _Download:
             )
         )
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
-
     def _get(self, url: str) -> Reply:
         parts = split_url(url)
-        if (
-            parts is None
-            or parts.scheme not in ("https", "http")
-            or not parts.hostname
-            or _CONTROL.search(url)
-        ):
+        is_web = parts is not None and parts.scheme in ("https", "http")
+        if parts is None or not is_web or not parts.hostname or _CONTROL.search(url):
             raise RejectedError(Text("its address is no https URL"))
         self._trusted = self._private or origin(url) in self._own
         if not self._trusted:
@@ -197,7 +185,7 @@ class _Download:
         total_at = self._plan.timeouts.total_at
         timeouts = Timeouts(10.0, SILENCE_S, SILENCE_S, SILENCE_S, total_at)
         plain = quote(url.partition("#")[0], safe="%/:=&?~+!$,;'@()*[]", errors="replace")
-        return self._client.send(
+        return self.client.send(
             HttpRequest("GET", plain, self._headers, b"", stream=False, free=True), timeouts
         )
 
@@ -232,9 +220,8 @@ class _Download:
     def _refuse(self, reply: Reply) -> None:
         """Raise an error for a reply without the file, or for a too large file."""
         if reply.status != 200:
-            kind = TemporaryError
-            if reply.status < 500 and reply.status not in _TEMPORARY:
-                kind = RejectedError  # type: ignore[assignment]
+            is_temporary = reply.status >= 500 or reply.status in _TEMPORARY
+            kind = TemporaryError if is_temporary else RejectedError
             raise kind(Text("the server answers HTTP {status}", status=reply.status))
         announced = reply.headers.get("content-length", "")
         most = self._kind.most_bytes

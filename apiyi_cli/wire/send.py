@@ -98,17 +98,20 @@ class SentRequest(PlainValue):
 
 
 class Exchange:
-    """One call and the facts about its answer so far, over all attempts.
+    """One call, its decoder, and the facts about its answer so far, over all attempts.
 
     `body` are the pieces to be cached, None if they must not be.
     """
 
     # A dataclass would take 0.5 ms of each start.
-    __slots__ = ("began_s", "body", "cache_key", "call", "reply", "request_id", "usage")
+    __slots__ = ("began_s", "body", "cache_key", "call", "decode", "reply", "request_id", "usage")
 
-    def __init__(self, call: Call, request_id: str, began_s: float) -> None:
+    def __init__(
+        self, call: Call, decode: Callable[[Reply], Iterator[Any]], began_s: float
+    ) -> None:
         self.call = call
-        self.request_id = request_id
+        self.decode = decode
+        self.request_id = os.urandom(16).hex()
         self.began_s = began_s
         self.cache_key: str | None = None
         self.reply: Reply | None = None
@@ -155,9 +158,9 @@ class Sender:
 
         The layers, from the outside in, are the methods below in their order.
         """
-        exchange = Exchange(call, os.urandom(16).hex(), self.plan.clock.monotonic())
+        exchange = Exchange(call, decode, self.plan.clock.monotonic())
         try:
-            yield from self._cache(exchange, decode, shows)
+            yield from self._cache(exchange, shows)
         except ApiyiError as error:
             self._trace(exchange, error)
             raise
@@ -182,32 +185,22 @@ class Sender:
             )
         )
 
-    def _cache(
-        self,
-        exchange: Exchange,
-        decode: Callable[[Reply], Iterator[T]],
-        shows: Callable[[T], bool],
-    ) -> Iterator[T]:
+    def _cache(self, exchange: Exchange, shows: Callable[[T], bool]) -> Iterator[T]:
         """Yield a fresh cached answer, else a new one, which is cached."""
         cached = self._find_cached(exchange)
         self.from_cache = cached is not None
         if cached is not None:
-            yield from self._read(exchange, cached, decode)
+            yield from self._read(exchange, cached)
             return
-        yield from self._retry(exchange, decode, shows)
+        yield from self._retry(exchange, shows)
         self._store(exchange)
 
-    def _retry(
-        self,
-        exchange: Exchange,
-        decode: Callable[[Reply], Iterator[T]],
-        shows: Callable[[T], bool],
-    ) -> Iterator[T]:
+    def _retry(self, exchange: Exchange, shows: Callable[[T], bool]) -> Iterator[T]:
         """Return the items of the attempt that counts."""
         plan, call = self.plan, exchange.call
         route = plan.failover.route(call.cost) if plan.failover is not None else None
         return run_attempts(
-            partial(self._attempt, exchange, decode, route),
+            partial(self._attempt, exchange, route),
             cost=call.cost,
             policy=plan.policy,
             shows=shows,
@@ -217,12 +210,7 @@ class Sender:
             budget=plan.retry_budget,
         )
 
-    def _attempt(
-        self,
-        exchange: Exchange,
-        decode: Callable[[Reply], Iterator[T]],
-        route: Route | None,
-    ) -> Iterator[T]:
+    def _attempt(self, exchange: Exchange, route: Route | None) -> Iterator[Any]:
         """Send to the current URL, within the limits, and yield the decoded items."""
         plan, call = self.plan, exchange.call
         base_url = route.begin() if route is not None else plan.base_urls[0]
@@ -231,7 +219,7 @@ class Sender:
             with self._limit(exchange) as on_send:
                 timeouts = extend_timeouts(plan.timeouts) if call.assembled else plan.timeouts
                 reply = self._client.send(request, timeouts, on_send)
-                yield from self._read(exchange, _copy_for_cache(exchange, reply), decode)
+                yield from self._read(exchange, _copy_for_cache(exchange, reply))
         except ApiyiError as error:
             if route is not None:
                 route.note_failure(error)
@@ -261,13 +249,11 @@ class Sender:
             clock=plan.clock,
         )
 
-    def _read(
-        self, exchange: Exchange, reply: Reply, decode: Callable[[Reply], Iterator[T]]
-    ) -> Iterator[T]:
+    def _read(self, exchange: Exchange, reply: Reply) -> Iterator[Any]:
         """Yield the decoded items; each ends the silence, and its usage is noted."""
         note_event = self._client.deadlines.note_event
         try:
-            for item in decode(reply):
+            for item in exchange.decode(reply):
                 note_event()
                 exchange.usage = find_usage(item) or exchange.usage
                 yield item
@@ -311,23 +297,15 @@ class Sender:
         family = plan.family or " ".join(sorted(plan.base_urls))
         path = f"{call.path}#{call.repeat}" if call.repeat else call.path
         exchange.cache_key = cache_key(call.method, path, write_canonical(call.json), family)
-        cached = plan.cache.find(exchange.cache_key, plan.cache_ttl_s)
-        if cached is None:
-            return None
-        exchange.reply = Reply(cached.status, cached.headers, (cached.body,), from_cache=True)
+        exchange.reply = plan.cache.find(exchange.cache_key, plan.cache_ttl_s)
         return exchange.reply
 
     def _store(self, exchange: Exchange) -> None:
         """Store the reply, now known to be complete, in the cache."""
-        cache, key, reply, pieces = (
-            self.plan.cache,
-            exchange.cache_key,
-            exchange.reply,
-            exchange.body,
-        )
-        if cache is None or key is None or reply is None or pieces is None:
+        cache, key, reply = self.plan.cache, exchange.cache_key, exchange.reply
+        if cache is None or key is None or reply is None or exchange.body is None:
             return
-        body = b"".join(pieces)
+        body = b"".join(exchange.body)
         if exchange.call.cost == "heavy" and b"http" in body[:_LINKS_WITHIN_BYTES]:
             # Pictures that come as links: the links die within minutes.
             return

@@ -12,12 +12,12 @@ import orjson
 import pytest
 
 import apiyi_cli
+from apiyi_cli.core.call import Reply
 from apiyi_cli.core.clock import Clock
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.wire.cache import (
     APPLICATION_ID,
     Cache,
-    CachedReply,
     CacheStats,
     cache_key,
     parse_ttl,
@@ -57,7 +57,7 @@ def test_what_was_kept_comes_back_byte_for_byte(path: Path, now: FixedClock) -> 
         cache.store("k", 200, headers, STREAM)
     with closing(now.cache(path)) as cache:
         kept = {"content-type": "text/event-stream", "x-request-id": "r-1"}
-        assert cache.find("k", DAY_S) == CachedReply(200, kept, STREAM, now.wall)
+        assert cache.find("k", DAY_S) == Reply(200, kept, (STREAM,), from_cache=True)
         assert cache.find("other", DAY_S) is None
 
 
@@ -67,7 +67,7 @@ def test_every_body_is_kept_exactly(path: Path, now: FixedClock, body: bytes) ->
         cache.store("k", 201, {}, body)
         found = cache.find("k", 1)
         assert found is not None
-        assert (found.status, found.body) == (201, body)
+        assert (found.status, found.chunks) == (201, (body,))
 
 
 def test_an_entry_is_used_until_its_time_is_over(path: Path, now: FixedClock) -> None:
@@ -81,7 +81,7 @@ def test_an_entry_is_used_until_its_time_is_over(path: Path, now: FixedClock) ->
         cache.store("k", 200, {}, b"y")
         found = cache.find("k", 100)
         assert found is not None
-        assert found.body == b"y"
+        assert found.chunks == (b"y",)
         assert cache.stats().entries == 1
 
 
@@ -379,7 +379,7 @@ def test_a_cache_that_another_process_makes_at_the_same_time_is_used(
         with closing(sqlite3.connect(cache.path)) as model:
             schema = model.execute("SELECT sql FROM sqlite_master WHERE sql NOT NULL").fetchall()
     path.parent.mkdir(parents=True)
-    looked: list[CachedReply | None] = []
+    looked: list[Reply | None] = []
     with closing(now.cache(path)) as cache, closing(sqlite3.connect(path)) as other:
         other.execute("BEGIN IMMEDIATE")
         looking = threading.Thread(target=lambda: looked.append(cache.find("a", DAY_S)))
@@ -405,7 +405,7 @@ def test_threads_share_one_cache(path: Path, now: FixedClock) -> None:
             for number in range(20):
                 cache.store(f"{name}{number}", 200, {}, name.encode())
                 found = cache.find(f"{name}{number}", DAY_S)
-                if found is None or found.body != name.encode():
+                if found is None or found.chunks != (name.encode(),):
                     wrong.append(name)
 
         threads = [threading.Thread(target=work, args=(name,)) for name in "abcdefgh"]
@@ -428,10 +428,10 @@ def use(name):
     for number in range(10):
         cache.store(f"own {name} {number}", 200, {}, name.encode() * 100)
         found = cache.find(f"own {name} {number}", 60.0)
-        wrong += found is not None and found.body != name.encode() * 100
+        wrong += found is not None and found.chunks != (name.encode() * 100,)
         cache.store(f"shared {number}", 200, {}, b"same" * 100)
         found = cache.find(f"shared {number}", 60.0)
-        wrong += found is not None and found.body != b"same" * 100
+        wrong += found is not None and found.chunks != (b"same" * 100,)
     cache.close()
     return wrong
 

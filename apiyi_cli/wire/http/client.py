@@ -30,12 +30,11 @@ from apiyi_cli.errors import (
 from apiyi_cli.settings.defaults import Timeouts
 from apiyi_cli.text import Text, system_reason
 from apiyi_cli.wire.http.content_coding import decode_body
-from apiyi_cli.wire.http.deadlines import Deadlines
+from apiyi_cli.wire.http.deadlines import CHECK_NETWORK, Deadlines
 from apiyi_cli.wire.http.engine import httpcore
-from apiyi_cli.wire.http.headers import add_host, encode_headers, read_headers
 from apiyi_cli.wire.http.network import Network
 from apiyi_cli.wire.http.proxies import Proxy, is_host_unreachable, proxy_for
-from apiyi_cli.wire.http.request import HttpRequest
+from apiyi_cli.wire.http.request import HttpRequest, add_host, encode_headers
 from apiyi_cli.wire.http.tls import tls_context, trust_of
 
 if TYPE_CHECKING:
@@ -56,10 +55,6 @@ class Observer:
 
     def on_reply(self, reply: Reply, after_s: float) -> None:
         """Called when the headers have arrived, `after_s` seconds after sending."""
-
-
-def _ignore() -> None:
-    """Do nothing."""
 
 
 class Client:
@@ -92,7 +87,7 @@ class Client:
         self.deadlines = Deadlines(Timeouts(), clock, free=True, stream=False)
 
     def send(
-        self, request: HttpRequest, timeouts: Timeouts, on_send: Callable[[], None] = _ignore
+        self, request: HttpRequest, timeouts: Timeouts, on_send: Callable[[], None] = lambda: None
     ) -> Reply:
         """Send a request and return its reply when the headers have arrived.
 
@@ -202,13 +197,31 @@ class Client:
         }
         if proxy is None:
             return httpcore.ConnectionPool(**settings)
-        user = (proxy.user or "").encode()
-        auth = (user, (proxy.password or "").encode()) if proxy.user is not None else None
+        named = (proxy.user or "").encode(), (proxy.password or "").encode()
+        auth = None if proxy.user is None else named
         if proxy.scheme == "socks5":
             return httpcore.SOCKSProxy(proxy.address, proxy_auth=auth, **settings)
         if proxy.scheme == "https":
             settings["proxy_ssl_context"] = self._tls
         return httpcore.HTTPProxy(proxy.address, proxy_auth=auth, **settings)
+
+
+def read_headers(raw: Iterable[tuple[bytes, bytes]], clock: Clock) -> dict[str, str]:
+    """Return a reply's headers by their lower-case names; a repeated one is joined by commas.
+
+    A wait until a date counts from the reply's `date`; where that is missing it is the time of
+    receipt (RFC 9110, 6.6.1).
+    """
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in raw:
+        name = raw_name.decode("latin-1").lower()
+        value = raw_value.decode("utf-8", "replace")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    if "retry-after" in headers and "date" not in headers:
+        from email.utils import formatdate
+
+        headers["date"] = formatdate(clock.wall(), usegmt=True)
+    return headers
 
 
 class _Progress:
@@ -298,23 +311,7 @@ def _transport_error(failure: Exception, deadlines: Deadlines, proxy: Proxy | No
             facts=deadlines.facts("certificate"),
         )
     if isinstance(failure, httpcore.ProxyError):
-        if proxy and is_host_unreachable(str(failure)):
-            return TemporaryError(
-                Text("cannot reach the gateway through the proxy {proxy}", proxy=proxy.address),
-                str(failure)[:200],
-                hint=Text("check the network, the proxy and --base-url: apiyi doctor"),
-                facts=deadlines.facts("unreachable"),
-            )
-        return SetupError(
-            Text("the proxy refused"),
-            (
-                Text("{shown}: {reason}", shown=proxy.address, reason=str(failure)[:200])
-                if proxy
-                else Text("proxy: {reason}", reason=str(failure)[:200])
-            ),
-            hint=(Text("check {source}", source=proxy.source) if proxy else None),
-            facts=deadlines.facts("proxy"),
-        )
+        return _proxy_error(str(failure), deadlines, proxy)
     if isinstance(failure, (httpcore.LocalProtocolError, httpcore.UnsupportedProtocol)):
         return UsageError(
             Text("cannot send the request"),
@@ -325,6 +322,23 @@ def _transport_error(failure: Exception, deadlines: Deadlines, proxy: Proxy | No
     if deadlines.sent_at is None:
         return _unsent_error(cause, deadlines, proxy)
     return _unanswered_error(failure, deadlines)
+
+
+def _proxy_error(refusal: str, deadlines: Deadlines, proxy: Proxy | None) -> ApiyiError:
+    reason = refusal[:200]
+    if proxy is None:
+        why, hint = Text("proxy: {reason}", reason=reason), None
+    elif is_host_unreachable(refusal):
+        return TemporaryError(
+            Text("cannot reach the gateway through the proxy {proxy}", proxy=proxy.address),
+            reason,
+            hint=CHECK_NETWORK,
+            facts=deadlines.facts("unreachable"),
+        )
+    else:
+        why = Text("{shown}: {reason}", shown=proxy.address, reason=reason)
+        hint = Text("check {source}", source=proxy.source)
+    return SetupError(Text("the proxy refused"), why, hint=hint, facts=deadlines.facts("proxy"))
 
 
 def _unsent_error(
@@ -344,12 +358,8 @@ def _unsent_error(
         kind, why = "reset", system_reason(cause, Text("connection lost"))
     else:
         kind, why = "reset", Text("connection lost before the request was sent")
-    return TemporaryError(
-        Text("cannot reach the gateway{via}", via=via),
-        why,
-        hint=Text("check the network, the proxy and --base-url: apiyi doctor"),
-        facts=deadlines.facts(kind),
-    )
+    what = Text("cannot reach the gateway{via}", via=via)
+    return TemporaryError(what, why, hint=CHECK_NETWORK, facts=deadlines.facts(kind))
 
 
 def _unanswered_error(failure: Exception, deadlines: Deadlines) -> ApiyiError:
@@ -364,12 +374,11 @@ def _unanswered_error(failure: Exception, deadlines: Deadlines) -> ApiyiError:
         return IncompleteError(Text("the answer was cut"), why, facts=facts, received=body)
     if is_closed and (is_http or not head):
         facts = deadlines.facts("reset")
+        what = Text("no answer from the gateway")
         why = Text("the connection was closed before an answer")
-        if facts.reused or deadlines.facts("").phase == "connect":
-            return TemporaryError(Text("no answer from the gateway"), why, facts=facts)
-        return IncompleteError(
-            Text("no answer from the gateway"), why, hint=describe_billing("maybe"), facts=facts
-        )
+        if facts.reused or facts.phase == "connect":
+            return TemporaryError(what, why, facts=facts)
+        return IncompleteError(what, why, hint=describe_billing("maybe"), facts=facts)
     facts = deadlines.facts("protocol")
     return RejectedError(
         Text("cannot read the answer"),

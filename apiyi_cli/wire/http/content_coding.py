@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import chain
 
 from apiyi_cli.errors import BOMB, ApiyiError, Facts, IncompleteError, RejectedError
 from apiyi_cli.text import Text
@@ -25,6 +26,7 @@ _REFUSED = frozenset(("br", "zstd", "compress", "x-compress"))
 _FILE_TYPES = r"application/(?:(?:x-)?(?:gzip|zstd|tar|gtar|compressed)|octet-stream)\b"
 _PLAIN_BYTES = 24
 _GZIP_BITS = 31
+_CUT = Facts(phase="opened", kind="cut")
 
 
 def decode_body(chunks: Iterable[bytes], encoding: str, kind: str = "") -> Iterator[bytes]:
@@ -57,10 +59,10 @@ def decode_body(chunks: Iterable[bytes], encoding: str, kind: str = "") -> Itera
 
 def _decode_unrequested(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
     """Yield a body with an unsupported coding in its header, if it has none really."""
-    head, rest = _read_head(chunks, _PLAIN_BYTES)
+    head = _read_head(chunks, _PLAIN_BYTES)
     if head and not _is_plain(head):
-        raise _coding_error(encoding, _chain(head, rest))
-    yield from _decode_by_first_bytes(_chain(head, rest), encoding)
+        raise _coding_error(encoding, _chain(head, chunks))
+    yield from _decode_by_first_bytes(_chain(head, chunks), encoding)
 
 
 def _coding_error(encoding: str, body: Iterable[bytes]) -> RejectedError:
@@ -80,13 +82,11 @@ def _coding_error(encoding: str, body: Iterable[bytes]) -> RejectedError:
     )
 
 
-def _read_head(chunks: Iterator[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:
+def _read_head(chunks: Iterator[bytes], size: int) -> bytes:
     head = b""
-    for chunk in chunks:
+    while len(head) < size and (chunk := next(chunks, None)) is not None:
         head += chunk
-        if len(head) >= size:
-            break
-    return head, chunks
+    return head
 
 
 def _is_plain(head: bytes) -> bool:
@@ -119,37 +119,28 @@ def _decode_by_first_bytes(chunks: Iterator[bytes], encoding: str) -> Iterator[b
             break
     if head.startswith(_ZSTD):
         raise _coding_error(encoding or "zstd", _chain(head, chunks))
-    if head.startswith(_GZIP):
-        yield from _inflate(chunks, head, _GZIP_BITS)
-        return
-    if head:
-        yield head
-    yield from chunks
+    whole = _chain(head, chunks)
+    yield from _inflate(whole, _GZIP_BITS) if head.startswith(_GZIP) else whole
 
 
 def _decode_deflate(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Yield a deflated body, with a zlib header (RFC 9110) or without."""
-    head = b""
-    for chunk in chunks:
-        head += chunk
-        if len(head) >= _PLAIN_BYTES:
-            break
+    head = _read_head(chunks, _PLAIN_BYTES)
     if _is_plain(head) and len(head) >= _PLAIN_BYTES:
         yield from _decode_by_first_bytes(_chain(head, chunks), "deflate")
         return
     has_header = len(head) > 1 and head[0] & 15 == 8 and int.from_bytes(head[:2]) % 31 == 0
-    yield from _inflate(chunks, head, 15 if has_header else -15)
+    yield from _inflate(_chain(head, chunks), 15 if has_header else -15)
 
 
-def _inflate(chunks: Iterator[bytes], head: bytes, bits: int) -> Iterator[bytes]:
+def _inflate(chunks: Iterator[bytes], bits: int) -> Iterator[bytes]:
     import zlib
 
     inflater = zlib.decompressobj(bits)
     came = unfolded = 0
     try:
-        for chunk in _chain(head, chunks):
-            data = chunk
-            came += len(chunk)
+        for data in chunks:
+            came += len(data)
             while data:
                 if piece := inflater.decompress(data, PIECE):
                     unfolded += len(piece)
@@ -162,18 +153,12 @@ def _inflate(chunks: Iterator[bytes], head: bytes, bits: int) -> Iterator[bytes]
                     data = inflater.unused_data
                     inflater = zlib.decompressobj(bits)
     except zlib.error:
-        raise IncompleteError(
-            Text("the answer is broken"),
-            Text("its compressed body cannot be read"),
-            facts=Facts(phase="opened", kind="cut"),
-            received=b"" if unfolded else data,
-        ) from None
-    if head and not inflater.eof:
-        raise IncompleteError(
-            Text("the answer was cut"),
-            Text("its compressed body ends early"),
-            facts=Facts(phase="opened", kind="cut"),
-        )
+        what, why = Text("the answer is broken"), Text("its compressed body cannot be read")
+        received = b"" if unfolded else data
+        raise IncompleteError(what, why, facts=_CUT, received=received) from None
+    if came and not inflater.eof:
+        what, why = Text("the answer was cut"), Text("its compressed body ends early")
+        raise IncompleteError(what, why, facts=_CUT)
 
 
 def _bomb_error(unfolded: int) -> RejectedError:
@@ -186,6 +171,4 @@ def _bomb_error(unfolded: int) -> RejectedError:
 
 
 def _chain(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    if head:
-        yield head
-    yield from chunks
+    return chain((head,) if head else (), chunks)

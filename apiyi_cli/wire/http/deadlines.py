@@ -17,6 +17,7 @@ from apiyi_cli.errors import (
     Facts,
     IncompleteError,
     LimitError,
+    Phase,
     TemporaryError,
     describe_billing,
 )
@@ -26,6 +27,7 @@ from apiyi_cli.text import Text
 EARLY_S = 0.01
 """How much too early a socket's wait may end, in seconds."""
 MOST_UNREAD_BYTES = 1 << 20
+CHECK_NETWORK = Text("check the network, the proxy and --base-url: apiyi doctor")
 
 
 class Deadlines:
@@ -93,14 +95,9 @@ class Deadlines:
     def facts(self, kind: str) -> Facts:
         """Return the facts of a failure now."""
         now = self._clock.monotonic()
-        phase = "opened" if self.headers_at else "sent" if self.sent_at else "connect"
+        phase: Phase = "opened" if self.headers_at else "sent" if self.sent_at else "connect"
         after_s = None if self.sent_at is None else now - self.sent_at
-        return Facts(
-            phase=phase,  # type: ignore[arg-type]
-            kind=kind,
-            reused=self.reused,
-            after_s=after_s,
-        )
+        return Facts(phase=phase, kind=kind, reused=self.reused, after_s=after_s)
 
     def timeout_error(self) -> ApiyiError:
         """Return the error for the limit that has passed."""
@@ -114,17 +111,11 @@ class Deadlines:
                 facts=facts._replace(kind="max-time"),
             )
         if self.headers_at is None and self.sent_at is None:
-            why = (
-                Text("it stopped taking the request")
-                if self.is_sending
-                else Text("no connection in time")
-            )
-            return TemporaryError(
-                Text("cannot reach the gateway"),
-                why,
-                hint=Text("check the network, the proxy and --base-url: apiyi doctor"),
-                facts=facts,
-            )
+            why = Text("no connection in time")
+            if self.is_sending:
+                why = Text("it stopped taking the request")
+            what = Text("cannot reach the gateway")
+            return TemporaryError(what, why, hint=CHECK_NETWORK, facts=facts)
         what = Text("the gateway went silent")
         if self.headers_at is None:
             waited_s = now - (self.sent_at or now)
@@ -134,9 +125,8 @@ class Deadlines:
         else:
             why = Text("no byte for {bytes_s} s", bytes_s=f"{self._timeouts.bytes_s:.3g}")
         if self._free:
-            return TemporaryError(
-                what, why, hint=Text("try again, or raise --timeout"), facts=facts
-            )
+            hint: str = Text("try again, or raise --timeout")
+            return TemporaryError(what, why, hint=hint, facts=facts)
         hint = describe_billing("maybe", Text("raise --timeout before trying again"))
         return IncompleteError(what, why, hint=hint, facts=facts)
 
@@ -151,10 +141,7 @@ class Deadlines:
 
     def _describe_sending(self) -> str:
         if not self.sent_at:
-            return Text(
-                "the request had not been sent; {billing}",
-                billing=describe_billing("no"),
-            )
+            return Text("the request had not been sent; {billing}", billing=describe_billing("no"))
         billed: Billed = "no" if self._free else "pending"
         return Text("the request had been sent; {billing}", billing=describe_billing(billed))
 

@@ -19,7 +19,7 @@ from apiyi_cli.core.clock import start_thread
 from apiyi_cli.text import Text
 from apiyi_cli.wire.http.deadlines import Deadlines
 from apiyi_cli.wire.http.engine import httpcore
-from apiyi_cli.wire.http.sockets import DEAD_ADDRESS_S, keep_alive_options
+from apiyi_cli.wire.http.sockets import DEAD_ADDRESS_S, find_addresses, keep_alive_options
 
 if TYPE_CHECKING:
     from apiyi_cli.wire.http.preconnect import Preconnection
@@ -123,9 +123,7 @@ def _addresses(host: str, port: int, deadlines: Deadlines) -> list[str]:
 
     def ask() -> None:
         try:
-            # As bytes: for a str Python imports its codec of international names, 2 ms.
-            entries = socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM)
-            addresses.extend(dict.fromkeys(str(entry[4][0]) for entry in entries))
+            addresses.extend(find_addresses(host, port))
         except (OSError, UnicodeError) as failure:
             errors.append(failure)
         ended.set()

@@ -27,7 +27,7 @@ from apiyi_cli.settings.defaults import TIMEOUTS
 from apiyi_cli.settings.paths import state_dir
 from apiyi_cli.settings.resolve import Settings
 from apiyi_cli.wire.http.proxies import proxy_for
-from apiyi_cli.wire.http.sockets import DEAD_ADDRESS_S, keep_alive_options
+from apiyi_cli.wire.http.sockets import DEAD_ADDRESS_S, find_addresses, keep_alive_options
 from apiyi_cli.wire.http.tls import tls_context, trust_of
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Preconnection:
     def _connect(self) -> None:
         host, port, _ = self._target
         try:
-            addresses = _find_addresses(host, port)
+            addresses = find_addresses(host, port)
             self.is_resolved = True
             tls_socket = self._shake_hands(_connect_first(addresses, port))
             if tls_socket is None:
@@ -198,13 +198,6 @@ def _is_down(settings: Settings) -> bool:
     from apiyi_cli.wire.retry.failover import CircuitBreaker
 
     return CircuitBreaker(path).state(settings.base_urls[0]) != "up"
-
-
-def _find_addresses(host: str, port: int) -> list[str]:
-    """Return the addresses of a host, in the resolver's order."""
-    # As bytes: for a str Python imports its codec of international names, 2 ms.
-    entries = socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in entries))
 
 
 def _connect_first(addresses: list[str], port: int) -> socket.socket:

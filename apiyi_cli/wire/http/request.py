@@ -7,15 +7,19 @@ streamed from disk.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import IO, Any
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from typing import IO, TYPE_CHECKING, Any
 
 from apiyi_cli import __version__
 from apiyi_cli.core.call import Auth, Call, Part, root_url
 from apiyi_cli.core.jsontext import whole_characters, write
-from apiyi_cli.errors import UsageError
+from apiyi_cli.errors import Facts, UsageError
 from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.text import Text, system_reason
+
+if TYPE_CHECKING:
+    from apiyi_cli.wire.http.engine import httpcore
 
 
 class HttpRequest(PlainValue):
@@ -115,8 +119,8 @@ def build_request(
     if call.json is not None:
         body = json_bytes(call.json)
     elif call.parts:
-        body, more = multipart(call.parts)
-        named.extend(more)
+        body = Multipart(call.parts)
+        named.extend(body.headers)
     elif call.raw is not None:
         body = call.raw
     if isinstance(body, bytes) and call.method not in ("GET", "HEAD"):
@@ -127,57 +131,37 @@ def build_request(
 
 
 class Multipart:
-    """A multipart body that can be iterated several times, files streamed from disk."""
+    """A multipart body that can be iterated several times, files streamed from disk.
+
+    `headers` describe it: type with boundary, and length. Raises UsageError for a file that cannot
+    be read.
+    """
 
     def __init__(self, parts: Sequence[Part]) -> None:
-        import httpx
-
-        opened: list[IO[bytes]] = []
-        self._request = _encode_parts(httpx, parts, lambda path: _open_file(path, opened))
-        for file in opened:
-            file.close()
         self._parts = parts
-
-    @property
-    def headers(self) -> list[tuple[str, str]]:
-        """Return the two headers that describe the body: type with boundary, and length."""
-        return [
-            (name.title(), self._request.headers[name])
-            for name in ("content-type", "content-length")
-            if name in self._request.headers
-        ]
+        with ExitStack() as files:
+            named = _encode_parts(parts, files).headers
+        self._type = named["content-type"]
+        names = [name for name in ("content-type", "content-length") if name in named]
+        self.headers = [(name.title(), named[name]) for name in names]
 
     def __iter__(self) -> Iterator[bytes]:
-        import httpx
-
-        boundary = self._request.headers["content-type"].partition("boundary=")[2]
-        opened: list[IO[bytes]] = []
-        try:
-            request = _encode_parts(
-                httpx, self._parts, lambda path: _open_file(path, opened), boundary
-            )
-            yield from request.stream
-        finally:
-            for file in opened:
-                file.close()
-
-
-def multipart(parts: Sequence[Part]) -> tuple[Multipart, list[tuple[str, str]]]:
-    """Return the body and its headers. Raises UsageError for a file that cannot be read."""
-    body = Multipart(parts)
-    return body, body.headers
+        with ExitStack() as files:
+            yield from _encode_parts(self._parts, files, {"content-type": self._type}).stream
 
 
 def _encode_parts(
-    httpx: Any, parts: Sequence[Part], opened: Callable[[str], IO[bytes]], boundary: str = ""
+    parts: Sequence[Part], opened: ExitStack, headers: dict[str, str] | None = None
 ) -> Any:
+    import httpx
+
     data: dict[str, list[str]] = {}
     files: list[Any] = []
     for part in parts:
         if part.value is not None:
             data.setdefault(part.name, []).append(part.value)
             continue
-        content: Any = part.content if part.path is None else opened(part.path)
+        content: Any = part.content if part.path is None else _open_file(part.path, opened)
         # The header cannot carry bytes of a name that are not UTF-8.
         name = part.filename or os.path.basename(part.path or part.name)
         name = name.encode("utf-8", "replace").decode()
@@ -186,14 +170,38 @@ def _encode_parts(
         # An empty file list would make this a form; a part without a filename keeps it multipart.
         files = [(name, (None, value)) for name, values in data.items() for value in values]
         data = {}
-    given = {"content-type": f"multipart/form-data; boundary={boundary}"} if boundary else {}
-    return httpx.Request("POST", "http://multipart/", data=data, files=files, headers=given)
+    return httpx.Request("POST", "http://multipart/", data=data, files=files, headers=headers)
 
 
-def _open_file(path: str, opened: list[IO[bytes]]) -> IO[bytes]:
+def _open_file(path: str, opened: ExitStack) -> IO[bytes]:
     try:
-        file = open(path, "rb")
+        return opened.enter_context(open(path, "rb"))
     except OSError as failure:
         raise UsageError(Text("cannot read {path}", path=path), system_reason(failure)) from None
-    opened.append(file)
-    return file
+
+
+def add_host(
+    headers: tuple[tuple[str, str], ...], url: httpcore.URL
+) -> tuple[tuple[str, str], ...]:
+    """Return the headers of a request with its host, unless the user gave one."""
+    if any(name.lower() == "host" for name, _ in headers):
+        return headers
+    host = url.host.decode("ascii")
+    shown = f"[{host}]" if ":" in host else host
+    return (("Host", shown if url.port is None else f"{shown}:{url.port}"), *headers)
+
+
+def encode_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    """Return the headers as bytes; raise UsageError for characters that HTTP cannot carry."""
+    encoded = []
+    for name, value in headers:
+        try:
+            encoded.append((name.encode("ascii"), value.encode("latin-1")))
+        except UnicodeEncodeError:
+            raise UsageError(
+                Text("cannot send the header {name}", name=repr(name)),
+                Text("it has characters that HTTP headers cannot carry"),
+                hint=Text("use plain ASCII in -H and in the key"),
+                facts=Facts(phase="connect"),
+            ) from None
+    return encoded

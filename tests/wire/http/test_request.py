@@ -14,11 +14,11 @@ from apiyi_cli.core.jsontext import write_canonical
 from apiyi_cli.errors import UsageError
 from apiyi_cli.sandbox.received_request import form_parts
 from apiyi_cli.wire.http.request import (
+    Multipart,
     address,
     build_request,
     headers,
     json_bytes,
-    multipart,
     split_header,
 )
 
@@ -131,7 +131,7 @@ def test_raw_bytes_go_as_they_are() -> None:
 def test_a_form_streams_its_files_and_can_be_sent_again(tmp_path: Path) -> None:
     sound = tmp_path / 'a "b" 中.mp3'
     sound.write_bytes(bytes(range(256)) * 1000)
-    body, more = multipart(
+    body = Multipart(
         (
             Part("model", value="whisper-1"),
             Part("granularity[]", value="word"),
@@ -140,7 +140,7 @@ def test_a_form_streams_its_files_and_can_be_sent_again(tmp_path: Path) -> None:
             Part("mask", content=b"\r\n--x", filename="m.png", type="image/png"),
         )
     )
-    found = dict(more)
+    found = dict(body.headers)
     first, second = b"".join(body), b"".join(body)
     assert first == second
     assert int(found["Content-Length"]) == len(first)
@@ -157,15 +157,15 @@ def test_a_form_streams_its_files_and_can_be_sent_again(tmp_path: Path) -> None:
 
 
 def test_a_form_without_files_stays_a_form() -> None:
-    body, more = multipart((Part("a", value="1"), Part("a", value="2")))
-    assert dict(more)["Content-Type"].startswith("multipart/form-data; boundary=")
-    parts = form_parts(dict(more)["Content-Type"], b"".join(body))
+    body = Multipart((Part("a", value="1"), Part("a", value="2")))
+    assert dict(body.headers)["Content-Type"].startswith("multipart/form-data; boundary=")
+    parts = form_parts(dict(body.headers)["Content-Type"], b"".join(body))
     assert [(part.name, part.text) for part in parts] == [("a", "1"), ("a", "2")]
 
 
 def test_a_file_of_a_form_that_cannot_be_read_is_named() -> None:
     with pytest.raises(UsageError, match="cannot read /no/such"):
-        multipart((Part("file", path="/no/such"),))
+        Multipart((Part("file", path="/no/such"),))
 
 
 @pytest.mark.parametrize(
