@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from types import TracebackType
 from typing import IO, Final
 
 from apiyi_cli.errors import Interrupted
@@ -33,12 +32,7 @@ class UserTerminal:
     def __enter__(self) -> UserTerminal:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        failure: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *details: object) -> None:
         self._stack.close()
 
     def ask(self, question: str) -> bool:
@@ -55,7 +49,7 @@ class UserTerminal:
 def has_user_terminal() -> bool:
     """Return True if the user can be asked."""
     try:
-        UserTerminal().__exit__(None, None, None)
+        UserTerminal().__exit__()
     except OSError:
         return False
     return True

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias
 
 from apiyi_cli.build.tokens import estimate_tokens
@@ -79,12 +78,7 @@ class Admission:
         self._started_s = self._clock.monotonic()
         return self._note_sent
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        failure: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, failure: BaseException | None, trace: object) -> None:
         try:
             self._settle(failure)
         finally:
@@ -94,21 +88,19 @@ class Admission:
         limiter = self._limiter
         ago_s = self._clock.monotonic() - self._started_s
         if isinstance(failure, ApiyiError):
-            if failure.facts.status == 429 and re.search(
-                _OF_TOKENS, f"{failure.why} {failure.what}"
-            ):
+            words = f"{failure.why} {failure.what}"
+            if failure.facts.status == 429 and re.search(_OF_TOKENS, words):
                 limiter.note_throttled()
             if _was_refused(failure):
                 limiter.settle(self._tokens, 0, ago_s)
             return
         usage = self._usage()
         if failure is None and usage is not None and usage.total_tokens is not None:
-            limiter.settle(
-                self._tokens, _bound_count(usage.total_tokens, limiter.limits.tpm), ago_s
-            )
+            # Counts from the server, limited to what one request can owe.
+            most = limiter.limits.tpm
+            limiter.settle(self._tokens, max(0, min(usage.total_tokens, most)), ago_s)
             if usage.completion_tokens is not None and self._call.model:
-                most = limiter.limits.tpm
-                limiter.learn(self._call.model, _bound_count(usage.completion_tokens, most))
+                limiter.learn(self._call.model, max(0, min(usage.completion_tokens, most)))
 
     def _note_sent(self) -> None:
         now = self._clock.monotonic()
@@ -143,11 +135,6 @@ def _was_refused(failure: ApiyiError) -> bool:
     if phase == "connect":
         return True
     return phase == "status" and not isinstance(failure, IncompleteError)
-
-
-def _bound_count(count: int, most: int) -> int:
-    """Return a count from the server, limited to what one request can owe."""
-    return max(0, min(count, most))
 
 
 def describe_wait(wait_s: float, cause: Cause, limiter: RateLimiter) -> Text:

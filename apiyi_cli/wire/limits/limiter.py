@@ -22,7 +22,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Final
 
 from apiyi_cli.core.clock import CLOCK, Clock
@@ -33,11 +33,17 @@ from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.settings.paths import private_dir
 from apiyi_cli.text import Text
 from apiyi_cli.wire.limits import answer_lengths, bookings, rates
-from apiyi_cli.wire.limits.ranges import check_limits
 from apiyi_cli.wire.limits.rates import Cause, OnWait, RateSnapshot
 from apiyi_cli.wire.limits.slots import Sleep, Slots, find_slots, open_own
 from apiyi_cli.wire.limits.start_blocks import StartBlock
 from apiyi_cli.wire.limits.windows import Counters
+
+_RANGES: Final = {
+    "rpm": (1, 10**12),
+    "tpm": (1, 10**12),
+    "concurrency": (1, 10_000),
+    "window_s": (0.01, 86_400),
+}
 
 
 def ignore(*values: object) -> None:
@@ -69,14 +75,12 @@ class Limiter:
         name = sha256(b"apiyi limits\0" + key.encode()).hexdigest()[:32]
         numbers = f"{name}-{limits.rpm}-{limits.tpm}-{limits.window_s:g}.rates"
         self._path = folder / numbers
-        fcntl = _fcntl()
         self._starts = StartBlock(limits)
         self._starting = threading.Lock()
         self._notes: deque[Callable[[Counters, float], None]] = deque()
         self._wrote_at = -math.inf
         try:
-            if fcntl is None:
-                raise SetupError(Text("this system has no file locks"))
+            fcntl = _import_fcntl()
             private_dir(folder)
             self._counters: LocalCounters = FileCounters(folder / numbers, fcntl)
             self._slots = find_slots(folder / f"{name}.slots", fcntl)
@@ -277,12 +281,7 @@ class LocalCounters:
         self._thread_lock.acquire()
         return self.numbers
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *details: object) -> None:
         self._thread_lock.release()
 
 
@@ -324,12 +323,7 @@ class FileCounters(LocalCounters):
             raise
         return self.numbers
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *details: object) -> None:
         try:
             self._flock(self._descriptor, self._unlock)
         finally:
@@ -347,9 +341,31 @@ def _fill(descriptor: int, length: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def _fcntl() -> ModuleType | None:
+def _import_fcntl() -> ModuleType:
     try:
         import fcntl
     except ImportError:
-        return None
+        raise SetupError(Text("this system has no file locks")) from None
     return fcntl
+
+
+def check_limits(limits: Limits) -> Limits:
+    """Return the limits; raise SetupError if one is out of range."""
+    for name, (low, high) in _RANGES.items():
+        value = getattr(limits, name)
+        kinds = (int, float) if name == "window_s" else (int,)
+        if type(value) not in kinds or not low <= value <= high:
+            kind = Text("a number") if float in kinds else Text("a whole number")
+            raise SetupError(
+                Text("the rate limits cannot be used"),
+                Text(
+                    "{name} is {value}, not {message} from {low} to {high}",
+                    name=name,
+                    value=repr(value),
+                    message=kind,
+                    low=low,
+                    high=high,
+                ),
+                hint=f"apiyi config unset limits.{name}",
+            )
+    return limits

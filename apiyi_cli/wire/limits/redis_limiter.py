@@ -22,8 +22,7 @@ from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.text import Text
 from apiyi_cli.wire.limits import rates
 from apiyi_cli.wire.limits.answer_lengths import FIRST_MEAN, HIGHEST_MEAN
-from apiyi_cli.wire.limits.limiter import ignore
-from apiyi_cli.wire.limits.ranges import check_limits
+from apiyi_cli.wire.limits.limiter import check_limits, ignore
 from apiyi_cli.wire.limits.rates import OnWait
 from apiyi_cli.wire.limits.redis_store import LimitServer
 from apiyi_cli.wire.limits.slots import Sleep
@@ -31,6 +30,7 @@ from apiyi_cli.wire.limits.slots import Sleep
 RETRY_S: Final = 0.5
 LEASE_S: Final = 30.0
 MEAN_LASTS_S: Final = 10.0
+_CAUSES: Final = ("pause", "requests", "tokens")
 
 _T = TypeVar("_T")
 
@@ -65,7 +65,7 @@ class RedisLimiter:
             self._join()
         except self._server.failures as failure:
             if limits.store_wait_s <= 0 or self._server.is_unfit(failure):
-                self._server.close()
+                self._server.client.close()
                 raise self._server.unusable(failure) from None
             self._note_away(failure)
         self._slots = LeasedSlots(self._server, lease_s)
@@ -176,7 +176,7 @@ class RedisLimiter:
         step = partial(self._server.ask, "hold", *wanted, gone)
         answer = self._retry_step(step, sleep or self._clock.sleep)
         if answer is not None:
-            return bytes(answer).decode()
+            return str(answer)
         self._holds.append(wanted)
         if len(self._holds) == 1:
             start_thread(self._renew_holds)
@@ -193,13 +193,13 @@ class RedisLimiter:
             for hold in list(self._holds):
                 self._server.post("hold", *hold, "", on_answer=self._note_hold)
 
-    def _note_hold(self, holder: bytes | None) -> None:
+    def _note_hold(self, holder: str | None) -> None:
         self.has_lost_output = self.has_lost_output or holder is not None
 
     def _step(self, sleep: Sleep, step: str, *arguments: float) -> list[Any]:
         """Return a step's answer: numbers, and the cause of a wait."""
         answer = self._retry_step(partial(self._server.ask, step, *arguments), sleep)
-        return [_number_or_word(item) for item in answer]
+        return [item if item in _CAUSES else float(item) for item in answer]
 
     def _retry_step(self, step: Callable[[], _T], sleep: Sleep) -> _T:
         """Repeat a step until the server is back; all threads share one time limit."""
@@ -227,7 +227,7 @@ class RedisLimiter:
         with self._lock:
             is_news, self._has_joined = not self._has_joined, True
         if others and is_news:
-            self._tell(describe_other_limits(self._server.numbers, others))
+            self._tell(_describe_other_limits(self._server.numbers, others))
 
     def _note_away(self, failure: Exception) -> float:
         """Note that the server does not answer; return the seconds for which to wait.
@@ -311,18 +311,12 @@ class LeasedSlots:
             self._server.send_rest()
 
 
-def describe_other_limits(ours: str, others: Sequence[bytes | str]) -> str:
+def _describe_other_limits(ours: str, others: Sequence[str]) -> str:
     """Return the message about runs of the same key with other limits."""
-    texts = [item.decode() if isinstance(item, bytes) else item for item in others]
     return Text(
         "others use this key through the same store with other limits: {others} (rpm, tpm, "
         "window, concurrency), here {ours}; each set is counted by itself, and together they "
         "may go beyond the key's: give all machines the same",
-        others=", ".join(texts),
+        others=", ".join(others),
         ours=ours,
     )
-
-
-def _number_or_word(answer: bytes | str) -> Any:
-    text = answer.decode() if isinstance(answer, bytes) else answer
-    return text if text in ("pause", "requests", "tokens") else float(text)

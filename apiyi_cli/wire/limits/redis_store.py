@@ -116,9 +116,9 @@ class LimitServer:
         self._tell = tell
         self._wait_s = limits.store_wait_s
         self._shown = without_credentials(url)
-        self._client = self._make_client(redis, url)
+        self.client = self._make_client(redis, url)
         lua = files("apiyi_cli.wire.limits").joinpath("limits.lua").read_text("utf-8")
-        self._script = self._client.register_script(lua)
+        self._script = self.client.register_script(lua)
         self._queue = StepQueue(self._send)
         self._state = threading.Lock()
         name = sha256(b"apiyi limits\0" + key.encode()).hexdigest()[:32]
@@ -151,14 +151,11 @@ class LimitServer:
                 socket_connect_timeout=REDIS_TIMEOUT_S,
                 socket_timeout=REDIS_TIMEOUT_S,
                 health_check_interval=30,
+                decode_responses=True,
                 retry=redis.retry.Retry(redis.backoff.NoBackoff(), 1),
             )
         except ValueError as failure:
             raise self.unusable(failure) from None
-
-    def close(self) -> None:
-        """Close the connections of a server that is not used."""
-        self._client.close()
 
     def ask(self, step: str, *arguments: str | float) -> Any:
         """Return the answer of a step. Raises one of `failures`."""
@@ -208,7 +205,7 @@ class LimitServer:
         failure: Exception | None = self._failure("the step was interrupted")
         try:
             for is_known in (True, False):
-                with self._client.pipeline(transaction=False) as pipeline:
+                with self.client.pipeline(transaction=False) as pipeline:
                     if not is_known:
                         pipeline.script_load(self._script.script)
                     for step in left:

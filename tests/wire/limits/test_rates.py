@@ -11,7 +11,7 @@ from apiyi_cli.errors import SetupError
 from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.wire.limits import rates, start_blocks
 from apiyi_cli.wire.limits.answer_lengths import learn, mean_tokens
-from apiyi_cli.wire.limits.ranges import check_limits
+from apiyi_cli.wire.limits.limiter import check_limits
 from apiyi_cli.wire.limits.rates import admit, book, settle
 
 Start = tuple[float, int]

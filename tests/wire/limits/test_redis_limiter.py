@@ -82,7 +82,7 @@ class Script:
     def __init__(self, server: Redis, limits: Limits) -> None:
         limiter = RedisLimiter(server.url, "differential", limits)
         self.ask = limiter._server.ask
-        client = limiter._server._client
+        client = limiter._server.client
         lua: str = limiter._server._script.script
         given = lua.replace("redis.call('TIME')", "{ table.remove(ARGV), '0' }")
         assert given != lua
