@@ -8,7 +8,7 @@ import time
 import pytest
 
 from apiyi_cli.batch.rows.row import Row
-from apiyi_cli.batch.run.budget import CostBudget, CostShare
+from apiyi_cli.batch.run.budget import CostBudget
 from apiyi_cli.batch.state.record import RowOutcome
 from apiyi_cli.core.events import Usage
 from apiyi_cli.errors import LimitError
@@ -77,11 +77,6 @@ def test_a_row_waits_for_those_in_flight_and_not_after_the_end() -> None:
     for thread in waiting:
         thread.join(5)
     assert got == [0.6, None]
-
-
-def test_a_share_without_a_budget_is_free() -> None:
-    free = CostShare(None, ROW)
-    assert free.reserve(waits=True) and free.usd is None
 
 
 def test_a_sum_of_many_estimates_is_not_too_much_by_a_rounding_error() -> None:

@@ -21,21 +21,25 @@ from apiyi_cli.batch.run.plan import BatchPlan
 from apiyi_cli.batch.run.run import BatchRun
 from apiyi_cli.batch.run.scheduler import Scheduler
 from apiyi_cli.batch.run.stop_rules import StopRules
+from apiyi_cli.batch.run.worker import ClaimWriter
 from apiyi_cli.batch.state.output import RecordWriter, StreamTarget
 from apiyi_cli.batch.state.record import RowOutcome
 from apiyi_cli.batch.state.resume import ResumeState
+from apiyi_cli.core.clock import CLOCK
 from apiyi_cli.core.events import Usage
 from apiyi_cli.errors import ApiyiError, RejectedError
+from apiyi_cli.wire.http.client import Observer
+from apiyi_cli.wire.retry.attempts import AttemptCounts
 
 
 class AnswerWorker:
     """Answers each row with what a function makes of it."""
 
-    in_flight = False
     is_waiting = False
-    attempt_counts = (0, 0)
 
     def __init__(self, answer: Callable[[Row], RowOutcome]) -> None:
+        counts = AttemptCounts()
+        self.claims = ClaimWriter(None, ConcurrencyGate(1), CLOCK, counts, Observer())
         self._answer_row = answer
 
     def send(self, row: Row) -> Iterator[RowOutcome]:

@@ -39,7 +39,9 @@ class CostBudget:
         with self._changed:
             while not self._is_closed:
                 usd = self._estimate_row(row)
-                if self._fits(usd):
+                planned_usd = self._planned_usd + usd
+                # Sums of many floats may miss the limit by a rounding error.
+                if planned_usd <= self._max_usd or math.isclose(planned_usd, self._max_usd):
                     self._in_flight += 1
                     self._reserved_usd += usd
                     return usd
@@ -77,30 +79,9 @@ class CostBudget:
     def _planned_usd(self) -> float:
         return self._spent_usd + self._reserved_usd
 
-    def _fits(self, usd: float) -> bool:
-        # Sums of many floats may miss the limit by a rounding error.
-        planned_usd = self._planned_usd + usd
-        return planned_usd <= self._max_usd or math.isclose(planned_usd, self._max_usd)
-
     def _estimate_row(self, row: Row) -> float:
         mean = self._answer_tokens / self._answers if self._answers else None
         usd = self._estimate(row, mean)
         if usd is None:
             raise make_unpriced_error(row.call.model if row.call is not None else None)
         return usd
-
-
-class CostShare:
-    """What is reserved of a budget, if there is one, for a row or pack."""
-
-    def __init__(self, budget: CostBudget | None, row: Row) -> None:
-        self.usd: float | None = None
-        self._budget = budget
-        self._row = row
-
-    def reserve(self, *, waits: bool) -> bool:
-        """Reserve the cost; return False after a stop. See `CostBudget.reserve`."""
-        if self._budget is None:
-            return True
-        self.usd = self._budget.reserve(self._row, waits=waits)
-        return self.usd is not None

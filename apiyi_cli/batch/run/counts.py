@@ -141,40 +141,15 @@ def describe_remarks(summary: dict[str, Any]) -> str:
 
 def format_summary(summary: dict[str, Any]) -> str:
     """Return the summary as the line that ends a run."""
-    words: list[str] = [
-        Text(
-            "{total} rows: {ok} ok, {failed} failed, {skipped} skipped",
-            total=f"{summary['total']:,}",
-            ok=f"{summary['ok']:,}",
-            failed=f"{summary['failed']:,}",
-            skipped=f"{summary['skipped']:,}",
-        )
-    ]
+    counts = {name: f"{value:,}" for name, value in summary.items() if type(value) is int}
+    words: list[str] = [Text("{total} rows: {ok} ok, {failed} failed, {skipped} skipped", **counts)]
     if summary["resumed"]:
-        words[0] += Text(" ({resumed} from before)", resumed=f"{summary['resumed']:,}")
-    words.append(
-        Text(
-            "{requests} requests, {retries} retries",
-            requests=f"{summary['requests']:,}",
-            retries=f"{summary['retries']:,}",
-        )
-    )
+        words[0] += Text(" ({resumed} from before)", **counts)
+    words.append(Text("{requests} requests, {retries} retries", **counts))
     if summary["maybe_billed_twice"]:
-        words.append(
-            Text(
-                "possibly billed twice: {maybe_billed_twice}",
-                maybe_billed_twice=f"{summary['maybe_billed_twice']:,}",
-            )
-        )
+        words.append(Text("possibly billed twice: {maybe_billed_twice}", **counts))
     if summary["prompt_tokens"] or summary["completion_tokens"]:
-        words.append(
-            Text(
-                "{prompt_tokens} + {completion_tokens} tokens",
-                prompt_tokens=f"{summary['prompt_tokens']:,}",
-                completion_tokens=f"{summary['completion_tokens']:,}",
-            )
-        )
+        words.append(Text("{prompt_tokens} + {completion_tokens} tokens", **counts))
     if summary["cost_estimate"] is not None:
         words.append(format_cost(summary["cost_estimate"]))
-    words.append(f"{summary['seconds']:.1f} s")
-    return join_texts(words, "; ")
+    return join_texts([*words, f"{summary['seconds']:.1f} s"], "; ")

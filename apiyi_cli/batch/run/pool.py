@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from apiyi_cli.batch.rows.row import Row
-from apiyi_cli.batch.run.budget import CostShare
 from apiyi_cli.batch.run.plan import BatchPlan
 from apiyi_cli.batch.run.stop_rules import StopSwitch
 from apiyi_cli.batch.run.worker import Worker
@@ -101,11 +100,11 @@ class RowWorkers:
     @property
     def in_flight(self) -> int:
         """Return how many requests are in flight."""
-        return sum(worker.in_flight for worker in self._list_workers())
+        return sum(worker.claims.in_flight for worker in self._list_workers())
 
     def list_unanswered(self) -> Iterator[Worker]:
         """Yield the workers whose requests are in flight."""
-        return (worker for worker in self._list_workers() if worker.in_flight)
+        return (worker for worker in self._list_workers() if worker.claims.in_flight)
 
     def close(self) -> None:
         """Let the threads end; returns without waiting for them."""
@@ -142,14 +141,17 @@ class RowWorkers:
         """Send a row or pack, and report the outcome of each row in it."""
         waiting = {id(item): item for item in row.rows}
         defect: Exception | None = None
-        share = CostShare(self._budget, row)
-        if worker is not None and not self._stop.is_set and self._is_affordable(share):
+        may_send, usd = False, None
+        if worker is not None and not self._stop.is_set:
+            may_send, usd = self._reserve_cost(row)
+        if worker is not None and may_send:
             try:
                 for outcome in worker.send(row):
                     del waiting[id(outcome.row)]
                     if outcome.defect is not None:
                         self._results.put(outcome.defect)
-                    self._report(outcome, share, is_last=not waiting)
+                    outcome.reserved_usd = None if waiting else usd
+                    self._results.put(outcome)
             except Exception as error:
                 self._results.put(error)
                 defect = error
@@ -157,25 +159,25 @@ class RowWorkers:
             outcome = RowOutcome(waiting.pop(next(iter(waiting))), unsent=True)
             if defect is not None and worker is not None:
                 outcome.defect = defect
-                outcome.attempts, outcome.ambiguous = worker.attempt_counts
+                outcome.attempts = worker.claims.attempts
+                outcome.ambiguous = worker.claims.counts.possibly_billed
                 # A request may have been sent, and its answer is unknown.
                 outcome.maybe_billed = outcome.attempts > 0
-            self._report(outcome, share, is_last=not waiting)
+            outcome.reserved_usd = None if waiting else usd
+            self._results.put(outcome)
         with self._lock:
             self._returned += 1
 
-    def _report(self, outcome: RowOutcome, share: CostShare, *, is_last: bool) -> None:
-        if is_last:
-            outcome.reserved_usd = share.usd
-        self._results.put(outcome)
-
-    def _is_affordable(self, share: CostShare) -> bool:
-        """Return True if a row or pack may be sent; report what stops the run."""
+    def _reserve_cost(self, row: Row) -> tuple[bool, float | None]:
+        """Return whether a row or pack may be sent, and the cost that is reserved for it."""
+        if self._budget is None:
+            return True, None
         try:
-            return share.reserve(waits=not self.has_no_threads)
+            usd = self._budget.reserve(row, waits=not self.has_no_threads)
         except LimitError as failure:
             self._results.put(failure)
-            return False
+            return False, None
+        return usd is not None, usd
 
     def _reduce_jobs(self, count: int) -> None:
         if count < self._jobs:

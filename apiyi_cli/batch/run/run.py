@@ -180,11 +180,10 @@ class BatchRun:
         while outcomes := self._receive(0):
             self._handler.handle(outcomes)
         for worker in self._pool.list_unanswered():
-            rows = worker.rows
+            rows, attempts = worker.claims.rows, worker.claims.attempts
             self._handler.abandon(rows, billed=True)
-            attempts, ambiguous = worker.attempt_counts
-            retries = max(0, attempts - 1)
-            self._handler.counts.add_attempts(attempts, retries, ambiguous * len(rows))
+            ambiguous = worker.claims.counts.possibly_billed * len(rows)
+            self._handler.counts.add_attempts(attempts, max(0, attempts - 1), ambiguous)
         self._handler.finish()
         self._pool.close()
         stop = self._stop

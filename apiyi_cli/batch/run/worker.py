@@ -13,7 +13,6 @@ from typing import Any
 from apiyi_cli.batch.rows.answers import RowAnswer
 from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.batch.run.answer_judgement import AnswerRules, judge_answer
-from apiyi_cli.batch.run.claims import ClaimWriter
 from apiyi_cli.batch.run.gate import ConcurrencyGate, Halted
 from apiyi_cli.batch.run.pack_outcomes import PackDivision
 from apiyi_cli.batch.state.journal import Journal
@@ -21,6 +20,7 @@ from apiyi_cli.batch.state.media_files import MediaSaver
 from apiyi_cli.batch.state.record import RowOutcome
 from apiyi_cli.batch.state.resume import NOT_SAVED
 from apiyi_cli.core.call import Call, Reply
+from apiyi_cli.core.clock import Clock
 from apiyi_cli.errors import (
     BOMB,
     ApiyiError,
@@ -34,12 +34,77 @@ from apiyi_cli.output.rescue import KEPT_MAX_BYTES
 from apiyi_cli.settings.defaults import LONGEST_DELAY_S
 from apiyi_cli.text import Text
 from apiyi_cli.wire.http.client import Observer
+from apiyi_cli.wire.http.proxies import Proxy
+from apiyi_cli.wire.http.request import HttpRequest
 from apiyi_cli.wire.retry.attempts import AttemptCounts
 from apiyi_cli.wire.retry.decision import is_throttled, is_unreadable
 from apiyi_cli.wire.send import Plan, Sender
 
 MAX_REFUSAL_BYTES = 1 << 16
 THROTTLED_S = 1.0
+
+
+class ClaimWriter(Observer):
+    """Writes the claim of each attempt just before its first byte is sent.
+
+    `rows` are those of the present request, `counts` its attempts that may be billed twice.
+    """
+
+    def __init__(
+        self,
+        journal: Journal | None,
+        gate: ConcurrencyGate,
+        clock: Clock,
+        counts: AttemptCounts,
+        following: Observer,
+    ) -> None:
+        self._journal = journal
+        self.counts = counts
+        self._gate = gate
+        self._clock = clock
+        self._following = following
+        self.rows: tuple[Row, ...] = ()
+        self._sent_at = 0.0
+        self.attempts = 0
+        self.url: str | None = None
+        self.in_flight = False
+
+    def begin(self, row: Row) -> None:
+        """Count the following requests as attempts of a row, or a pack's rows."""
+        self.rows, self.attempts, self.url, self.in_flight = row.rows, 0, None, False
+
+    def on_connect(self, url: str, proxy: Proxy | None) -> None:
+        """Forward to the next observer."""
+        self._following.on_connect(url, proxy)
+
+    def on_request(self, request: HttpRequest) -> None:
+        """Write the claim; if that raises, the request is not sent."""
+        if self.rows and not request.free:
+            if self._journal is not None:
+                uuid = next((v for n, v in request.headers if n == "Idempotency-Key"), "")
+                billed = self.counts.possibly_billed
+                self._journal.claim(self.rows, self.attempts + 1, uuid, billed)
+            self.attempts += 1
+            self.url = request.url
+            self.in_flight = True
+            self._sent_at = self._clock.monotonic()
+            self._gate.note_sent()
+        self._following.on_request(request)
+
+    def on_reply(self, reply: Reply, after_s: float) -> None:
+        """Report to the gate that a request was not refused."""
+        if reply.status != 429:
+            self._gate.note_answered(self._sent_at)
+        self._following.on_reply(reply, after_s)
+
+    def release(self, *, billed: bool) -> None:
+        """Note that a request was refused whose rows go on in smaller ones."""
+        if self._journal is not None:
+            self._journal.abandon(self.rows, billed=billed)
+
+    def note_throttled(self, error: ApiyiError) -> float:
+        """Report to the gate that the key is throttled; return how long all should pause."""
+        return self._gate.note_refused(self._sent_at, error.facts.retry_after_s or 0.0)
 
 
 class Worker:
@@ -58,9 +123,8 @@ class Worker:
         self._saver = saver
         self._answers = answers
         self._counts = AttemptCounts()
-        self.claims = ClaimWriter(
-            journal, gate, plan.clock, self._counts, plan.observer or Observer()
-        )
+        following = plan.observer or Observer()
+        self.claims = ClaimWriter(journal, gate, plan.clock, self._counts, following)
         self._sender = Sender(
             plan._replace(
                 observer=self.claims,
@@ -126,21 +190,6 @@ class Worker:
             if outcome.ambiguous or _was_answered(outcome):
                 outcome.maybe_billed = True
         return outcome
-
-    @property
-    def rows(self) -> tuple[Row, ...]:
-        """Return the rows of the present request."""
-        return self.claims.rows
-
-    @property
-    def in_flight(self) -> bool:
-        """Return True while a request is in flight."""
-        return self.claims.in_flight
-
-    @property
-    def attempt_counts(self) -> tuple[int, int]:
-        """Return the attempts of the current row, and how many may be billed twice."""
-        return self.claims.attempts, self._counts.possibly_billed
 
     def close(self) -> None:
         """Close the connections."""
