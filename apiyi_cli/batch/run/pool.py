@@ -169,7 +169,7 @@ class RowWorkers:
             self._returned += 1
 
     def _reserve_cost(self, row: Row) -> tuple[bool, float | None]:
-        """Return whether a row or pack may be sent, and the cost that is reserved for it."""
+        """Return whether a row or pack may be sent, and its reserved cost."""
         if self._budget is None:
             return True, None
         try:
