@@ -7,15 +7,11 @@ import platform
 import sys
 import time
 import traceback
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from apiyi_cli import __version__
+from apiyi_cli.cli.process import Process
 from apiyi_cli.core.secret import redact
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from apiyi_cli.cli.process import Process
 
 
 def crash_file(bug: BaseException, process: Process) -> Path | None:

@@ -7,10 +7,9 @@ the same name are taken for ours.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from apiyi_cli.core.options import Flag
+from apiyi_cli.core.options import Flag
 
 VENDOR_WORDS: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
     ("check",): ("doctor", "--brief"),

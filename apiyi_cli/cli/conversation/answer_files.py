@@ -6,18 +6,15 @@ import binascii
 import os
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.output.file_names import OutputFiles
 from apiyi_cli.core.events import Delta, EventBatch, InlineFile
 from apiyi_cli.core.filetypes import detect_type
+from apiyi_cli.core.options.chat import AnswerForm
 from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import ApiyiError, IncompleteError
 from apiyi_cli.text import Text, join_texts
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
-    from apiyi_cli.core.options.chat import AnswerForm
 
 _DEFAULT_NAME = "answer-{n}.{ext}"
 _COMPARED_NAME = "{model}-{n}.{ext}"

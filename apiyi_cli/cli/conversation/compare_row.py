@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from apiyi_cli.cli.conversation.answer_files import AnswerFiles
 from apiyi_cli.cli.conversation.reply import find_printed_text
 from apiyi_cli.cli.output.stderr_events import describe_finish
 from apiyi_cli.core.call import Call
-from apiyi_cli.core.events import Delta, Empty, Finish, InlineFile, Restart, ToolCall, Usage
+from apiyi_cli.core.events import (
+    Delta,
+    Empty,
+    EventBatch,
+    Finish,
+    InlineFile,
+    Restart,
+    ToolCall,
+    Usage,
+)
 from apiyi_cli.errors import ApiyiError
-
-if TYPE_CHECKING:
-    from apiyi_cli.core.events import EventBatch
 
 
 class CompareRow:

@@ -10,20 +10,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.inputs.editor import edit_text
 from apiyi_cli.cli.inputs.prompt import join_pieces
+from apiyi_cli.cli.settings import CommandSettings
 from apiyi_cli.core.disk import read_regular
 from apiyi_cli.core.nearest import find_nearest
 from apiyi_cli.core.options.prompt import DraftOptions
 from apiyi_cli.errors import SetupError, UsageError
 from apiyi_cli.settings.values import InvalidValue, convert_value, find_options
 from apiyi_cli.text import Text, system_reason
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
-    from apiyi_cli.cli.settings import CommandSettings
 
 INPUT: Final = "input"
 _NAME: Final = re.compile(r"[\w.-]+")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
+from apiyi_cli.cli.gateway.client import GatewayClient
+from apiyi_cli.cli.settings import CommandSettings
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.endpoints import ACCOUNT, ACCOUNT_LOG
 from apiyi_cli.core.secret import Secret
@@ -15,10 +17,6 @@ from apiyi_cli.decode.frames.reply_body import read_json
 from apiyi_cli.errors import AuthError
 from apiyi_cli.text import Text
 from apiyi_cli.wire.send import Sender
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.gateway.client import GatewayClient
-    from apiyi_cli.cli.settings import CommandSettings
 
 T = TypeVar("T")
 

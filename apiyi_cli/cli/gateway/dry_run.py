@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from apiyi_cli.cli.gateway.plan import request_notes
+from apiyi_cli.cli.messages import Messages
+from apiyi_cli.cli.process import Process
+from apiyi_cli.cli.settings import CommandSettings
 from apiyi_cli.core.call import Call, Part
 from apiyi_cli.core.secret import Secret, holds_secret, is_secret_name, mask_header, mask_url
 from apiyi_cli.settings.defaults import BASE_URLS
 from apiyi_cli.text import Text
 from apiyi_cli.wire.http.request import address, headers, json_bytes, key_header, split_header
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.messages import Messages
-    from apiyi_cli.cli.process import Process
-    from apiyi_cli.cli.settings import CommandSettings
 
 MASKED_KEY = "***"
 SANDBOX_URL = "http://sandbox.localhost/v1"

@@ -16,13 +16,10 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, wait
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from apiyi_cli.core.clock import describe_fewer_threads, start_thread
-from apiyi_cli.wire.send import Sender
-
-if TYPE_CHECKING:
-    from apiyi_cli.wire.send import Plan
+from apiyi_cli.wire.send import Plan, Sender
 
 QUEUE_POLL_S: Final = 0.1
 """The longest single wait, because a signal just before an endless one would not end it."""

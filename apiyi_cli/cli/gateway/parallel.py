@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
+from apiyi_cli.cli.gateway.client import GatewayClient
 from apiyi_cli.cli.gateway.ordered import map_in_order
+from apiyi_cli.cli.messages import Messages
+from apiyi_cli.cli.process import Process
+from apiyi_cli.core.call import Call
 from apiyi_cli.errors import (
     ApiyiError,
     IncompleteError,
@@ -16,15 +20,8 @@ from apiyi_cli.errors import (
 )
 from apiyi_cli.output.rescue import SIGPIPE
 from apiyi_cli.text import Text
-from apiyi_cli.wire.send import Sender
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.gateway.client import GatewayClient
-    from apiyi_cli.cli.messages import Messages
-    from apiyi_cli.cli.process import Process
-    from apiyi_cli.core.call import Call
-    from apiyi_cli.wire.http.client import Observer
-    from apiyi_cli.wire.send import Plan
+from apiyi_cli.wire.http.client import Observer
+from apiyi_cli.wire.send import Plan, Sender
 
 B = TypeVar("B")
 R = TypeVar("R")

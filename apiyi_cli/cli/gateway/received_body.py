@@ -5,18 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, TypeVar
+from pathlib import Path
+from typing import Final, TypeVar
 
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.secret import Secret, redact_body
 from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError
-from apiyi_cli.output.rescue import KEPT_MAX_BYTES
+from apiyi_cli.output.rescue import KEPT_MAX_BYTES, Rescue
 from apiyi_cli.text import Text, join_texts
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from apiyi_cli.output.rescue import Rescue
 
 T = TypeVar("T")
 

@@ -6,10 +6,8 @@ import shlex
 import shutil
 import subprocess
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from apiyi_cli.cli.process import Process
+from apiyi_cli.cli.process import Process
 
 LESS = "FRX"
 """less's defaults: quit if the text fits the screen, keep colours and the text."""

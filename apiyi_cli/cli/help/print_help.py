@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from apiyi_cli.cli.help.describe import CommandTable
-    from apiyi_cli.core.language import Translate
+from apiyi_cli.cli.help.describe import CommandTable
+from apiyi_cli.core.language import Translate
 
 
 def print_root_help(process: Any) -> None:

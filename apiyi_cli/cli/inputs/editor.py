@@ -8,17 +8,14 @@ import signal
 import subprocess
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 
+from apiyi_cli.cli.process import Process
 from apiyi_cli.core.disk import write_new
 from apiyi_cli.errors import SetupError
 from apiyi_cli.output.user_terminal import UserTerminal, has_user_terminal
 from apiyi_cli.text import Text, system_reason
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from apiyi_cli.cli.process import Process
 
 STDERR: Final = 2
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 from apiyi_cli.build.upload import Upload
+from apiyi_cli.cli.inputs.prompt import Inputs
 from apiyi_cli.core.disk import read_sample
 from apiyi_cli.core.filetypes import HEAD_BYTES
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text, system_reason
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.inputs.prompt import Inputs
 
 UPLOAD_READ_BYTES = 1 << 18
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from apiyi_cli.cli.messages import Messages
 from apiyi_cli.errors import ApiyiError, IncompleteError, UsageError
 from apiyi_cli.text import Text, join_texts
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.messages import Messages
 
 NAMED_MAX: Final = 20
 

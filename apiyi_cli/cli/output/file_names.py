@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from apiyi_cli.cli.messages import Messages
 from apiyi_cli.core.encodings import quote_path
 from apiyi_cli.core.filetypes import HEAD_BYTES
+from apiyi_cli.core.options.output import Output
 from apiyi_cli.errors import OutputError, UsageError
 from apiyi_cli.output.files import (
     ExistingFileError,
@@ -20,10 +22,6 @@ from apiyi_cli.output.files import (
 from apiyi_cli.output.names import DistinctNames, PathTemplate
 from apiyi_cli.output.rescue import Rescue
 from apiyi_cli.text import Text, system_reason
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.messages import Messages
-    from apiyi_cli.core.options.output import Output
 
 Values = Mapping[str, object]
 

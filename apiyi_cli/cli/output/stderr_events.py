@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING
 
+from apiyi_cli.cli.messages import Messages
+from apiyi_cli.cli.settings import CommandSettings
 from apiyi_cli.core.events import Empty, Event, Finish, Notice, Reasoning, Refusal, Usage
 from apiyi_cli.core.options.chat import AnswerForm
 from apiyi_cli.errors import IncompleteError, describe_billing
+from apiyi_cli.output.console import Console
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.messages import Messages
-    from apiyi_cli.cli.settings import CommandSettings
-    from apiyi_cli.output.console import Console
 
 _WARNINGS = {
     "stop": "",

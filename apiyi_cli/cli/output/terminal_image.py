@@ -5,14 +5,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from apiyi_cli.cli.process import Process
 from apiyi_cli.core.filetypes import PNG, detect_picture
 from apiyi_cli.render.preview import chafa, find_room, iterm, kitty, protocol
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.process import Process
 
 DRAWING_S = 20.0
 

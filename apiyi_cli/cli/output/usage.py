@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
+from apiyi_cli.cli.messages import Messages
+from apiyi_cli.cli.settings import CommandSettings
 from apiyi_cli.core.events import Usage
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.messages import Messages
-    from apiyi_cli.cli.settings import CommandSettings
 
 
 class UsageTotals:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
+from apiyi_cli.cli.messages import Messages
+from apiyi_cli.cli.process import Process
+from apiyi_cli.core.call import Call
+from apiyi_cli.core.clock import Clock
 from apiyi_cli.core.endpoints import find_endpoint
+from apiyi_cli.core.options.output import Output
+from apiyi_cli.output.console import Console
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.messages import Messages
-    from apiyi_cli.cli.process import Process
-    from apiyi_cli.core.call import Call
-    from apiyi_cli.core.clock import Clock
-    from apiyi_cli.core.options.output import Output
-    from apiyi_cli.output.console import Console
 
 T = TypeVar("T")
 

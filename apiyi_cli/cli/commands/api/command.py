@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -17,11 +17,9 @@ from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.options.prompt import TextInput
 from apiyi_cli.core.options.request import Request
+from apiyi_cli.core.terminal_text import Content
 from apiyi_cli.errors import ApiyiError
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.core.terminal_text import Content
 
 Parts = Annotated[
     list[str],

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from apiyi_cli.build.body import read_value, set_path
+from apiyi_cli.cli.inputs.prompt import Inputs
 from apiyi_cli.core.call import Call, Cost
 from apiyi_cli.core.endpoints import GENERATE_STREAM, METHODS, find_endpoint
 from apiyi_cli.core.options import Group, flag
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.inputs.prompt import Inputs
 
 
 class Fields(Group, config=False):

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.gateway.proposed_models import MODEL_ORDER, propose_models
 from apiyi_cli.core.families import refusal
 from apiyi_cli.core.nearest import find_nearest
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
 
 LEAVE_OUT: Final = "-"
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
 
 from apiyi_cli.batch.rows.packing import Packer, pack_rows
 from apiyi_cli.batch.rows.row import Row, RowReader
+from apiyi_cli.cli.context import Context
+from apiyi_cli.cli.settings import CommandSettings
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.jsontext import write
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.errors import PartialError, UsageError
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
-    from apiyi_cli.cli.settings import CommandSettings
 
 MAX_BAD_ROWS = 20
 MAX_MODELS = 10

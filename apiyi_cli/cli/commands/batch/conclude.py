@@ -5,19 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from apiyi_cli.batch.run.counts import describe_remarks, format_summary
 from apiyi_cli.batch.run.run import RunResult
+from apiyi_cli.cli.commands.batch.inputs import BatchInputs
+from apiyi_cli.cli.commands.batch.outputs import Destination
+from apiyi_cli.cli.context import Context
 from apiyi_cli.core.disk import read_at
 from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import Interrupted, OutputError, PartialError
 from apiyi_cli.text import Text, system_reason
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.commands.batch.inputs import BatchInputs
-    from apiyi_cli.cli.commands.batch.outputs import Destination
-    from apiyi_cli.cli.context import Context
 
 _COPY_BYTES = 1 << 20
 

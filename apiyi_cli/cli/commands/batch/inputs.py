@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from apiyi_cli.batch.rows.answer_table import AnswerTable, is_table_path
 from apiyi_cli.batch.rows.endpoints import ROW_ENDPOINTS
@@ -21,6 +21,7 @@ from apiyi_cli.batch.rows.tables import TableLayout, parse_delimiter
 from apiyi_cli.batch.rows.template import RowTemplate
 from apiyi_cli.batch.state.resume import PREFIX_BYTES, ResumeState, hash_prefix
 from apiyi_cli.build.embed import BATCH_SIZE
+from apiyi_cli.cli.context import Context
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.encodings import show_name
 from apiyi_cli.core.options import list_given
@@ -30,9 +31,6 @@ from apiyi_cli.core.options.request import Model
 from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
 
 BIG_FILE_BYTES = 2 << 30
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from apiyi_cli.cli.messages import Messages
 from apiyi_cli.core.disk import BINARY, write_all
+from apiyi_cli.output.rescue import Rescue
 from apiyi_cli.text import Text, system_reason
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.messages import Messages
-    from apiyi_cli.output.rescue import Rescue
 
 
 class KeptAnswers:

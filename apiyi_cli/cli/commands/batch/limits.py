@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.batch.run.budget import CostBudget
@@ -14,11 +14,9 @@ from apiyi_cli.cli.output.ledger import estimate_cost
 from apiyi_cli.core.events import Usage
 from apiyi_cli.core.options.batch import BatchOptions
 from apiyi_cli.errors import UsageError
+from apiyi_cli.store.prices import Prices
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.store.prices import Prices
-    from apiyi_cli.wire.send import Plan
+from apiyi_cli.wire.send import Plan
 
 _MAX_ERRORS = 1 << 60
 

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from apiyi_cli.batch.state.files import open_errors_file
 from apiyi_cli.batch.state.journal import journal_path
 from apiyi_cli.batch.state.open_output import OpenOptions, OpenOutput
 from apiyi_cli.batch.state.output import FileTarget, RecordWriter, StreamTarget
 from apiyi_cli.batch.state.resume import ResumeState
+from apiyi_cli.cli.commands.batch.inputs import BatchInputs
 from apiyi_cli.cli.commands.batch.kept_answers import KeptAnswers
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.gateway.store_lock import make_store_lock
 from apiyi_cli.core.disk import BINARY
 from apiyi_cli.core.options.batch import BatchOptions
+from apiyi_cli.core.terminal_text import Content
 from apiyi_cli.errors import IncompleteError, UsageError
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.commands.batch.inputs import BatchInputs
-    from apiyi_cli.cli.context import Context
-    from apiyi_cli.core.terminal_text import Content
-    from apiyi_cli.wire.send import Plan
+from apiyi_cli.wire.send import Plan
 
 
 class Destination(NamedTuple):

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from apiyi_cli.batch.run.counts import Counts, Throughput
 from apiyi_cli.batch.run.run import BatchRun
-from apiyi_cli.cli.process import find_grace_s
+from apiyi_cli.cli.context import Context
+from apiyi_cli.cli.process import Process, find_grace_s
 from apiyi_cli.store.prices import format_cost
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
-    from apiyi_cli.cli.process import Process
-    from apiyi_cli.wire.send import Plan
+from apiyi_cli.wire.send import Plan
 
 
 class SignalHandler:

@@ -6,7 +6,6 @@ import gc
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from apiyi_cli.batch.rows.options import RowDefaults
 from apiyi_cli.batch.run.answer_judgement import AnswerRules
@@ -28,16 +27,14 @@ from apiyi_cli.cli.commands.batch.limits import (
 )
 from apiyi_cli.cli.commands.batch.outputs import Destination, open_destination, refuse_shared_files
 from apiyi_cli.cli.commands.batch.progress import ProgressReporter, SignalHandler
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.gateway.cost_limit import require_prices
 from apiyi_cli.cli.output.ledger import estimate_cost, load_prices
 from apiyi_cli.core.options.batch import BatchOptions
 from apiyi_cli.errors import ApiyiError, OutputError
+from apiyi_cli.store.prices import Prices
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
-    from apiyi_cli.store.prices import Prices
-    from apiyi_cli.wire.send import Plan
+from apiyi_cli.wire.send import Plan
 
 
 def run_batch(ctx: Context, path: str, batch_options: BatchOptions, rows: RowDefaults) -> None:

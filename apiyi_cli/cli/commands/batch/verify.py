@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from apiyi_cli.batch.rows.identity import IdAssigner
+from apiyi_cli.batch.rows.options import RowDefaults
+from apiyi_cli.batch.rows.row import Row
+from apiyi_cli.cli.context import Context
 from apiyi_cli.core.options import list_given
+from apiyi_cli.core.options.batch import BatchOptions
+from apiyi_cli.core.options.request import Model
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text, system_reason
-
-if TYPE_CHECKING:
-    from apiyi_cli.batch.rows.identity import IdAssigner
-    from apiyi_cli.batch.rows.options import RowDefaults
-    from apiyi_cli.batch.rows.row import Row
-    from apiyi_cli.cli.context import Context
-    from apiyi_cli.core.options.batch import BatchOptions
-from apiyi_cli.core.options.request import Model
 
 _SHAPING: Final = frozenset(
     ("format", "lines", "template", "endpoint", "params", "delimiter", "quote", "encoding")

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
+from apiyi_cli.cli.context import Context
 from apiyi_cli.core.hosts import NODES
 from apiyi_cli.errors import ApiyiError, AuthError, SetupError
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
-    from apiyi_cli.wire.send import Plan
+from apiyi_cli.wire.send import Plan
 
 Status = Literal["ready", "no_key", "invalid_key", "network_error"]
 STATUS_NAMES: Final[Mapping[Status, Text]] = {

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING
 
 from apiyi_cli.cli.commands.doctor.finding import Finding
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.settings import no_model
 from apiyi_cli.core.families import OTHER_COMMANDS, PROPOSED, refusal
 from apiyi_cli.settings.defaults import default_of
 from apiyi_cli.text import Text, join_texts
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
 
 
 def list_models(ctx: Context) -> Iterator[Finding]:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from apiyi_cli.cli.commands.doctor.finding import Finding
+from apiyi_cli.cli.context import Context
 from apiyi_cli.core.hosts import NODES
 from apiyi_cli.errors import ApiyiError, AuthError
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
 
 
 def nodes(ctx: Context) -> Iterator[Finding]:

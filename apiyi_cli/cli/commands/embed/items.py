@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from apiyi_cli.build.embed import RequestSize, measure_text, read_text_field
 from apiyi_cli.cli.context import Context
@@ -11,11 +11,9 @@ from apiyi_cli.cli.conversation.request import missing_prompt_error
 from apiyi_cli.cli.inputs.lines import read_lines
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.options.embed import EmbedOptions
+from apiyi_cli.decode.embed import Vectors
 from apiyi_cli.errors import ApiyiError, UsageError
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.decode.embed import Vectors
 
 Build = Callable[[Sequence[str]], Call]
 """Builds the request for some texts."""

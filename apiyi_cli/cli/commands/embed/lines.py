@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from apiyi_cli.cli.commands.embed.items import EmbedResult
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.output.failures import ItemFailures
 from apiyi_cli.core.options.embed import EmbedOptions
 from apiyi_cli.errors import ApiyiError, IncompleteError, PartialError, RejectedError
 from apiyi_cli.text import Text, map_text
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
 
 
 class LineFormatter:

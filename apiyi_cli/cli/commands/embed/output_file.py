@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
+from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.batch.state.journal import journal_path
 from apiyi_cli.batch.state.record import name_class
 from apiyi_cli.batch.state.resume import PendingLine
 from apiyi_cli.batch.state.vectors_file import VectorEntry, VectorsFile, make_row
 from apiyi_cli.cli.commands.embed.items import Build, EmbedAnswer, EmbedItem, EmbedResult
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.gateway.store_lock import make_store_lock
 from apiyi_cli.cli.process import find_grace_s
 from apiyi_cli.core.call import Reply
@@ -25,10 +27,6 @@ from apiyi_cli.text import Text
 from apiyi_cli.wire.http.client import Observer
 from apiyi_cli.wire.http.proxies import Proxy
 from apiyi_cli.wire.http.request import HttpRequest
-
-if TYPE_CHECKING:
-    from apiyi_cli.batch.rows.row import Row
-    from apiyi_cli.cli.context import Context
 
 REFUSED: Final = frozenset((429, 503))
 """Statuses of a gateway that has not started to work on a request."""

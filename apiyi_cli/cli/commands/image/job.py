@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from apiyi_cli.build.image import expected_extension, image_call, takes_inline
 from apiyi_cli.build.upload import Upload
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.inputs.uploads import read_upload
 from apiyi_cli.cli.output.file_names import FileKind, OutputFiles, check_skipping, print_skipped
 from apiyi_cli.core.call import Call
@@ -17,9 +18,6 @@ from apiyi_cli.errors import UsageError
 from apiyi_cli.output.files import refuse_existing
 from apiyi_cli.output.names import input_fields, slug
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
 
 IMAGE_FIELDS = ("index", "slug", "model", "n", "ext")
 SOURCE_FIELDS = ("stem", "dir")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from apiyi_cli.cli.commands.image.job import ImageJob, ImageTask, build_call
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.gateway.parallel import NotePrinter
 from apiyi_cli.cli.records import describe_error
 from apiyi_cli.core.filetypes import FileType, detect_picture
@@ -22,10 +23,7 @@ from apiyi_cli.decode.image import (
 from apiyi_cli.errors import ApiyiError, IncompleteError, Interrupted, OutputError
 from apiyi_cli.output.rescue import describe_loss
 from apiyi_cli.text import Text, join_texts, system_reason
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
-    from apiyi_cli.wire.send import Sender
+from apiyi_cli.wire.send import Sender
 
 _EXTENSIONS = {
     "png": "png",

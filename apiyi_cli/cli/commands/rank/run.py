@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from apiyi_cli.build.rank import MAX_DOCUMENTS
 from apiyi_cli.cli.commands.rank.documents import Document
 from apiyi_cli.cli.commands.rank.ranked_documents import RankedDocuments
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.gateway.parallel import take_in_order
 from apiyi_cli.cli.output.failures import ItemFailures
 from apiyi_cli.cli.output.usage import UsageTotals, print_usage
@@ -26,10 +27,7 @@ from apiyi_cli.errors import (
 )
 from apiyi_cli.output.rescue import SIGPIPE
 from apiyi_cli.text import Text, map_text
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
-    from apiyi_cli.wire.send import Sender
+from apiyi_cli.wire.send import Sender
 
 Build = Callable[[Sequence[str]], Call]
 Failed = tuple[list[Document], ApiyiError]

@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from math import fsum, isfinite, sqrt
 from operator import mul
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from apiyi_cli.build.embed import embed_call
 from apiyi_cli.cli.commands.rank.run import format_lines
@@ -23,6 +23,7 @@ from apiyi_cli.cli.commands.rank.vectors import (
     format_found,
     open_vectors,
 )
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.output.failures import ItemFailures
 from apiyi_cli.cli.output.usage import UsageTotals, print_usage
 from apiyi_cli.cli.settings import no_model
@@ -35,9 +36,6 @@ from apiyi_cli.core.options.request import Model
 from apiyi_cli.decode.embed import Vectors, vectors
 from apiyi_cli.errors import PartialError, UsageError
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
 
 TOP: Final = 10
 MARGIN: Final = 1e-6

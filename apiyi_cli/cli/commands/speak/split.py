@@ -8,17 +8,14 @@ import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from apiyi_cli.cli.context import Context
+from apiyi_cli.core.call import Call
 from apiyi_cli.core.disk import make_private_folder, replace_private
 from apiyi_cli.core.jsontext import write
 from apiyi_cli.decode.speech_join import join_audio
 from apiyi_cli.errors import ApiyiError, IncompleteError, UsageError
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
-    from apiyi_cli.core.call import Call
 
 _NUMBERED = {"opus": ("-c", "copy", "-f", "ogg"), "flac": ("-c:a", "flac", "-f", "flac")}
 """The formats whose frames are numbered, and how ffmpeg joins them."""

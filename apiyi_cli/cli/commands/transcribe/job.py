@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from apiyi_cli.build.transcribe import RECORDING_BYTES, transcribe_call, upload_name
 from apiyi_cli.build.upload import Upload
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.inputs.uploads import read_upload
 from apiyi_cli.cli.output.file_names import OutputFiles, check_skipping, print_skipped
 from apiyi_cli.core.call import Call
@@ -16,9 +17,6 @@ from apiyi_cli.core.options.transcribe import TranscribeOptions
 from apiyi_cli.errors import UsageError
 from apiyi_cli.output.names import DistinctNames, source_fields
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
 
 TRANSCRIPT_NAME_FIELDS = ("index", "dir", "stem", "model", "ext")
 EXTENSIONS = {"text": "txt"}

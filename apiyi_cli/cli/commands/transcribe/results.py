@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from apiyi_cli.build.transcribe import asks_json
 from apiyi_cli.build.upload import Upload
@@ -13,11 +13,14 @@ from apiyi_cli.cli.commands.transcribe.job import (
     build_call,
     needs_split,
 )
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.conversation.loop import print_reply
 from apiyi_cli.cli.gateway.parallel import NotePrinter, print_item_failure, take_in_order
 from apiyi_cli.cli.output.usage import UsageTotals, print_usage
 from apiyi_cli.core.call import Reply
+from apiyi_cli.core.events import EventBatch
 from apiyi_cli.core.options.chat import AnswerForm
+from apiyi_cli.core.terminal_text import Content
 from apiyi_cli.decode.transcribe import (
     Transcript,
     events,
@@ -28,12 +31,7 @@ from apiyi_cli.decode.transcribe import (
 from apiyi_cli.errors import ApiyiError, IncompleteError, PartialError
 from apiyi_cli.output.rescue import describe_loss
 from apiyi_cli.text import Text, join_texts
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
-    from apiyi_cli.core.events import EventBatch
-    from apiyi_cli.core.terminal_text import Content
-    from apiyi_cli.wire.send import Sender
+from apiyi_cli.wire.send import Sender
 
 
 class RecordingPart(NamedTuple):

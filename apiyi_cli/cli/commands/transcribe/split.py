@@ -12,15 +12,13 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from apiyi_cli.build.upload import Upload
+from apiyi_cli.cli.context import Context
 from apiyi_cli.core.disk import read_sample
 from apiyi_cli.core.filetypes import HEAD_BYTES
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
 
 # 16 kHz, 16 bit: 32 kB a second at most, so 25 MB are never less than 819 s.
 LONGEST_PART_S = 780.0

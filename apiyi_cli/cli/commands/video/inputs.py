@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from apiyi_cli.cli.context import Context
+from apiyi_cli.core.options.video import VideoOptions
 from apiyi_cli.errors import UsageError
 from apiyi_cli.output.names import input_fields, slug
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
-    from apiyi_cli.core.options.video import VideoOptions
 
 
 class PlannedVideo(NamedTuple):

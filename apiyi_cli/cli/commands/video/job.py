@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from apiyi_cli.build.video import VideoRequest, submit_call, video_form
 from apiyi_cli.cli.commands.video.inputs import PlannedVideo, find_source, plan_videos
@@ -12,6 +11,7 @@ from apiyi_cli.cli.commands.video.media import read_media
 from apiyi_cli.cli.commands.video.output import VideoOutcome, VideoOutput, refuse_stdout, write_out
 from apiyi_cli.cli.commands.video.task_list import open_tasks
 from apiyi_cli.cli.commands.video.worker import VideoWorker
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.gateway.parallel import send_in_order
 from apiyi_cli.cli.output.file_names import FileKind, OutputFiles, check_skipping, print_skipped
 from apiyi_cli.cli.output.usage import print_usage
@@ -19,14 +19,11 @@ from apiyi_cli.core.call import Call
 from apiyi_cli.core.families import find_family
 from apiyi_cli.core.filetypes import detect_type
 from apiyi_cli.core.hosts import origin
+from apiyi_cli.core.options.video import VideoOptions
 from apiyi_cli.errors import ApiyiError, Interrupted, PartialError, UsageError
 from apiyi_cli.store.video_tasks import VideoRecord, VideoTasks, make_claim_id
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
-    from apiyi_cli.core.options.video import VideoOptions
-    from apiyi_cli.wire.send import Sender
+from apiyi_cli.wire.send import Sender
 
 _FIELDS = ("index", "slug", "model", "n", "ext")
 _SOURCE_FIELDS = ("stem", "dir")

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from apiyi_cli.build.content import data_url
 from apiyi_cli.build.upload import MB
 from apiyi_cli.build.video import MediaInput, Role
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.inputs.uploads import read_upload
 from apiyi_cli.core.filetypes import detect_type
+from apiyi_cli.core.options.video import VideoOptions
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
-    from apiyi_cli.core.options.video import VideoOptions
 
 Kind = Literal["image", "video", "audio"]
 

@@ -6,10 +6,12 @@ import os
 import threading
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from apiyi_cli.cli.commands.video.messages import describe_going_on
 from apiyi_cli.cli.commands.video.saver import note_task
+from apiyi_cli.cli.commands.video.worker import TaskStatus
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.gateway.parallel import print_item_failure
 from apiyi_cli.cli.output.usage import UsageTotals
 from apiyi_cli.cli.records import describe_error, write_record
@@ -18,12 +20,8 @@ from apiyi_cli.core.shells import quote_word
 from apiyi_cli.decode.frames.usage import usage
 from apiyi_cli.decode.video import VideoTask
 from apiyi_cli.errors import ApiyiError, OutputError
+from apiyi_cli.store.video_tasks import VideoRecord, VideoTasks
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.commands.video.worker import TaskStatus
-    from apiyi_cli.cli.context import Context
-    from apiyi_cli.store.video_tasks import VideoRecord, VideoTasks
 
 _PIECE_BYTES = 1 << 20
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from apiyi_cli.build.video import content_call
 from apiyi_cli.cli.commands.video.messages import describe_unfinished, explain_expiry, resume_hint
+from apiyi_cli.cli.context import Context
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.filetypes import HEAD_BYTES, detect_type
 from apiyi_cli.core.shells import quote_word
@@ -23,13 +23,10 @@ from apiyi_cli.errors import (
     TemporaryError,
 )
 from apiyi_cli.output.files import AtomicFile, clear_stale_parts, refuse_existing
+from apiyi_cli.store.video_tasks import VideoRecord, VideoTasks
 from apiyi_cli.text import Text, system_reason
 from apiyi_cli.wire.download import VIDEO_DOWNLOAD, fetch
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
-    from apiyi_cli.store.video_tasks import VideoRecord, VideoTasks
-    from apiyi_cli.wire.send import Sender
+from apiyi_cli.wire.send import Sender
 
 MOST_EARLY_READS = 3
 """Some files are refused for some seconds after their task has finished."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from apiyi_cli.build.video import CANCELS
 from apiyi_cli.cli.commands.video.messages import describe_going_on, format_time
 from apiyi_cli.cli.commands.video.output import VideoOutcome, VideoOutput, refuse_stdout, write_out
 from apiyi_cli.cli.commands.video.worker import VideoWorker
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.gateway.parallel import send_in_order
 from apiyi_cli.core.hosts import origin
+from apiyi_cli.core.options.video import VideoOptions
 from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import (
     ApiyiError,
@@ -23,11 +25,7 @@ from apiyi_cli.errors import (
 )
 from apiyi_cli.store.video_tasks import VideoRecord, VideoTasks
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
-    from apiyi_cli.core.options.video import VideoOptions
-    from apiyi_cli.wire.send import Sender
+from apiyi_cli.wire.send import Sender
 
 LIST_STATES = {
     "claimed": Text("unknown, may be billed"),

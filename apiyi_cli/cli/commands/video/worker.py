@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from apiyi_cli.build.video import BILLED_FAILURE, TASK_POLL_S, task_call
 from apiyi_cli.cli.commands.video.messages import (
@@ -16,6 +16,7 @@ from apiyi_cli.cli.commands.video.messages import (
     resume_hint,
 )
 from apiyi_cli.cli.commands.video.saver import VideoSaver, note_task
+from apiyi_cli.cli.context import Context
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.decode.frames.reply_body import read_json
 from apiyi_cli.decode.video import VideoTask, read_task, task_id
@@ -28,12 +29,9 @@ from apiyi_cli.errors import (
     RejectedError,
     TemporaryError,
 )
+from apiyi_cli.store.video_tasks import VideoRecord, VideoTasks
 from apiyi_cli.text import Text, join_texts, system_reason
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
-    from apiyi_cli.store.video_tasks import VideoRecord, VideoTasks
-    from apiyi_cli.wire.send import Sender
+from apiyi_cli.wire.send import Sender
 
 MOST_FAILED_LOOKS = 5
 """After so many failed state requests in a row a task is given up; each is retried itself."""

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from apiyi_cli.cli.conversation.repl.dialogue import Dialogue
+from apiyi_cli.cli.conversation.repl.turn import TurnRecord
 from apiyi_cli.core.jsontext import write
 from apiyi_cli.errors import OutputError, UsageError
 from apiyi_cli.text import Text, system_reason
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.conversation.repl.dialogue import Dialogue
-    from apiyi_cli.cli.conversation.repl.turn import TurnRecord
 
 
 def copy(dialogue: Dialogue, rest: str) -> None:

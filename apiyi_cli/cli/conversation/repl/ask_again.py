@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from apiyi_cli.cli.conversation.repl.dialogue import Dialogue
 from apiyi_cli.cli.inputs.editor import edit_text
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.conversation.repl.dialogue import Dialogue
 
 
 def ask_again(dialogue: Dialogue, rest: str) -> None:

@@ -6,15 +6,12 @@ import shutil
 import subprocess
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
+from apiyi_cli.cli.process import Process
 from apiyi_cli.core.terminal_text import neutralize
 from apiyi_cli.errors import SetupError
 from apiyi_cli.output.console import write_unseen
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.process import Process
 
 _MOST_BYTES = 74_994
 """The size that every terminal accepts: 100,000 characters with the frame, in base64."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from apiyi_cli.cli.conversation.prompt_template import (
     check_template,
@@ -31,15 +31,13 @@ from apiyi_cli.cli.conversation.repl.command_names import (
     KEY_HELP,
     PLAIN_KEYS,
 )
+from apiyi_cli.cli.conversation.repl.dialogue import Dialogue
 from apiyi_cli.cli.conversation.repl.options import literal, read_value
 from apiyi_cli.cli.conversation.repl.sessions import change_session
 from apiyi_cli.core.nearest import find_nearest
 from apiyi_cli.errors import UsageError
 from apiyi_cli.manual.wrap import fill_lines
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.conversation.repl.dialogue import Dialogue
 
 Command = Callable[["Dialogue", str], "str | None"]
 """Runs a command with the text after its name; may return a draft."""

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 from apiyi_cli.cli.conversation.repl.command_names import COMMAND_NAMES
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from apiyi_cli.cli.conversation.repl.dialogue import Dialogue
+from apiyi_cli.cli.conversation.repl.dialogue import Dialogue
 
 _SHOWN_MOST = 500
 

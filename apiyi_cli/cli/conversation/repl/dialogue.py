@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from apiyi_cli.cli.context import Context
+from apiyi_cli.cli.conversation.loop import ReplyObserver
 from apiyi_cli.cli.conversation.repl.interrupts import InterruptTimer, clear_interrupt
+from apiyi_cli.cli.conversation.repl.log import ConversationLog
 from apiyi_cli.cli.conversation.repl.options import ConversationOptions
 from apiyi_cli.cli.conversation.repl.shared_gateway import SharedGateway
 from apiyi_cli.cli.conversation.repl.totals import ConversationTotals
 from apiyi_cli.cli.conversation.repl.turn import TurnRecord, describe_turn
 from apiyi_cli.cli.conversation.request import ConversationRequest, read_request
 from apiyi_cli.cli.output.ledger import load_prices
+from apiyi_cli.cli.process import Process
 from apiyi_cli.cli.typer_options import make_context
 from apiyi_cli.core.options.chat import AnswerForm, SessionOptions, ToolRunOptions, Tools
 from apiyi_cli.core.options.prompt import Conversation, Prompt
 from apiyi_cli.errors import ApiyiError, Interrupted, UsageError, describe_billing
 from apiyi_cli.text import Text, join_texts
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
-    from apiyi_cli.cli.conversation.loop import ReplyObserver
-    from apiyi_cli.cli.conversation.repl.log import ConversationLog
-    from apiyi_cli.cli.process import Process
 
 SendTurn = Callable[["Context", ConversationRequest, "ReplyObserver | None"], None]
 """Sends a request and prints the answer, as `chat` does."""

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from apiyi_cli.output.console import write_unseen
-
-if TYPE_CHECKING:
-    from apiyi_cli.output.console import Console
+from apiyi_cli.output.console import Console, write_unseen
 
 QUICKLY_S = 1.0
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.conversation.history import (
     MOST_TERMINAL_S,
     identify_terminal,
@@ -13,11 +14,8 @@ from apiyi_cli.cli.conversation.history import (
 from apiyi_cli.core.options.chat import SessionOptions
 from apiyi_cli.errors import OutputError
 from apiyi_cli.store.session_writer import TurnWriter
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
-    from apiyi_cli.store.sessions import SessionStore
-    from apiyi_cli.text import Text
+from apiyi_cli.store.sessions import SessionStore
+from apiyi_cli.text import Text
 
 
 class ConversationLog:

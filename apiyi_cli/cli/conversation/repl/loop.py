@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from apiyi_cli.cli.conversation.repl.dialogue import SIGINT
+from apiyi_cli.cli.conversation.repl.dialogue import SIGINT, Dialogue
 from apiyi_cli.core.secret import redact
 from apiyi_cli.errors import ApiyiError, Interrupted, UsageError
 from apiyi_cli.store.prompt_history import PromptHistory
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.conversation.repl.dialogue import Dialogue
 
 
 class PromptReader(Protocol):

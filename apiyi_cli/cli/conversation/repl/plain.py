@@ -12,17 +12,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from apiyi_cli.cli.conversation.repl.completion import find_completions
-from apiyi_cli.cli.conversation.repl.dialogue import SIGINT
+from apiyi_cli.cli.conversation.repl.dialogue import SIGINT, Dialogue
 from apiyi_cli.cli.conversation.repl.open_fence import has_open_fence
 from apiyi_cli.cli.conversation.repl.status_lines import describe_state
 from apiyi_cli.errors import Interrupted
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.conversation.repl.dialogue import Dialogue
-    from apiyi_cli.store.prompt_history import PromptHistory
+from apiyi_cli.store.prompt_history import PromptHistory
 
 PROMPT, MORE = "❯ ", "  "
 _PASTE_ON, _PASTE_OFF = "\x1b[?2004h", "\x1b[?2004l"

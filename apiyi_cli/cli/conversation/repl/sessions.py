@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
+from apiyi_cli.cli.conversation.repl.dialogue import Dialogue
 from apiyi_cli.cli.conversation.repl.log import ConversationLog, new_log
 from apiyi_cli.errors import UsageError
 from apiyi_cli.store.sessions import SessionStore
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.conversation.repl.dialogue import Dialogue
 
 
 def change_session(dialogue: Dialogue, rest: str) -> None:

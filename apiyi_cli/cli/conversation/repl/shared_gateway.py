@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from apiyi_cli.cli.context import Context
+from apiyi_cli.cli.gateway.client import GatewayClient
 from apiyi_cli.core.options.connection import Connection
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
-    from apiyi_cli.cli.gateway.client import GatewayClient
-    from apiyi_cli.wire.send import SentRequest
+from apiyi_cli.wire.send import SentRequest
 
 _DECIDING = (
     *(name for name in Connection.flags if name != "max_time"),

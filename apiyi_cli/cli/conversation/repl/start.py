@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.conversation.history import find_history
 from apiyi_cli.cli.conversation.repl.dialogue import Dialogue, SendTurn, several_models_error
 from apiyi_cli.cli.conversation.repl.log import ConversationLog, new_log
@@ -16,9 +16,6 @@ from apiyi_cli.core.options import Group
 from apiyi_cli.core.options.chat import SessionOptions
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
 
 _FOR_ONE_PROMPT = ("file", "attach", "messages", "template", "param", "edit")
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from apiyi_cli.cli.conversation.repl.dialogue import Dialogue
 from apiyi_cli.render.wrap import clip, display_width, fold
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.conversation.repl.dialogue import Dialogue
 
 SEPARATOR = " · "
 

@@ -4,36 +4,29 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncGenerator, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from prompt_toolkit.application import get_app, run_in_terminal
-from prompt_toolkit.completion import Completer, Completion
+from prompt_toolkit.application import Application, get_app, run_in_terminal
+from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
 from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import has_focus
 from prompt_toolkit.history import History as ToolkitHistory
 from prompt_toolkit.input import create_input
-from prompt_toolkit.key_binding import KeyBindings
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.output import Output as ToolkitOutput
 from prompt_toolkit.output import create_output
 from prompt_toolkit.shortcuts import CompleteStyle, PromptSession
 from prompt_toolkit.styles import Style
 
 from apiyi_cli.cli.conversation.repl.completion import find_completions
-from apiyi_cli.cli.conversation.repl.dialogue import SIGINT
+from apiyi_cli.cli.conversation.repl.dialogue import SIGINT, Dialogue
 from apiyi_cli.cli.conversation.repl.open_fence import has_open_fence
 from apiyi_cli.cli.conversation.repl.status_lines import describe_state
 from apiyi_cli.errors import Interrupted
+from apiyi_cli.store.prompt_history import PromptHistory
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from prompt_toolkit.application import Application
-    from prompt_toolkit.buffer import Buffer
-    from prompt_toolkit.completion import CompleteEvent
-    from prompt_toolkit.document import Document
-    from prompt_toolkit.key_binding import KeyPressEvent
-    from prompt_toolkit.output import Output as ToolkitOutput
-
-    from apiyi_cli.cli.conversation.repl.dialogue import Dialogue
-    from apiyi_cli.store.prompt_history import PromptHistory
 
 PROMPT = "❯ "
 _LEFT_FREE = 12

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
 
 from apiyi_cli.cli.output.ledger import estimate_cost
-
-if TYPE_CHECKING:
-    from apiyi_cli.core.call import Call
-    from apiyi_cli.core.events import Usage
-    from apiyi_cli.store.prices import Prices
-    from apiyi_cli.wire.send import SentRequest
+from apiyi_cli.core.call import Call
+from apiyi_cli.core.events import Usage
+from apiyi_cli.store.prices import Prices
+from apiyi_cli.wire.send import SentRequest
 
 
 class ModelTotals:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from apiyi_cli.cli.conversation.repl.log import ConversationLog
+from apiyi_cli.cli.conversation.repl.totals import ConversationTotals
+from apiyi_cli.cli.conversation.reply import ReplyCollector
+from apiyi_cli.cli.messages import Messages
+from apiyi_cli.core.call import Call
 from apiyi_cli.core.events import Delta, EventBatch, Finish, Reasoning, Restart, ToolCall, Usage
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.cli.conversation.repl.log import ConversationLog
-    from apiyi_cli.cli.conversation.repl.totals import ConversationTotals
-    from apiyi_cli.cli.conversation.reply import ReplyCollector
-    from apiyi_cli.cli.messages import Messages
-    from apiyi_cli.core.call import Call
 
 _STATUS_EVERY_S = 0.1
 _BYTES_IN_TOKEN = 3
