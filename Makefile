@@ -46,7 +46,7 @@ check: .venv/made
 
 ## manual: generate man/, completions/ and the compiled Chinese messages
 manual: .venv/made
-	$(PY) -m apiyi_cli.cli.help.generate
+	$(PY) -m tests.generate
 
 ## screen: take the README's pictures of a terminal and of the page again, from real runs
 screen: .venv/made

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from apiyi_cli.cli.help.generate import READMES as RECIPES
-from apiyi_cli.cli.help.generate import insert_recipes
 from apiyi_cli.manual.handwritten import SECTIONS
 from apiyi_cli.sandbox.sample_files import sample_files, write_samples
 from apiyi_cli.sandbox.server import Gateway
+from tests.generate import READMES as RECIPES
+from tests.generate import insert_recipes
 from tests.screen import PICTURES, take_picture
 
 if TYPE_CHECKING:

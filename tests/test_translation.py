@@ -14,10 +14,10 @@ from string import Formatter
 
 import pytest
 
-from apiyi_cli.cli.help.generate import FOLDER, compile_messages
 from apiyi_cli.core.language import to_chinese
 from apiyi_cli.text import Text
 from tests.conftest import Program
+from tests.generate import FOLDER, compile_messages
 from tests.messages import PACKAGE, SOURCE, needed, translations
 from tests.source import nodes
 

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apiyi_cli.cli.help import generate
 from apiyi_cli.core import families
 from apiyi_cli.core.families import (
     KINDS,
@@ -23,6 +22,7 @@ from apiyi_cli.core.families import (
     fits,
     refusal,
 )
+from tests import generate
 
 FOLDER = Path(families.__file__).parent
 TABLE: list[dict[str, Any]] = tomllib.loads((FOLDER / "families.toml").read_text("utf-8"))["family"]

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from apiyi_cli import __version__
-from apiyi_cli.cli.help.generate import generate_texts, write
 from apiyi_cli.manual.man import RELEASED
+from tests.generate import generate_texts, write
 
 TOP = Path(__file__).parents[2]
 PAGES = sorted(str(path.relative_to(TOP)) for path in (TOP / "man").rglob("*.1"))

@@ -32,7 +32,7 @@ from apiyi_cli.core.options.request import Models, Request
 from apiyi_cli.decode.chat import events
 
 if TYPE_CHECKING:
-    from apiyi_cli.cli.conversation.loop import ReplyObserver
+    from apiyi_cli.cli.conversation.repl.turn import TurnRecord
 
 
 def chat(
@@ -63,7 +63,7 @@ def chat(
     if interactive.interactive or _is_conversation(
         ctx, prompt, source, surroundings, draft_options
     ):
-        from apiyi_cli.cli.conversation.repl.start import converse
+        from apiyi_cli.cli.conversation.repl.loop import converse
 
         drafts = (model, source, draft_options, surroundings)
         groups = (*drafts, sessions, interactive, sampling, protocols)
@@ -93,7 +93,7 @@ def _is_conversation(
     return console.stdin_is_terminal and console.stdout_is_terminal and console.stderr_is_terminal
 
 
-def _send(ctx: Context, asked: ConversationRequest, observer: ReplyObserver | None = None) -> None:
+def _send(ctx: Context, asked: ConversationRequest, observer: TurnRecord | None = None) -> None:
     """Send the request, print it, or compare models, as the options say."""
     sampling = ctx.settings.fill(ChatSampling())
     messages, sources = asked.chat_messages()

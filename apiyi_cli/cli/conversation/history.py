@@ -3,38 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from time import localtime, strftime
 from typing import TYPE_CHECKING, Any
 
+from apiyi_cli.cli.process import Process
 from apiyi_cli.core.digest import sha256
+from apiyi_cli.core.options.chat import SessionOptions
 from apiyi_cli.errors import OutputError, UsageError
+from apiyi_cli.output.console import Console
 from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
-    from typing import Protocol
-
-    from apiyi_cli.core.options.chat import SessionOptions
-    from apiyi_cli.output.console import Console
     from apiyi_cli.store.sessions import SessionStore
-
-    class MessageHistory(Protocol):
-        """The messages that a request continues and adds to; `notice` names their source."""
-
-        @property
-        def is_new(self) -> bool:
-            """Return True if no stored messages are continued."""
-
-        @property
-        def notice(self) -> Text | None:
-            """Return the notice for the user."""
-
-        def messages(self) -> list[dict[str, Any]]:
-            """Return the messages that the next request continues."""
-
-        def append(self, messages: Sequence[dict[str, Any]]) -> None:
-            """Store the messages of an exchange."""
 
 
 MOST_TERMINAL_S = 7 * 86400.0
@@ -70,24 +52,22 @@ class History(PlainValue):
                 raise
 
 
-def find_history(
-    sessions: SessionOptions, environ: Mapping[str, str], console: Console
-) -> History | None:
+def find_history(process: Process, sessions: SessionOptions) -> History | None:
     """Return the history that the run continues or adds to, None if nothing is kept.
 
     `-c` continues the last exchange on this terminal, or the session used last if that is
     later. Raises UsageError if there is neither.
     """
-    terminal = None if sessions.no_keep else identify_terminal(console)
+    terminal = None if sessions.no_keep else identify_terminal(process.console)
     if sessions.session is None and not sessions.continue_ and terminal is None:
         return None
     from apiyi_cli.store.sessions import SessionStore
 
-    store = SessionStore.open(environ)
+    store = SessionStore.open(process.environ)
     if sessions.session is not None:
         store.path(sessions.session)
         return History(store, sessions.session)
-    terminals = SessionStore.open(environ, "terminals")
+    terminals = SessionStore.open(process.environ, "terminals")
     if terminal is not None and not sessions.continue_:
         return History(terminals, terminal, True, True)
     newest = store.newest()

@@ -15,9 +15,7 @@ from apiyi_cli.text import Text
 
 def print_last_answer(ctx: Context, sessions: SessionOptions, answer: AnswerForm) -> None:
     """Print the last answer of the conversation that `-c` would continue."""
-    history = find_history(
-        sessions.replace(continue_=True), ctx.process.environ, ctx.process.console
-    )
+    history = find_history(ctx.process, sessions.replace(continue_=True))
     messages = [] if history is None else history.messages()
     answers = [item for item in messages if item.get("role") == "assistant"]
     text = _text_of(answers[-1]) if answers else ""

@@ -16,31 +16,18 @@ from apiyi_cli.cli.conversation.reply import (
 from apiyi_cli.cli.output.stderr_events import StderrEvents
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.events import EventBatch
+from apiyi_cli.core.options.chat import AnswerForm
 from apiyi_cli.errors import LimitError, UsageError
 from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
-    from typing import Protocol
-
     from apiyi_cli.build.content import Attachment
     from apiyi_cli.cli.context import Context
     from apiyi_cli.cli.conversation.answer_files import AnswerFiles
+    from apiyi_cli.cli.conversation.repl.turn import TurnRecord
     from apiyi_cli.cli.conversation.request import ConversationRequest
     from apiyi_cli.cli.conversation.tools import ToolCommands, ToolRunner
-    from apiyi_cli.core.options.chat import AnswerForm
-
-    class ReplyObserver(Protocol):
-        """Observes an answer as it arrives, such as the record of a conversation."""
-
-        def begin(self, call: Call) -> None:
-            """Note the call that is about to be sent."""
-
-        def observe(self, batch: EventBatch) -> None:
-            """Note an event batch before any of it is shown."""
-
-        def end(self, reply: ReplyCollector) -> None:
-            """Note the complete reply."""
 
 
 class TextEndpoint(PlainValue):
@@ -65,7 +52,7 @@ def run(
     messages: Any,
     *,
     choices: int = 1,
-    observer: ReplyObserver | None = None,
+    observer: TurnRecord | None = None,
 ) -> None:
     """Send the conversation and print the answer; run the functions it calls and send again.
 
@@ -116,7 +103,7 @@ class ReplyPrinter:
         self._choices = choices
         self._commands = commands
         self.keeps_chunks = commands is not None
-        self.observer: ReplyObserver | None = None
+        self.observer: TurnRecord | None = None
         self.form = answer_form(ctx.output.form, answer)
         self._files = self._make_files(answer)
         self._to_stdout = self._files is not None and answer.save is None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.build.body import TextRequest
 from apiyi_cli.build.chat import answer_messages, build_messages, parse_messages
+from apiyi_cli.cli.conversation.history import History, find_history
 from apiyi_cli.cli.conversation.reply import answer_form
 from apiyi_cli.core.call import Source
 from apiyi_cli.core.options.chat import AnswerForm, SessionOptions, ToolRunOptions, Tools
@@ -18,8 +19,8 @@ from apiyi_cli.text import Text
 if TYPE_CHECKING:
     from apiyi_cli.build.content import Attachment
     from apiyi_cli.cli.context import Context
-    from apiyi_cli.cli.conversation.history import MessageHistory
     from apiyi_cli.cli.conversation.prompt_template import PromptTemplate
+    from apiyi_cli.cli.conversation.repl.log import ConversationLog
     from apiyi_cli.cli.conversation.tools import ToolCommands
     from apiyi_cli.cli.inputs.prompt import Inputs
     from apiyi_cli.core.events import ToolCall
@@ -37,7 +38,7 @@ class ConversationRequest(PlainValue):
     old: Sequence[dict[str, Any]]
     given: Sequence[dict[str, Any]]
     attachments: Sequence[Attachment]
-    history: MessageHistory | None
+    history: History | ConversationLog | None
     answer: AnswerForm
     form: str
     tools: Tools
@@ -121,15 +122,15 @@ def read_request(
     tools: Tools,
     tool_run: ToolRunOptions,
     sessions: SessionOptions,
-    history: MessageHistory | None = None,
+    history: ConversationLog | None = None,
 ) -> ConversationRequest:
     """Read the inputs of a request in order. `history` overrides `sessions`."""
     template = begin_draft(ctx)
     inputs, fill = ctx.inputs, ctx.settings.fill
     conversation, answer, tools = fill(conversation), fill(answer), fill(tools)
     system = None if conversation.system is None else inputs.expand_file(conversation.system)
-    history = history or _find_history(ctx, sessions)
-    old = history.messages() if history else []
+    kept = history or find_history(ctx.process, sessions)
+    old = kept.messages() if kept else []
     given = _read_messages(inputs, conversation.messages)
     # Before the prompt, which would read a stdin that is the attachment.
     attachments = [_read_attachment(inputs, name) for name in conversation.attach or ()]
@@ -141,7 +142,7 @@ def read_request(
         old=old,
         given=given,
         attachments=attachments,
-        history=history,
+        history=kept,
         answer=answer,
         form=answer_form(ctx.output.form, answer),
         tools=tools,
@@ -213,12 +214,6 @@ def missing_prompt_error(command: str) -> UsageError:
 def _has_system(messages: Sequence[dict[str, Any]], text: str | None) -> bool:
     """Return True if the history has the system text that is given again."""
     return any(item["role"] == "system" and item.get("content") == text for item in messages)
-
-
-def _find_history(ctx: Context, sessions: SessionOptions) -> MessageHistory | None:
-    from apiyi_cli.cli.conversation.history import find_history
-
-    return find_history(sessions, ctx.process.environ, ctx.process.console)
 
 
 def _read_messages(inputs: Inputs, path: str | None) -> list[dict[str, Any]]:

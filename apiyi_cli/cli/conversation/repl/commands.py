@@ -12,16 +12,14 @@ from apiyi_cli.cli.conversation.prompt_template import (
     template_folder,
 )
 from apiyi_cli.cli.conversation.repl.answer_commands import (
+    ask_again,
+    compare_models,
     copy,
+    edit_last,
     save,
     show,
     show_reasoning,
     show_usage,
-)
-from apiyi_cli.cli.conversation.repl.ask_again import (
-    ask_again,
-    compare_models,
-    edit_last,
     split_words,
     undo,
 )
@@ -139,7 +137,7 @@ def use_template(dialogue: Dialogue, rest: str) -> None:
         )
         return
     check_template(settings, name, params)
-    dialogue.pending.set_template(name, params)
+    dialogue.pending.template, dialogue.pending.params = name, params
     dialogue.messages.note(Text("the next prompt goes through {name}", name=name))
 
 

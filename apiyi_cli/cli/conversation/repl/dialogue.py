@@ -7,23 +7,93 @@ from functools import cached_property
 from typing import Any
 
 from apiyi_cli.cli.context import Context
-from apiyi_cli.cli.conversation.loop import ReplyObserver
-from apiyi_cli.cli.conversation.repl.interrupts import InterruptTimer, clear_interrupt
 from apiyi_cli.cli.conversation.repl.log import ConversationLog
 from apiyi_cli.cli.conversation.repl.options import ConversationOptions
-from apiyi_cli.cli.conversation.repl.shared_gateway import SharedGateway
-from apiyi_cli.cli.conversation.repl.totals import ConversationTotals
-from apiyi_cli.cli.conversation.repl.turn import TurnRecord, describe_turn
+from apiyi_cli.cli.conversation.repl.turn import ConversationTotals, TurnRecord, describe_turn
 from apiyi_cli.cli.conversation.request import ConversationRequest, read_request
+from apiyi_cli.cli.gateway.client import GatewayClient
 from apiyi_cli.cli.output.ledger import load_prices
 from apiyi_cli.cli.process import Process
 from apiyi_cli.cli.typer_options import make_context
 from apiyi_cli.core.options.chat import AnswerForm, SessionOptions, ToolRunOptions, Tools
+from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.prompt import Conversation, Prompt
 from apiyi_cli.errors import ApiyiError, Interrupted, UsageError, describe_billing
+from apiyi_cli.output.console import Console, write_unseen
 from apiyi_cli.text import Text, join_texts
+from apiyi_cli.wire.send import SentRequest
 
-SendTurn = Callable[["Context", ConversationRequest, "ReplyObserver | None"], None]
+_DECIDING = (
+    *(name for name in Connection.flags if name != "max_time"),
+    "cache",
+    "no_cache",
+    "max_cost",
+    "verbose",
+)
+"""The options that decide how requests are sent; a change needs new connections."""
+
+
+class SharedGateway:
+    """Gives each turn's context the same client; `on_sent` gets every finished request."""
+
+    def __init__(self, on_sent: Callable[[SentRequest], None]) -> None:
+        self._on_sent = on_sent
+        self._client: GatewayClient | None = None
+        self._values: tuple[Any, ...] = ()
+
+    def give_to(self, context: Context) -> None:
+        """Let a context use the existing client, or share the one that it makes."""
+        settings = context.settings
+        values = tuple(settings.value(name) for name in _DECIDING)
+        if self._client is not None and values == self._values:
+            self._client.begin_turn(settings)
+            context.gateway = self._client
+            return
+        client = context.gateway
+        client.begin_turn(settings)
+        client.add_listener(self._on_sent)
+        if self._client is not None:
+            self._client.close()
+        self._client, self._values = client, values
+
+    def begin_anew(self) -> None:
+        """Close the connections after a signal in the middle of an answer."""
+        if self._client is not None:
+            self._client.begin_anew()
+
+
+QUICKLY_S = 1.0
+
+
+class InterruptTimer:
+    """Remembers when the user last typed Ctrl-C."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._last_s: float | None = None
+        self.is_second = False
+
+    def note(self) -> bool:
+        """Note one Ctrl-C; return True if it is the second within a second."""
+        now_s = self._monotonic()
+        self.is_second = self._last_s is not None and now_s - self._last_s <= QUICKLY_S
+        self._last_s = now_s
+        return self.is_second
+
+    def reset(self) -> None:
+        """Note any other input: the next Ctrl-C is a first one again."""
+        self._last_s, self.is_second = None, False
+
+
+def clear_interrupt(console: Console) -> None:
+    """Give the next message a row without the ^C that the terminal has shown."""
+    if console.line_is_open or not console.window.can_draw:
+        console.say("")
+    else:
+        write_unseen(console, b"\r\x1b[K")
+
+
+SendTurn = Callable[["Context", ConversationRequest, "TurnRecord | None"], None]
 """Sends a request and prints the answer, as `chat` does."""
 
 SIGINT = 2
@@ -31,21 +101,14 @@ _WARNED_SHARE = 0.8
 
 
 class PendingInput:
-    """Files and attachments for the next prompt only."""
+    """Files, attachments and template for the next prompt only."""
 
-    def __init__(
-        self, files: Sequence[str] = (), attach: Sequence[str] = (), messages: str | None = None
-    ) -> None:
-        self.files = list(files)
-        self.attach = list(attach)
-        self.messages = messages
+    def __init__(self) -> None:
+        self.files: list[str] = []
+        self.attach: list[str] = []
+        self.messages: str | None = None
         self.template: str | None = None
         self.params: list[str] = []
-
-    def set_template(self, name: str | None, params: Sequence[str]) -> None:
-        """Set the prompt's template, with its values."""
-        self.template = name
-        self.params = list(params)
 
 
 class Dialogue:

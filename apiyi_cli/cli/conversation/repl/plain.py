@@ -43,7 +43,7 @@ class PlainReader:
             self._prepare(self._readline, is_editline)
 
     def read(self, draft: str) -> str:
-        """Return the next prompt; see `PromptReader`."""
+        """Return the next prompt; see `make_reader`."""
         dialogue = self._dialogue
         state = describe_state(
             dialogue, dialogue.messages.translate, dialogue.process.console.width

@@ -61,7 +61,7 @@ class ToolkitReader:
         self._session.default_buffer.on_text_changed += self._note_typing
 
     def read(self, draft: str) -> str:
-        """Return the next prompt; see `PromptReader`."""
+        """Return the next prompt; see `make_reader`."""
         process = self._dialogue.process
         self._signal, self._is_double, self._hint = None, False, ""
         process.on_signal = self._on_signal
