@@ -40,7 +40,7 @@ class Context:
         """Return the client of the gateway."""
         from apiyi_cli.cli.gateway.client import GatewayClient
 
-        return GatewayClient(self.process, self.settings, self.messages)
+        return GatewayClient(self.process, self.settings)
 
     @cached_property
     def output(self) -> AnswerOutput:

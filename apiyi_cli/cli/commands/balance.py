@@ -7,7 +7,6 @@ from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
-from apiyi_cli.decode.account import AccountBalance
 from apiyi_cli.text import Text
 
 
@@ -16,25 +15,20 @@ def balance(ctx: Context, *, connection: Connection, output: Output) -> None:
 
     Needs the account's system token: `apiyi auth login --system-token` keeps it.
     """
-    from apiyi_cli.cli.gateway.account import open_account
+    from apiyi_cli.cli.gateway.account import fetch_balance
 
     ctx.output.require_ready()
-    account = open_account(ctx.gateway, ctx.settings)
-    try:
-        left = account.fetch_balance()
-    finally:
-        account.close()
-    if ctx.output.form == "text":
-        line = ctx.messages.translate(_line(left)) if ctx.output.is_terminal else f"{left.usd:.2f}"
-        ctx.output.write([f"{line}\n".encode("utf-8", "replace")])
+    left = fetch_balance(ctx.gateway, ctx.settings)
+    if ctx.output.form != "text":
+        ctx.output.write_own_records([left._asdict()])
         return
-    ctx.output.write_own_records([left._asdict()])
-
-
-def _line(left: AccountBalance) -> str:
-    return Text(
-        "${usd} left, ${used_usd} used", usd=f"{left.usd:.2f}", used_usd=f"{left.used_usd:.2f}"
-    )
+    usd, used_usd = f"{left.usd:.2f}", f"{left.used_usd:.2f}"
+    line = usd
+    if ctx.output.is_terminal:
+        line = ctx.messages.translate(
+            Text("${usd} left, ${used_usd} used", usd=usd, used_usd=used_usd)
+        )
+    ctx.output.write([f"{line}\n".encode("utf-8", "replace")])
 
 
 app = single(spread(balance))

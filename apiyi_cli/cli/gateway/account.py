@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from itertools import count
 from typing import Any, TypeVar
 
@@ -37,14 +38,7 @@ class AccountClient:
         self._pages = 0
         plan = gateway.make_plan(keyless=True)
         self._sender = Sender(
-            plan._replace(
-                key=token.value,
-                limiter=None,
-                cache=None,
-                on_sent=None,
-                account=None,
-                failover=plan.failover,
-            )
+            plan._replace(key=token.value, limiter=None, cache=None, on_sent=None, account=None)
         )
 
     def ask(self, call: Call, read: Callable[[Any], T]) -> T:
@@ -65,10 +59,6 @@ class AccountClient:
                 if needs_number
                 else Text("apiyi auth login --system-token; an API key is not enough")
             ) from failure.__cause__
-
-    def fetch_balance(self) -> AccountBalance:
-        """Return the balance of the account."""
-        return self.ask(ACCOUNT.call(), read_balance)
 
     def fetch_charges(self, since_s: float, until_s: float) -> Iterator[Charge]:
         """Yield a span's charges by day and page until one is empty."""
@@ -116,6 +106,15 @@ def _number_alike(charges: Iterable[Charge]) -> Iterator[tuple[Charge, int]]:
         counts[charge] += 1
 
 
-def open_account(gateway: GatewayClient, settings: CommandSettings) -> AccountClient:
-    """Return the client of the profile's account; raise AuthError without a system token."""
-    return AccountClient(gateway, settings.system_token)
+def open_account(gateway: GatewayClient, settings: CommandSettings) -> closing[AccountClient]:
+    """Return the client of the profile's account, for a `with`.
+
+    Raises AuthError without a system token.
+    """
+    return closing(AccountClient(gateway, settings.system_token))
+
+
+def fetch_balance(gateway: GatewayClient, settings: CommandSettings) -> AccountBalance:
+    """Return the balance of the profile's account; raise AuthError without a system token."""
+    with open_account(gateway, settings) as account:
+        return account.ask(ACCOUNT.call(), read_balance)

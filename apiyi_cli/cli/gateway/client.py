@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
+from apiyi_cli.cli.gateway.plan import list_models, make_plan, renew_plan, request_notes
 from apiyi_cli.cli.gateway.received_body import ReceivedBody
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.events import Chunk, Delta, EventBatch, InlineFile, Reasoning, Refusal, Restart
@@ -16,7 +17,6 @@ from apiyi_cli.wire.send import Sender
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.gateway.cost_limit import CostLimit
-    from apiyi_cli.cli.messages import Messages
     from apiyi_cli.cli.output.waiting_line import WaitingLine
     from apiyi_cli.cli.process import Process
     from apiyi_cli.cli.settings import CommandSettings
@@ -30,10 +30,10 @@ _VISIBLE = (Delta, Refusal, InlineFile, Restart)
 class GatewayClient:
     """Sends calls by the settings of the run, over one connection pool."""
 
-    def __init__(self, process: Process, settings: CommandSettings, messages: Messages) -> None:
+    def __init__(self, process: Process, settings: CommandSettings) -> None:
         self._process = process
         self._settings = settings
-        self._messages = messages
+        self._messages = process.messages
         self._unfinished: set[ReceivedBody] = set()
         self._unused = ReceivedBody()
         self.on_exit = process.on_exit
@@ -63,7 +63,10 @@ class GatewayClient:
         Another thread gives its own `sender`. A paid body of which no item `is_used` is kept in
         the rescue folder.
         """
-        self._say_notes(call)
+        for text in request_notes(call, self._settings.base_urls):
+            self._messages.note(text)
+        if call.assembled:
+            self._messages.debug(describe_assembly())
         if call.cost != "free" and (limit := self.cost_limit) is not None:
             limiter = self.plan.limiter
             mean = None if limiter is None else limiter.mean_tokens(call.model or "")
@@ -134,10 +137,8 @@ class GatewayClient:
 
         `--max-time` counts anew.
         """
-        from apiyi_cli.cli.gateway.plan import renew_plan
-
         self._settings = settings
-        self.sender.plan = renew_plan(self.plan, self._process, settings, self._messages)
+        self.sender.plan = renew_plan(self.plan, self._process, settings)
 
     def add_listener(self, on_sent: Callable[[SentRequest], None]) -> None:
         """Add a function that gets each finished request, after the ledger."""
@@ -176,9 +177,7 @@ class GatewayClient:
 
     def make_plan(self, *, keyless: bool = False) -> Plan:
         """Return a new plan; `keyless` does without a key."""
-        from apiyi_cli.cli.gateway.plan import make_plan
-
-        return make_plan(self._process, self._settings, self._messages, keyless=keyless)
+        return make_plan(self._process, self._settings, keyless=keyless)
 
     def make_public_plan(self) -> Plan:
         """Return a plan for public data: without key, extra headers, limits and ledger."""
@@ -199,16 +198,7 @@ class GatewayClient:
         """Print the request on stdout in the form of `--dry-run` or `--code`."""
         from apiyi_cli.cli.gateway.dry_run import print_request
 
-        print_request(call, self._process, self._settings, self._messages)
-
-    def _say_notes(self, call: Call) -> None:
-        """Print the notes of a request before it is sent."""
-        from apiyi_cli.cli.gateway.plan import request_notes
-
-        for text in request_notes(call, self._settings.base_urls):
-            self._messages.note(text)
-        if call.assembled:
-            self._messages.debug(describe_assembly())
+        print_request(call, self._process, self._settings)
 
     def _keep_unfinished(self) -> None:
         """Save unfinished replies when a signal ends the run, except for a closed pipe."""
@@ -240,10 +230,9 @@ class GatewayClient:
 
     def _known_models(self) -> list[str]:
         from apiyi_cli.cli.gateway.models import read_cached_models
-        from apiyi_cli.cli.gateway.plan import list_models
 
         return read_cached_models(self._settings) or list_models(
-            self.plan, self._settings, self._messages
+            self.plan, self._process, self._settings
         )
 
 

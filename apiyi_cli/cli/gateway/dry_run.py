@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from apiyi_cli.cli.gateway.plan import request_notes
-from apiyi_cli.cli.messages import Messages
 from apiyi_cli.cli.process import Process
 from apiyi_cli.cli.settings import CommandSettings
 from apiyi_cli.core.call import Call, Part
@@ -21,11 +20,9 @@ SANDBOX_URL = "http://sandbox.localhost/v1"
 """`--dry-run` shows this for the sandbox, which has an address only while it runs."""
 
 
-def print_request(
-    call: Call, process: Process, settings: CommandSettings, messages: Messages
-) -> None:
+def print_request(call: Call, process: Process, settings: CommandSettings) -> None:
     """Print a request on stdout instead of sending it, as `--code` or `--dry-run` asks."""
-    extra = settings.connection.header
+    extra, messages = settings.connection.header, process.messages
     urls = settings.base_urls
     for note in request_notes(call, urls):
         messages.note(note)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from apiyi_cli.cli.gateway.key_group import find_group, keep_group
-from apiyi_cli.cli.gateway.plan import ask, make_probe
+from apiyi_cli.cli.gateway.plan import ask_probe
 from apiyi_cli.core.endpoints import KEY_LOG
 from apiyi_cli.decode.account import Charge, read_charges
 from apiyi_cli.decode.frames.reply_body import read_json
@@ -18,15 +18,9 @@ from apiyi_cli.wire.send import Plan
 def fetch_key_charges(plan: Plan, debug: Callable[[str], None]) -> list[Charge]:
     """Return the key's last charges, [] where the gateway does not list them."""
     try:
-        sender = make_probe(plan)
-        try:
-            charges = ask(
-                sender,
-                KEY_LOG.call(),
-                lambda reply: read_charges(read_json(reply, cost="free")[0]),
-            )
-        finally:
-            sender.close()
+        charges = ask_probe(
+            plan, KEY_LOG.call(), lambda reply: read_charges(read_json(reply, cost="free")[0])
+        )
     except ApiyiError as failure:
         debug(Text("* the key's own log cannot be read: {message}", message=failure.summary()))
         return []

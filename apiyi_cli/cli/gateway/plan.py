@@ -16,7 +16,6 @@ from apiyi_cli.wire.retry.attempts import RetryBudget
 from apiyi_cli.wire.send import Plan, Sender
 
 if TYPE_CHECKING:
-    from apiyi_cli.cli.messages import Messages
     from apiyi_cli.cli.process import Process
     from apiyi_cli.cli.settings import CommandSettings
     from apiyi_cli.core.call import Call, Reply
@@ -43,9 +42,7 @@ def request_notes(call: Call, base_urls: Sequence[str]) -> Iterator[Text | str]:
         )
 
 
-def make_plan(
-    process: Process, settings: CommandSettings, messages: Messages, *, keyless: bool = False
-) -> Plan:
+def make_plan(process: Process, settings: CommandSettings, *, keyless: bool = False) -> Plan:
     """Return everything about sending that settings decide; `keyless` does without a key.
 
     For the profile `sandbox` the offline gateway is started inside this process first. Raises
@@ -56,13 +53,13 @@ def make_plan(
     options = settings.connection
     key = None if settings.sandbox or keyless else settings.secret.value
     require_descriptors()
-    base_urls = _find_base_urls(process, settings, messages)
-    cache, cache_ttl_s = _open_cache(process, settings, messages)
+    base_urls = _find_base_urls(process, settings)
+    cache, cache_ttl_s = _open_cache(process, settings)
     plan = Plan(
         base_urls=base_urls,
         key=key,
         family="sandbox" if settings.sandbox else "",
-        tell=messages.note,
+        tell=process.messages.note,
         environ=process.environ,
         timeouts=_find_timeouts(process, settings),
         policy=settings.retry_policy(INTERACTIVE),
@@ -70,24 +67,38 @@ def make_plan(
         extra=tuple(options.header or ()),
         cacert=options.cacert,
         proxy=options.proxy,
-        observer=_make_trace(settings, messages),
+        observer=_make_trace(process, settings),
         clock=process.clock,
-        limiter=_make_limiter(process, settings, messages, key),
+        limiter=_make_limiter(process, settings, key),
         cache=cache,
         cache_ttl_s=cache_ttl_s,
-        on_sent=_make_ledger_writer(process, settings, messages),
+        on_sent=_make_ledger_writer(process, settings),
         preconnection=process.preconnection,
     )
+    return _with_checks(plan, process, settings)
+
+
+def renew_plan(plan: Plan, process: Process, settings: CommandSettings) -> Plan:
+    """Return the plan with the time limit counted from the process's new start."""
+    if settings.connection.max_time is None:
+        return plan
+    plan = plan._replace(timeouts=_find_timeouts(process, settings))
+    return _with_checks(plan, process, settings)
+
+
+def _with_checks(plan: Plan, process: Process, settings: CommandSettings) -> Plan:
+    """Return the plan with what asks the gateway by it: is a URL up, is the key refused."""
     return plan._replace(
-        failover=_make_failover(process, plan) if len(base_urls) > 1 else None,
-        account=_make_account(settings, messages, plan),
+        failover=_make_failover(process, plan) if len(plan.base_urls) > 1 else None,
+        account=_make_account(process, settings, plan),
     )
 
 
-def _warn_of_milliseconds(timeout_s: float, messages: Messages) -> None:
-    """Warn that `--timeout` counts seconds if milliseconds were probably meant."""
+def _find_base_urls(process: Process, settings: CommandSettings) -> Sequence[str]:
+    """Return the base URLs, the first one first; starts the sandbox if it is meant."""
+    base_urls, timeout_s = settings.base_urls, settings.connection.timeout or 0
     if timeout_s > LONG_TIMEOUT_S:
-        messages.note(
+        process.messages.note(
             Text(
                 "--timeout counts seconds: {seconds} is {hours} hours (the vendor's tool of the"
                 " same name counts milliseconds)",
@@ -95,29 +106,14 @@ def _warn_of_milliseconds(timeout_s: float, messages: Messages) -> None:
                 hours=f"{timeout_s / 3600:.1f}",
             )
         )
-
-
-def renew_plan(plan: Plan, process: Process, settings: CommandSettings, messages: Messages) -> Plan:
-    """Return the plan with the time limit counted from the process's new start."""
-    if settings.connection.max_time is None:
-        return plan
-    plan = plan._replace(timeouts=_find_timeouts(process, settings))
-    return plan._replace(
-        failover=_make_failover(process, plan) if len(plan.base_urls) > 1 else None,
-        account=_make_account(settings, messages, plan),
-    )
-
-
-def _find_base_urls(
-    process: Process, settings: CommandSettings, messages: Messages
-) -> Sequence[str]:
-    """Return the base URLs, the first one first; starts the sandbox if it is meant."""
-    base_urls = settings.base_urls
-    _warn_of_milliseconds(settings.connection.timeout or 0, messages)
     if settings.sandbox:
-        return (_start_sandbox(process),)
+        from apiyi_cli.sandbox.server import Gateway
+
+        gateway = Gateway().start()
+        process.on_exit(gateway.close)
+        return (gateway.base_url,)
     if url := settings.completed_base_url:
-        messages.note(Text("the base URL gets its /v1: {url}", url=url))
+        process.messages.note(Text("the base URL gets its /v1: {url}", url=url))
     return base_urls[:1] if settings.connection.failover is False else base_urls
 
 
@@ -128,13 +124,13 @@ def _find_timeouts(process: Process, settings: CommandSettings) -> Timeouts:
     return settings.timeouts._replace(total_at=total_at)
 
 
-def _make_trace(settings: CommandSettings, messages: Messages) -> Trace | None:
+def _make_trace(process: Process, settings: CommandSettings) -> Trace | None:
     """Return the trace of `-v`, which prints the requests."""
     if not settings.output.verbose:
         return None
     from apiyi_cli.wire.http.trace import Trace
 
-    return Trace(messages.print)
+    return Trace(process.messages.print)
 
 
 def make_bulk_plan(plan: Plan) -> Plan:
@@ -182,9 +178,8 @@ def ask(sender: Sender, call: Call, read: Callable[[Reply], T]) -> T:
     return result
 
 
-def _ask_probe(
-    plan: Plan, call: Call, read: Callable[[Reply], T], base_url: str | None = None
-) -> T:
+def ask_probe(plan: Plan, call: Call, read: Callable[[Reply], T], base_url: str | None = None) -> T:
+    """Return `read(reply)` of a free request with short timeouts, to `base_url` if given."""
     sender = make_probe(plan, base_url)
     try:
         return ask(sender, call, read)
@@ -192,31 +187,29 @@ def _ask_probe(
         sender.close()
 
 
-def _make_account(settings: CommandSettings, messages: Messages, plan: Plan) -> Account:
+def _make_account(process: Process, settings: CommandSettings, plan: Plan) -> Account:
     """Return the check of refusals by free requests; it sends nothing until then."""
     from apiyi_cli.wire.retry.account import Account
 
     def ask_account(call: Call) -> Any:
         from apiyi_cli.decode.frames.reply_body import read_json
 
-        return _ask_probe(plan, call, lambda reply: read_json(reply, cost="free")[0])
+        return ask_probe(plan, call, lambda reply: read_json(reply, cost="free")[0])
 
-    return Account(
-        ask_account, partial(list_models, plan, settings, messages), plan.clock.monotonic
-    )
+    return Account(ask_account, partial(list_models, plan, process, settings), plan.clock.monotonic)
 
 
-def list_models(plan: Plan, settings: CommandSettings, messages: Messages) -> list[str]:
+def list_models(plan: Plan, process: Process, settings: CommandSettings) -> list[str]:
     """Return the model names that the gateway lists now, [] if it does not answer."""
     from apiyi_cli.cli.gateway.models import keep_model_names, read_models
     from apiyi_cli.core.endpoints import MODELS
 
     try:
-        models, _ = _ask_probe(plan, MODELS.call(), read_models)
+        models, _ = ask_probe(plan, MODELS.call(), read_models)
     except ApiyiError:
         return []
     names = [model["id"] for model in models]
-    keep_model_names(settings, names, messages.debug)
+    keep_model_names(settings, names, process.messages.debug)
     return names
 
 
@@ -225,7 +218,7 @@ def _is_up(plan: Plan, base_url: str) -> bool:
     from apiyi_cli.core.endpoints import MODELS
 
     try:
-        status = _ask_probe(plan, MODELS.call(), lambda reply: reply.status, base_url)
+        status = ask_probe(plan, MODELS.call(), lambda reply: reply.status, base_url)
     except ApiyiError:
         return False
     # A refusal comes from the API itself; a proxy in front of it says 5xx.
@@ -233,30 +226,23 @@ def _is_up(plan: Plan, base_url: str) -> bool:
 
 
 def _make_limiter(
-    process: Process, settings: CommandSettings, messages: Messages, key: str | None
+    process: Process, settings: CommandSettings, key: str | None
 ) -> RateLimiter | None:
     """Return the limiter of the key, None without a key or a limit."""
     if not key or settings.connection.limits is False:
         return None
-    limits = settings.limits
+    limits, messages = settings.limits, process.messages
     if limits.store is not None:
         from apiyi_cli.wire.limits.redis_limiter import RedisLimiter
 
         return RedisLimiter(limits.store, key, limits, clock=process.clock, tell=messages.note)
     from apiyi_cli.wire.limits.limiter import Limiter
 
-    return Limiter(
-        runtime_dir(process.environ),
-        key,
-        limits,
-        clock=process.clock,
-        tell=messages.debug,
-    )
+    folder = runtime_dir(process.environ)
+    return Limiter(folder, key, limits, clock=process.clock, tell=messages.debug)
 
 
-def _open_cache(
-    process: Process, settings: CommandSettings, messages: Messages
-) -> tuple[Cache | None, float]:
+def _open_cache(process: Process, settings: CommandSettings) -> tuple[Cache | None, float]:
     ttl = settings.request.cache
     if ttl is None or settings.request.no_cache:
         return None, 0.0
@@ -272,28 +258,19 @@ def _open_cache(
             Text("cache: {origin}", origin=origin), failure.why, hint=failure.hint
         ) from failure
     path = cache_dir(process.environ) / "replies.sqlite3"
-    cache = Cache(path, clock=process.clock, tell=messages.note)
+    cache = Cache(path, clock=process.clock, tell=process.messages.note)
     process.on_exit(cache.close)
     return cache, seconds
 
 
-def _start_sandbox(process: Process) -> str:
-    from apiyi_cli.sandbox.server import Gateway
-
-    gateway = Gateway().start()
-    process.on_exit(gateway.close)
-    return gateway.base_url
-
-
 def _make_ledger_writer(
-    process: Process, settings: CommandSettings, messages: Messages
+    process: Process, settings: CommandSettings
 ) -> Callable[[SentRequest], None] | None:
     """Return the writer of finished requests to the ledger, None without a ledger."""
     if not settings.usage_ledger or settings.sandbox:
         return None
     from apiyi_cli.cli.output.ledger import LedgerWriter
 
-    most_held = 1 if process.is_long else LedgerWriter.MOST_RECORDS
-    writer = LedgerWriter(settings, messages, process.clock, most_held)
+    writer = LedgerWriter(process, settings)
     process.on_exit(writer.close)
     return writer.add

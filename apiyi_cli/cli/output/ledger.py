@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 
+from apiyi_cli.cli.gateway.key_group import find_group
 from apiyi_cli.settings.paths import cache_dir, state_dir
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from apiyi_cli.cli.messages import Messages
+    from apiyi_cli.cli.process import Process
     from apiyi_cli.core.call import Call
-    from apiyi_cli.core.clock import Clock
     from apiyi_cli.core.events import Usage
     from apiyi_cli.settings.resolve import Settings
     from apiyi_cli.store.ledger import Ledger, Record
@@ -35,20 +35,13 @@ class LedgerWriter:
 
     MOST_RECORDS = 512
 
-    def __init__(
-        self, settings: Settings, messages: Messages, clock: Clock, most_held: int = MOST_RECORDS
-    ) -> None:
-        self._most_held = most_held
+    def __init__(self, process: Process, settings: Settings) -> None:
+        self._most_held = 1 if process.is_long else self.MOST_RECORDS
         self._settings = settings
-        self._messages = messages
-        self._clock = clock
+        self._messages = process.messages
+        self._clock = process.clock
         self._records: list[Record] = []
         self._lock = threading.RLock()
-
-    def _estimate_cost(self, sent: SentRequest) -> float | None:
-        if (prices := self._prices) is None:
-            return None
-        return estimate_cost(prices, sent.call, sent.usage, guess=sent.uncertain)
 
     @cached_property
     def _prices(self) -> Prices | None:
@@ -107,8 +100,8 @@ class LedgerWriter:
         if sent.from_cache:
             # A cached answer's usage was counted when it was requested.
             prompt, completion, total, cost = 0, 0, 0, 0.0
-        elif sent.error is None or sent.uncertain:
-            cost = self._estimate_cost(sent)
+        elif (sent.error is None or sent.uncertain) and self._prices is not None:
+            cost = estimate_cost(self._prices, call, usage, guess=sent.uncertain)
         return Record(
             at=self._clock.wall() - sent.ms / 1000,
             profile=self._settings.profile,
@@ -139,12 +132,7 @@ def load_prices(settings: Settings) -> Prices:
     """Return the price list that was fetched last, empty when there is none."""
     from apiyi_cli.store.prices import Prices
 
-    def find_group() -> str | None:
-        from apiyi_cli.cli.gateway import key_group
-
-        return key_group.find_group(settings)
-
-    return Prices(_price_list(settings), find_group)
+    return Prices(_price_list(settings), partial(find_group, settings))
 
 
 def _price_list(settings: Settings) -> Path:

@@ -103,7 +103,7 @@ def _probe_host(
         root_options=ctx.process.root_options,
     )
     settings.secret = secret
-    gateway = GatewayClient(ctx.process, settings, ctx.messages)
+    gateway = GatewayClient(ctx.process, settings)
     host: dict[str, Any] = {"host": host_of(url), "base_url": url, "reachable": True}
     try:
         host["models"] = len(fetch_models(gateway.ask, settings, ctx.messages.debug)[0])

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from apiyi_cli.cli.context import Context
-from apiyi_cli.cli.gateway.proposed_models import MODEL_ORDER, propose_models
+from apiyi_cli.cli.gateway.models import MODEL_ORDER, propose_models
 from apiyi_cli.core.families import refusal
 from apiyi_cli.core.nearest import find_nearest
 from apiyi_cli.text import Text

@@ -184,17 +184,14 @@ def _keep_system_token(ctx: Context, token: Secret, *, insecure: bool) -> None:
 
 def _check_system_token(ctx: Context, token: Secret) -> None:
     """Ask the gateway for the balance with the new token; raises its refusal."""
-    from apiyi_cli.cli.gateway.account import open_account
+    from apiyi_cli.cli.gateway.account import fetch_balance
 
     ctx.settings.system_token = token
-    account = open_account(ctx.gateway, ctx.settings)
     try:
-        account.fetch_balance()
+        fetch_balance(ctx.gateway, ctx.settings)
     except AuthError as failure:
         hint = Text("copy the token again; nothing was kept")
         raise failure.with_hint(hint) from failure.__cause__
-    finally:
-        account.close()
 
 
 def _note_variable(ctx: Context, variable: str) -> None:

@@ -80,34 +80,27 @@ def name_node(base_url: str) -> str:
 def _count_models(ctx: Context, plan: Plan, base_url: str) -> tuple[int, int]:
     """Return how many models a node lists, and its response time in milliseconds."""
     from apiyi_cli.cli.gateway.models import read_models
-    from apiyi_cli.cli.gateway.plan import ask, make_probe
+    from apiyi_cli.cli.gateway.plan import ask_probe
     from apiyi_cli.core.endpoints import MODELS
 
-    sender = make_probe(plan, base_url)
     began_s = ctx.process.clock.monotonic()
-    try:
-        models, _ = ask(sender, MODELS.call(), read_models)
-    finally:
-        sender.close()
+    models, _ = ask_probe(plan, MODELS.call(), read_models, base_url)
     return len(models), round((ctx.process.clock.monotonic() - began_s) * 1000)
 
 
 def _find_balance(ctx: Context) -> float | None:
     """Return the balance in dollars, None without a system token."""
-    from apiyi_cli.cli.gateway.account import open_account
+    from apiyi_cli.cli.gateway.account import fetch_balance
 
     try:
         ctx.settings.system_token  # noqa: B018
-        account = open_account(ctx.gateway, ctx.settings)
     except ApiyiError:
         return None
     try:
-        return round(account.fetch_balance().usd, 2)
+        return round(fetch_balance(ctx.gateway, ctx.settings).usd, 2)
     except ApiyiError as failure:
         ctx.messages.debug(Text("* balance: {reason}", reason=failure.summary()))
         return None
-    finally:
-        account.close()
 
 
 def _describe(ctx: Context, report: BriefReport, failure: ApiyiError | None) -> str:

@@ -208,20 +208,18 @@ def _compare_clock(ctx: Context, reply: Reply) -> Iterator[Finding]:
 
 def balance(ctx: Context) -> Iterator[Finding]:
     """Tell what the account has left, where a system token is kept."""
-    from apiyi_cli.cli.gateway.account import open_account
+    from apiyi_cli.cli.gateway.account import fetch_balance
 
     try:
         ctx.settings.system_token  # noqa: B018
     except ApiyiError:
         return
-    account = open_account(ctx.gateway, ctx.settings)
     try:
-        left = account.fetch_balance()
-        yield Finding("balance", "ok", Text("${usd} left", usd=f"{left.usd:.2f}"))
+        left = fetch_balance(ctx.gateway, ctx.settings)
     except ApiyiError as failure:
         yield Finding("balance", "warning", failure.summary(), failure.hint or "")
-    finally:
-        account.close()
+    else:
+        yield Finding("balance", "ok", Text("${usd} left", usd=f"{left.usd:.2f}"))
 
 
 def terminal(ctx: Context) -> Iterator[Finding]:

@@ -37,7 +37,7 @@ def list_models(ctx: Context) -> Iterator[Finding]:
 
 def list_unknown(ctx: Context, names: Collection[str]) -> Iterator[Finding]:
     """Yield a warning for each chosen model that the gateway's list lacks."""
-    from apiyi_cli.cli.gateway.proposed_models import propose_model
+    from apiyi_cli.cli.gateway.models import propose_model
 
     for command, model in find_models(ctx).items():
         if model not in names and model != default_of("model", command):

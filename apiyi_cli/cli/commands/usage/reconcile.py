@@ -124,7 +124,7 @@ def _fetch_log(
     if all(_is_settled_by(record, charges, covered_s) for record in uncertain):
         return charges, covered_s
     try:
-        account = open_account(ctx.gateway, ctx.settings)
+        opened = open_account(ctx.gateway, ctx.settings)
     except AuthError as failure:
         if not charges:
             raise
@@ -132,15 +132,12 @@ def _fetch_log(
             Text("only the key's own log could be read: {message}", message=failure.summary())
         )
         return charges, covered_s
-    try:
-        spans = merge_spans(map(span, uncertain))
+    with opened as account:
         charges = [
             charge
-            for begin_s, end_s in spans
+            for begin_s, end_s in merge_spans(map(span, uncertain))
             for charge in account.fetch_charges(begin_s, min(end_s, now_s))
         ]
-    finally:
-        account.close()
     return charges, 0.0
 
 

@@ -15,11 +15,8 @@ from apiyi_cli.text import Text
 
 def print_charges(ctx: Context, since_s: float, by: str, heading: str) -> None:
     """Print the sums of the account's charges since a moment, by `model` or `day`."""
-    account = open_account(ctx.gateway, ctx.settings)
-    try:
+    with open_account(ctx.gateway, ctx.settings) as account:
         rows = sum_charges(account.fetch_charges(since_s, ctx.process.clock.wall()), by)
-    finally:
-        account.close()
     if ctx.output.form != "text" or not ctx.output.is_terminal:
         ctx.output.write_own_records(rows)
     elif rows:
