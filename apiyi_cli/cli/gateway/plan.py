@@ -87,7 +87,7 @@ def renew_plan(plan: Plan, process: Process, settings: CommandSettings) -> Plan:
 
 
 def _with_checks(plan: Plan, process: Process, settings: CommandSettings) -> Plan:
-    """Return the plan with what asks the gateway by it: is a URL up, is the key refused."""
+    """Return the plan with its checks of URLs and keys, which send requests by it."""
     return plan._replace(
         failover=_make_failover(process, plan) if len(plan.base_urls) > 1 else None,
         account=_make_account(process, settings, plan),
