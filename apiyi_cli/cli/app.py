@@ -52,33 +52,30 @@ class LazyGroup(HelpedGroup):
         return load_command(cmd_name) if cmd_name in COMMANDS else None
 
 
-app = typer.Typer(
-    cls=LazyGroup,
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings=HELP_NAMES,
-    rich_markup_mode=None,
-)
+def _make_group(kind: type[HelpedGroup]) -> typer.Typer:
+    return typer.Typer(
+        cls=kind,
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings=HELP_NAMES,
+        rich_markup_mode=None,
+    )
 
 
-def single(function: Any, **settings: Any) -> typer.Typer:
+app = _make_group(LazyGroup)
+
+
+def single(function: Any) -> typer.Typer:
     """Return the Typer of a module that holds one command."""
     alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-    alone.command(cls=HelpedCommand, context_settings=HELP_NAMES, **settings)(function)
+    alone.command(cls=HelpedCommand, context_settings=HELP_NAMES)(function)
     return alone
 
 
 def several(**functions: Any) -> typer.Typer:
     """Return the Typer of a module that holds a group of commands, named by keyword."""
-    group = typer.Typer(
-        cls=HelpedGroup,
-        add_completion=False,
-        pretty_exceptions_enable=False,
-        no_args_is_help=True,
-        context_settings=HELP_NAMES,
-        rich_markup_mode=None,
-    )
+    group = _make_group(HelpedGroup)
     for name, function in functions.items():
         group.command(name, cls=HelpedCommand, context_settings=HELP_NAMES)(function)
     return group

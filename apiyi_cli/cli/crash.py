@@ -12,6 +12,7 @@ from pathlib import Path
 from apiyi_cli import __version__
 from apiyi_cli.cli.process import Process
 from apiyi_cli.core.secret import redact
+from apiyi_cli.settings.paths import private_dir, private_write, state_dir
 
 
 def crash_file(bug: BaseException, process: Process) -> Path | None:
@@ -19,19 +20,15 @@ def crash_file(bug: BaseException, process: Process) -> Path | None:
 
     Local variables are not in it, nor is the command line beyond its first word.
     """
-    from apiyi_cli.settings.paths import private_dir, private_write, state_dir
-
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(process.clock.wall()))
-    trace = "".join(traceback.format_exception(bug))
-    lines = [
-        f"apiyi {__version__}, Python {platform.python_version()}, {sys.platform}",
-        f"command: apiyi {' '.join(sys.argv[1:2])}",
-        trace,
-    ]
+    text = (
+        f"apiyi {__version__}, Python {platform.python_version()}, {sys.platform}\n"
+        f"command: apiyi {' '.join(sys.argv[1:2])}\n{''.join(traceback.format_exception(bug))}"
+    )
     try:
         folder = private_dir(state_dir(process.environ) / "crash")
         path = folder / f"{stamp}-{os.getpid()}.txt"
-        private_write(path, redact("\n".join(lines), process.secrets).encode("utf-8", "replace"))
+        private_write(path, redact(text, process.secrets).encode("utf-8", "replace"))
     except Exception:
         return None
     return path

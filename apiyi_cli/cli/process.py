@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.cli.messages import Messages
@@ -12,11 +13,10 @@ from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.core.secret import Secret, redact
 from apiyi_cli.errors import SetupError
 from apiyi_cli.output.console import Console
+from apiyi_cli.output.rescue import Rescue
+from apiyi_cli.settings.paths import state_dir
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from apiyi_cli.output.rescue import Rescue
     from apiyi_cli.wire.http.preconnect import Preconnection
 
 
@@ -59,9 +59,6 @@ class Process:
     @cached_property
     def rescue(self) -> Rescue:
         """Return the rescue folders for an answer whose output fails."""
-        from apiyi_cli.output.rescue import Rescue
-        from apiyi_cli.settings.paths import state_dir
-
         folders: tuple[Path, ...] = ()
         with suppress(SetupError):
             folders = (state_dir(self.environ) / "rescue",)
@@ -104,6 +101,5 @@ def find_grace_s(signal_name: str) -> float:
 
 def _temporary_directory() -> Iterator[Path]:
     import tempfile
-    from pathlib import Path
 
     yield Path(tempfile.gettempdir())

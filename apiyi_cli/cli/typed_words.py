@@ -9,7 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from apiyi_cli.cli.command_table import COMMANDS
 from apiyi_cli.core.options import Flag
+from apiyi_cli.core.options.connection import Connection
+from apiyi_cli.core.options.output import Output
+from apiyi_cli.core.options.request import Model, Request
 
 VENDOR_WORDS: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
     ("check",): ("doctor", "--brief"),
@@ -45,10 +49,6 @@ def rewrite_words(argv: Sequence[str]) -> list[str]:
 
 def shared_options() -> Mapping[str, Flag]:
     """Return the options of all request commands, by their spellings."""
-    from apiyi_cli.core.options.connection import Connection
-    from apiyi_cli.core.options.output import Output
-    from apiyi_cli.core.options.request import Model, Request
-
     groups = (Connection, Output, Request, Model)
     flags = [flag for group in groups for flag in group.flags.values()]
     return {name: flag for flag in flags for item in flag.names for name in item.split("/")}
@@ -67,7 +67,6 @@ def _find_command(words: Sequence[str]) -> tuple[int, set[int]]:
         if word in _ROOT_SWITCHES:
             at += 1
             continue
-        # The tables are imported only here: few lines begin with an option.
         option = shared_options().get(name)
         if option is None:
             return len(words), set()
@@ -79,8 +78,6 @@ def _find_command(words: Sequence[str]) -> tuple[int, set[int]]:
 
 def _put_subcommand_first(words: list[str]) -> list[str]:
     """Return the words with shared options between a command and its subcommand behind both."""
-    from apiyi_cli.cli.command_table import COMMANDS
-
     entry = COMMANDS.get(words[0])
     if entry is None or not entry.commands:
         return words
@@ -93,8 +90,6 @@ def _put_subcommand_first(words: list[str]) -> list[str]:
 
 def name_command(words: Sequence[str]) -> str:
     """Return the program with the command and subcommand of rewritten words, as they are typed."""
-    from apiyi_cli.cli.command_table import COMMANDS
-
     typed = next((word for word in words if word in COMMANDS), "")
     rest = words[words.index(typed) :] if typed else ()
     return " ".join(("apiyi", *rest[: 2 if rest and _has_subcommands(rest) else 1]))
@@ -109,7 +104,5 @@ def _replace_words(words: list[str], *, with_options: bool = True) -> list[str]:
 
 
 def _has_subcommands(words: Sequence[str]) -> bool:
-    from apiyi_cli.cli.command_table import COMMANDS
-
     entry = COMMANDS.get(words[0])
     return entry is not None and len(words) > 1 and words[1] in entry.commands

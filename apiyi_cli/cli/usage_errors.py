@@ -10,9 +10,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from apiyi_cli.cli.typed_words import TYPED_WORDS, name_command
+from apiyi_cli.cli.typed_words import TYPED_WORDS, name_command, shared_options
 from apiyi_cli.core.nearest import FOREIGN_WORDS, find_nearest
+from apiyi_cli.core.shells import quote_words
 from apiyi_cli.errors import UsageError
+from apiyi_cli.settings.values import find_options
 from apiyi_cli.text import Text
 
 _VALUE = re.compile(r"\\\{(\w+)\\\}")
@@ -88,8 +90,6 @@ def make_usage_error(complaint: Any, words: Sequence[str]) -> UsageError:
 
 def _say_what_is_missing(typed: str) -> Text:
     """Return what a shared option that is the last of the line lacks."""
-    from apiyi_cli.cli.typed_words import shared_options
-
     option = shared_options().get(typed)
     if option is not None and option.kind is bool:
         return Text("it needs a command behind it")
@@ -102,16 +102,12 @@ def _spellings(context: Any) -> list[str]:
         name for option in context.command.params for name in (*option.opts, *option.secondary_opts)
     ]
     if context.parent is None:
-        from apiyi_cli.cli.typed_words import shared_options
-
         names += shared_options()
     return names
 
 
 def _hint_for_command(context: Any, typed: str, near: str | None) -> str:
     """Return a line to type for an unknown command: the nearest, or a chat."""
-    from apiyi_cli.core.shells import quote_words
-
     words = context.meta.get(TYPED_WORDS) or [typed]
     question = quote_words(["apiyi", "chat", " ".join(words)])
     if near is None or len(typed.split()) > 1:
@@ -135,8 +131,6 @@ def _find_switch(message: str) -> list[str]:
     match = re.match(r"Option '--([\w-]+)' does not take a value", message)
     if match is None:
         return []
-    from apiyi_cli.settings.values import find_options
-
     flags = find_options(match[1].removeprefix("no-").replace("-", "_"))
     return next((name.split("/") for flag in flags for name in flag.names if "/" in name), [])
 

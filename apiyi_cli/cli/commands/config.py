@@ -11,10 +11,17 @@ from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.core.disk import read_regular
 from apiyi_cli.core.jsontext import write_text
+from apiyi_cli.core.nearest import find_nearest
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
+from apiyi_cli.core.secret import mask_header, mask_url
 from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import SetupError, UsageError
+from apiyi_cli.settings.config_file import decode_text, format_dotted, parse
+from apiyi_cli.settings.edit import find_written, locate_key, parse_words, remove, write
+from apiyi_cli.settings.listing import list_settings
+from apiyi_cli.settings.paths import private_write
+from apiyi_cli.settings.values import configurable_names
 from apiyi_cli.text import Text, system_reason
 
 Key = Annotated[str, typer.Argument(help=Text("Such as model, limits.rpm or profile.work.model."))]
@@ -38,8 +45,6 @@ def list_(
     output: Output,
 ) -> None:
     """List every value in force: flags, environment, profile and defaults."""
-    from apiyi_cli.settings.listing import list_settings
-
     # How the list itself is printed is not a setting worth listing.
     rows = [
         (row.name, _mask(row.name, row.value), row.origin)
@@ -63,24 +68,21 @@ def list_(
 
 def get(ctx: Context, key: Key, *, connection: Connection) -> None:
     """Print one value: the one in force, or, with profile.NAME before it, the file's."""
-    from apiyi_cli.settings.edit import locate_key
-
     settings = ctx.settings
     value = _find_value(ctx, key)
     if value is None:
         keys = locate_key(key, settings.profile)
         raise UsageError(
             Text("{key} is not set", key=key),
-            hint=f"apiyi config set {quote_word(_format_keys(keys))} VALUE",
+            hint=f"apiyi config set {quote_word(format_dotted(keys))} VALUE",
         )
     items = value if isinstance(value, (list, tuple)) else [value]
-    ctx.process.console.write("".join(f"{_format_plain(item)}\n" for item in items).encode())
+    texts = (item if isinstance(item, str) else _format_toml(item) for item in items)
+    ctx.process.console.write("".join(f"{text}\n" for text in texts).encode())
 
 
 def set_(ctx: Context, key: Key, value: Values, *, connection: Connection) -> None:
     """Set one value in the file, for the profile in use unless KEY names another."""
-    from apiyi_cli.settings.edit import locate_key, parse_words, write
-
     settings = ctx.settings
     keys = locate_key(key, settings.profile)
     write(settings.config_path, keys, parse_words(keys, value))
@@ -94,18 +96,11 @@ def set_(ctx: Context, key: Key, value: Values, *, connection: Connection) -> No
 
 def unset(ctx: Context, key: Key, *, connection: Connection) -> None:
     """Take one value, or a whole profile, out of the file."""
-    from apiyi_cli.settings.edit import locate_key, remove
-
     settings = ctx.settings
     keys = locate_key(key, settings.profile)
     if not remove(settings.config_path, keys):
-        ctx.messages.note(
-            Text(
-                "{keys} was not in {config_path}",
-                keys=_format_keys(keys),
-                config_path=settings.config_path,
-            )
-        )
+        name, path = format_dotted(keys), settings.config_path
+        ctx.messages.note(Text("{keys} was not in {config_path}", keys=name, config_path=path))
 
 
 def path(ctx: Context, *, connection: Connection) -> None:
@@ -116,8 +111,6 @@ def path(ctx: Context, *, connection: Connection) -> None:
 def edit(ctx: Context, *, connection: Connection) -> None:
     """Open the file in $VISUAL or $EDITOR; what is saved is checked before it counts."""
     from apiyi_cli.cli.inputs.editor import edit_file
-    from apiyi_cli.settings.config_file import decode_text, parse
-    from apiyi_cli.settings.paths import private_write
 
     target = ctx.settings.config_path
     try:
@@ -141,9 +134,8 @@ def edit(ctx: Context, *, connection: Connection) -> None:
     new = read_regular(copy)
     # A mistake raises here, naming the line in the copy, which stays to be mended.
     parse(decode_text(copy, new), copy)
-    if new == old:
-        note = Text("{target} is unchanged", target=target)
-    else:
+    note = Text("{target} is unchanged", target=target)
+    if new != old:
         private_write(target, new)
         note = Text("{target} is changed", target=target)
     copy.unlink()
@@ -152,11 +144,6 @@ def edit(ctx: Context, *, connection: Connection) -> None:
 
 def _find_value(ctx: Context, key: str) -> Any:
     """Return the value that a run with this profile would use, None if unset."""
-    from apiyi_cli.core.nearest import find_nearest
-    from apiyi_cli.settings.edit import find_written, locate_key
-    from apiyi_cli.settings.listing import list_settings
-    from apiyi_cli.settings.values import configurable_names
-
     settings = ctx.settings
     keys = locate_key(key, settings.profile)
     if keys[:2] != ("profile", settings.profile) or key.startswith("profile."):
@@ -184,8 +171,6 @@ def _format_list(rows: list[tuple[str, Any, str]], *, with_origin: bool) -> byte
 
 def _mask(name: str, value: Any) -> Any:
     """Return the value without passwords, because listings are pasted into reports."""
-    from apiyi_cli.core.secret import mask_header, mask_url
-
     if isinstance(value, str):
         return mask_url(value)
     if name == "header":
@@ -196,22 +181,11 @@ def _mask(name: str, value: Any) -> Any:
 
 def _format_toml(value: Any) -> str:
     if isinstance(value, dict):
-        return (
-            f"{{ {', '.join(f'{name} = {_format_toml(item)}' for name, item in value.items())} }}"
-        )
+        items = (f"{name} = {_format_toml(item)}" for name, item in value.items())
+        return f"{{ {', '.join(items)} }}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_format_toml, value))}]"
     return write_text(value)
-
-
-def _format_plain(value: Any) -> str:
-    return value if isinstance(value, str) else _format_toml(value)
-
-
-def _format_keys(keys: tuple[str, ...]) -> str:
-    from apiyi_cli.settings.config_file import format_dotted
-
-    return format_dotted(keys)
 
 
 app = several(

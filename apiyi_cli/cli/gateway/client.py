@@ -213,19 +213,9 @@ class GatewayClient:
         from apiyi_cli.cli.gateway.hints import find_hint
         from apiyi_cli.cli.gateway.key_log import ask_group
 
-        settings = self._settings
+        find_group = partial(ask_group, self.plan, self._settings, self._messages.debug)
         return find_hint(
-            failure,
-            model=call.model,
-            command=settings.command,
-            sends_many=settings.sends_many,
-            key_source=settings.key_source,
-            known_models=self._known_models,
-            find_given_fields=settings.find_given_fields,
-            facts_of=lambda name: settings.model_facts.get(name),
-            find_group=partial(ask_group, self.plan, settings, self._messages.debug),
-            has_files=any(part.path for part in call.parts) or bool(call.sources),
-            is_logged=call.cost != "free" and not settings.sandbox and bool(settings.usage_ledger),
+            failure, call, self._settings, known_models=self._known_models, find_group=find_group
         )
 
     def _known_models(self) -> list[str]:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from apiyi_cli.cli.settings import CommandSettings
+from apiyi_cli.core.call import Call
 from apiyi_cli.core.families import Family, find_family, refusal
 from apiyi_cli.core.nearest import find_several
 from apiyi_cli.core.shells import quote_word
@@ -26,41 +28,37 @@ if TYPE_CHECKING:
 
 def find_hint(
     failure: ApiyiError,
+    call: Call,
+    settings: CommandSettings,
     *,
-    model: str | None,
-    command: str,
-    sends_many: bool,
-    key_source: str,
     known_models: Callable[[], list[str]],
-    find_given_fields: Callable[[], Mapping[str, str]],
-    facts_of: Callable[[str], ModelFacts | None] = lambda model: None,
-    find_group: Callable[[], str | None] = lambda: None,
-    has_files: bool = False,
-    is_logged: bool = False,
+    find_group: Callable[[], str | None],
 ) -> str | None:
-    """Return the best hint for an error: its own, or one from the command's facts.
+    """Return the best hint for an error of a call: its own, or one from the command's facts.
 
-    `known_models` is asked only when the model is unknown to the gateway. `find_given_fields`
-    returns the body fields that the user set, each with its option. `find_group` returns the
-    key's group where that is known. `has_files` is a request that carries files. `is_logged` is
-    a request that may cost something and that the ledger of this machine keeps.
+    `known_models` is asked only when the model is unknown to the gateway. `find_group` returns
+    the key's group where that is known.
     """
-    if hint := _hint_for_refusal(failure, find_given_fields, command):
+    facts, model, command = failure.facts, call.model, settings.command
+    if hint := _hint_for_refusal(failure, settings.find_given_fields, command):
         return hint
-    if has_files and _TOO_LARGE.search(f"{failure.facts.code} {failure.why}"):
+    has_files = any(part.path for part in call.parts) or bool(call.sources)
+    if has_files and _TOO_LARGE.search(f"{facts.code} {failure.why}"):
         return Text("the files may be too large: 1.5 MB for each picture is plenty")
     if isinstance(failure, UnknownModelError) and model:
         return (
-            _hint_from_facts(facts_of(model), find_group)
+            _hint_from_facts(settings.model_facts.get(model), find_group)
             or _hint_from_family(find_family(model))
             or _hint_for_model(model, command, known_models())
             or failure.hint
         )
-    if failure.facts.cause == "throttled" and sends_many:
+    if facts.cause == "throttled" and settings.sends_many:
         return _hint_to_slow_down(failure)
-    if isinstance(failure, AuthError) and failure.facts.cause == "key" and key_source:
-        return Text("apiyi auth login (the key came from {source})", source=key_source)
-    if isinstance(failure, IncompleteError) and is_logged and failure.facts.billed != "yes":
+    if isinstance(failure, AuthError) and facts.cause == "key" and settings.key_source:
+        return Text("apiyi auth login (the key came from {source})", source=settings.key_source)
+    # What may cost something, and is in the ledger of this machine.
+    is_logged = call.cost != "free" and not settings.sandbox and bool(settings.usage_ledger)
+    if isinstance(failure, IncompleteError) and is_logged and facts.billed != "yes":
         advice = Text("apiyi usage --reconcile tells whether it was billed")
         return join_texts((failure.hint, advice), "; ") if failure.hint else advice
     return failure.hint

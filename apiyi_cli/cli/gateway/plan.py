@@ -16,6 +16,7 @@ from apiyi_cli.wire.retry.attempts import RetryBudget
 from apiyi_cli.wire.send import Plan, Sender
 
 if TYPE_CHECKING:
+    from apiyi_cli.batch.state.store_lock import StoreLock
     from apiyi_cli.cli.process import Process
     from apiyi_cli.cli.settings import CommandSettings
     from apiyi_cli.core.call import Call, Reply
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from apiyi_cli.wire.limits.admission import RateLimiter
     from apiyi_cli.wire.retry.account import Account
     from apiyi_cli.wire.retry.failover import Failover
-    from apiyi_cli.wire.send import SentRequest
+    from apiyi_cli.wire.send import Plan, SentRequest
 
 T = TypeVar("T")
 
@@ -125,7 +126,7 @@ def _find_timeouts(process: Process, settings: CommandSettings) -> Timeouts:
 
 
 def _make_trace(process: Process, settings: CommandSettings) -> Trace | None:
-    """Return the trace of `-v`, which prints the requests."""
+
     if not settings.output.verbose:
         return None
     from apiyi_cli.wire.http.trace import Trace
@@ -274,3 +275,14 @@ def _make_ledger_writer(
     writer = LedgerWriter(process, settings)
     process.on_exit(writer.close)
     return writer.add
+
+
+def make_store_lock(plan: Plan, note: Callable[[str], None]) -> StoreLock | None:
+    """Return the lease on an output in the shared store, None without a store."""
+    if plan.limiter is None or plan.limiter.limits.store is None:
+        return None
+    from apiyi_cli.batch.state.store_lock import StoreLock
+    from apiyi_cli.wire.limits.redis_limiter import RedisLimiter
+
+    assert isinstance(plan.limiter, RedisLimiter)
+    return StoreLock(plan.limiter, plan.clock, note, plan.timeouts.total_at)

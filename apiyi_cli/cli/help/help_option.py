@@ -30,8 +30,8 @@ class _HelpMixin:
         """Return the option, always the same object: Typer orders callbacks by identity."""
         if not self._help_options:
             self._help_options = (
-                _help_option(list(ctx.help_option_names), _print_own),
-                _help_option(["--help-all"], _print_everything),
+                _make_option(list(ctx.help_option_names), everything=False),
+                _make_option(["--help-all"], everything=True),
             )
         return self._help_options[0]
 
@@ -76,28 +76,21 @@ class HelpedGroup(_HelpMixin, TyperGroup):
     """A group of commands with our help."""
 
 
-def _help_option(names: list[str], callback: Any) -> Any:
+def _make_option(names: list[str], *, everything: bool) -> Any:
+    """Return the option that prints the help of its command and ends the run."""
+
+    def print_and_exit(ctx: Any, parameter: Any, value: bool) -> None:
+        if value and not ctx.resilient_parsing:
+            from apiyi_cli.cli.help.print_help import print_help
+
+            root = ctx.find_root()
+            path = _path(ctx)
+            print_help(ctx.command, path, root.command.table, root.obj, everything=everything)
+            raise typer.Exit
+
     return TyperOption(
-        param_decls=names, is_flag=True, expose_value=False, is_eager=True, callback=callback
+        param_decls=names, is_flag=True, expose_value=False, is_eager=True, callback=print_and_exit
     )
-
-
-def _print_own(ctx: Any, parameter: Any, value: bool) -> None:
-    _print_and_exit(ctx, value, everything=False)
-
-
-def _print_everything(ctx: Any, parameter: Any, value: bool) -> None:
-    _print_and_exit(ctx, value, everything=True)
-
-
-def _print_and_exit(ctx: Any, value: bool, *, everything: bool) -> None:
-    if value and not ctx.resilient_parsing:
-        from apiyi_cli.cli.help.print_help import print_help
-
-        root = ctx.find_root()
-        path = _path(ctx)
-        print_help(ctx.command, path, root.command.table, root.obj, everything=everything)
-        raise typer.Exit
 
 
 def _path(ctx: Any) -> tuple[str, ...]:

@@ -8,11 +8,14 @@ from typing import Any
 from apiyi_cli.cli.app import several
 from apiyi_cli.cli.commands.auth.login import host_of, login
 from apiyi_cli.cli.context import Context
+from apiyi_cli.cli.settings import CommandSettings
 from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
-from apiyi_cli.core.secret import Secret
+from apiyi_cli.core.secret import KEY_VARIABLE, Secret
 from apiyi_cli.errors import ApiyiError, AuthError
+from apiyi_cli.settings.key_store import forget_key, list_places
+from apiyi_cli.settings.secrets import find_key
 from apiyi_cli.text import Text
 
 PROBE_S = 15.0
@@ -20,8 +23,6 @@ PROBE_S = 15.0
 
 def status(ctx: Context, *, connection: Connection, output: Output) -> None:
     """Tell which key is in use, where it comes from, and whether its hosts answer."""
-    from apiyi_cli.settings.secrets import find_key
-
     settings = ctx.settings
     report: dict[str, Any] = {"profile": settings.profile, "key": None, "source": None}
     refusal: ApiyiError | None = None
@@ -35,39 +36,32 @@ def status(ctx: Context, *, connection: Connection, output: Output) -> None:
     else:
         ctx.process.secrets.append(secret)
         probes = [_probe_host(ctx, connection, secret, url) for url in settings.base_urls]
-        report |= {
-            "key": secret.tail,
-            "source": secret.source,
-            "hosts": [host for host, _ in probes],
-        }
+        hosts = [host for host, _ in probes]
+        report |= {"key": secret.tail, "source": secret.source, "hosts": hosts}
         refusal = next((error for _, error in probes if error is not None), None)
-    ctx.output.write(_status_lines(ctx, report))
+    if ctx.output.form == "text":
+        ctx.output.write(_status_lines(ctx, report))
+    else:
+        ctx.output.write_own_records([report])
     if refusal is not None:
         raise refusal
 
 
 def logout(ctx: Context, *, connection: Connection, output: Output) -> None:
     """Remove the profile's key from the keyring and from the file."""
-    from apiyi_cli.core.secret import KEY_VARIABLE
-    from apiyi_cli.settings.key_store import forget_key
-
-    settings = ctx.settings
-    profile = settings.in_profile
+    settings, note = ctx.settings, ctx.messages.note
+    name = settings.in_profile.name
     removed = forget_key(settings)
     for place in removed:
-        ctx.messages.note(
-            Text(
-                "the key of profile {profile} was removed from {place}",
-                profile=profile.name,
-                place=place,
-            )
+        note(
+            Text("the key of profile {profile} was removed from {place}", profile=name, place=place)
         )
     if not removed:
-        ctx.messages.note(Text("no key was stored for profile {profile}", profile=profile.name))
+        note(Text("no key was stored for profile {profile}", profile=name))
     if settings.environ.get(KEY_VARIABLE):
-        ctx.messages.note(Text("{key_variable} is still set", key_variable=KEY_VARIABLE))
-    if profile.key_command:
-        ctx.messages.note(Text("profile {profile} still has its key_command", profile=profile.name))
+        note(Text("{key_variable} is still set", key_variable=KEY_VARIABLE))
+    if settings.in_profile.key_command:
+        note(Text("profile {profile} still has its key_command", profile=name))
 
 
 def token(ctx: Context, *, connection: Connection) -> None:
@@ -77,8 +71,6 @@ def token(ctx: Context, *, connection: Connection) -> None:
 
 def _print_key_places(ctx: Context) -> None:
     """Print for `-v` each place that may hold a key, and whether it does."""
-    from apiyi_cli.settings.key_store import list_places
-
     states = {True: Text("has a key"), False: Text("no key"), None: Text("cannot tell")}
     for place in list_places(ctx.settings):
         state: str = states[place.present]
@@ -93,7 +85,6 @@ def _probe_host(
     """Ask one host for its models, once. Return what to show and a refusal of the key."""
     from apiyi_cli.cli.gateway.client import GatewayClient
     from apiyi_cli.cli.gateway.models import fetch_models
-    from apiyi_cli.cli.settings import CommandSettings
 
     given = vars(connection)
     quick = {"retries": given["retries"] or 0, "timeout": given["timeout"] or PROBE_S}
@@ -116,10 +107,6 @@ def _probe_host(
 
 
 def _status_lines(ctx: Context, report: dict[str, Any]) -> Iterable[bytes]:
-    if ctx.output.form != "text":
-        from apiyi_cli.cli.records import write_record
-
-        return ctx.output.filter_lines([write_record(report, ctx.messages.redact)])
     from apiyi_cli.render.wrap import pad
 
     key = Text("none for this run")

@@ -9,6 +9,7 @@ from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.gateway.models import MODEL_ORDER, propose_models
 from apiyi_cli.core.families import refusal
 from apiyi_cli.core.nearest import find_nearest
+from apiyi_cli.settings.edit import write_several
 from apiyi_cli.text import Text
 
 LEAVE_OUT: Final = "-"
@@ -19,8 +20,6 @@ def choose_models(ctx: Context, names: Sequence[str], *, ask: bool) -> dict[str,
 
     With `ask` the user confirms each on the terminal; Enter takes the proposal.
     """
-    from apiyi_cli.settings.edit import write_several
-
     chosen: dict[str, str] = {}
     proposals = propose_models(names)
     added: list[tuple[tuple[str, ...], str]] = []
@@ -37,7 +36,9 @@ def choose_models(ctx: Context, names: Sequence[str], *, ask: bool) -> dict[str,
             )
         model = _ask_model(ctx, command, proposal, names) if ask else proposal
         if model is not None:
-            added.append((_model_key(ctx, command), model))
+            # `model` alone is that of the text commands.
+            table = () if command == "chat" else (command,)
+            added.append((("profile", ctx.settings.profile, *table, "model"), model))
             chosen[command] = model
     write_several(ctx.settings.config_path, added)
     return chosen
@@ -50,12 +51,6 @@ def _find_model(ctx: Context, command: str) -> str | None:
     if own is None and command == "chat":
         own = profile.options.get("model")
     return None if own is None else str(own)
-
-
-def _model_key(ctx: Context, command: str) -> tuple[str, ...]:
-    """Return the key of a command's model in the file. `model` is that of text commands."""
-    table = () if command == "chat" else (command,)
-    return ("profile", ctx.settings.profile, *table, "model")
 
 
 def _ask_model(ctx: Context, command: str, proposal: str, names: Iterable[str]) -> str | None:

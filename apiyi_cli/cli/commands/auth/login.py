@@ -7,13 +7,19 @@ from urllib.parse import urlsplit
 
 import typer
 
+from apiyi_cli.cli.commands.auth.first_models import choose_models
 from apiyi_cli.cli.context import Context
 from apiyi_cli.core.families import PROPOSED
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
-from apiyi_cli.core.secret import Secret
+from apiyi_cli.core.secret import KEY_VARIABLE, SYSTEM_TOKEN_VARIABLE, Secret
 from apiyi_cli.errors import ApiyiError, AuthError, IncompleteError, UsageError
 from apiyi_cli.output.user_terminal import is_yes
+from apiyi_cli.settings.defaults import Profile
+from apiyi_cli.settings.edit import remove, write
+from apiyi_cli.settings.key_store import file_path, find_storage, store_key, system_user
+from apiyi_cli.settings.secrets import check_key
+from apiyi_cli.settings.system_token import SYSTEM_TOKEN_PAGE, check_system_token
 from apiyi_cli.settings.vendor_files import is_for_gateway
 from apiyi_cli.text import Text
 
@@ -66,15 +72,15 @@ def login(
 
     Makes the profile if there is none. An address or a node that is given is written into it.
     """
-    from apiyi_cli.settings.key_store import find_storage
-
+    settings = ctx.settings
     if extra:
         raise _refuse_words(ctx, extra, "--system-token" if system_token else "")
-    if ctx.settings.sandbox:
+    if settings.sandbox:
         raise UsageError(Text("cannot log in"), Text("the sandbox profile needs no key"))
-    _begin_profile(ctx)
+    if settings.profile not in settings.profiles:
+        settings.in_profile = Profile(settings.profile)
     # Checked before the prompt, so that no key is pasted that cannot be stored.
-    in_file = find_storage(ctx.settings, insecure=insecure_storage) is None
+    in_file = find_storage(settings, insecure=insecure_storage) is None
     if in_file and not with_token:
         _confirm_file(ctx)
     insecure = insecure_storage or in_file
@@ -105,35 +111,22 @@ def _refuse_words(ctx: Context, words: list[str], option: str) -> UsageError:
     )
 
 
-def _begin_profile(ctx: Context) -> None:
-    """Continue with an empty profile if the file has none of that name."""
-    from apiyi_cli.settings.defaults import Profile
-
-    settings = ctx.settings
-    if settings.profile not in settings.profiles:
-        settings.in_profile = Profile(settings.profile)
-
-
 def _write_address(ctx: Context, typed: Connection) -> None:
     """Write the typed address or node into the profile, which creates it."""
-    from apiyi_cli.settings.edit import remove, write
-
     settings = ctx.settings
     path, table = settings.config_path, ("profile", settings.profile)
     if typed.node is not None:
         write(path, (*table, "node"), typed.node)
-    elif typed.base_url is not None:
+        return
+    if typed.base_url is not None:
         # A node in the file would count before the addresses.
         remove(path, (*table, "node"))
-        write(path, (*table, "base_urls"), list(settings.base_urls))
-    elif settings.profile not in settings.profiles:
+    if typed.base_url is not None or settings.profile not in settings.profiles:
         write(path, (*table, "base_urls"), list(settings.base_urls))
 
 
 def _choose_models(ctx: Context, names: list[str], *, ask: bool) -> None:
     """Choose a model for each command; report them and a line to try."""
-    from apiyi_cli.cli.commands.auth.first_models import choose_models
-
     chosen = choose_models(ctx, names, ask=ask) if names else {}
     if chosen and not ask:
         listed = ", ".join(f"{command} {model}" for command, model in chosen.items())
@@ -146,8 +139,6 @@ def _choose_models(ctx: Context, names: list[str], *, ask: bool) -> None:
 
 def _read_system_token(ctx: Context, *, from_stdin: bool, check: bool) -> Secret:
     """Return the account's token from stdin or the terminal, checked with the gateway."""
-    from apiyi_cli.settings.system_token import SYSTEM_TOKEN_PAGE, check_system_token
-
     profile = ctx.settings.profile
     if from_stdin:
         token = check_system_token(ctx.inputs.stdin("--with-token"), "stdin")
@@ -159,16 +150,21 @@ def _read_system_token(ctx: Context, *, from_stdin: bool, check: bool) -> Secret
         question = Text("System token for profile {profile} (not shown):", profile=profile)
         token = check_system_token(_ask_hidden(ctx, question), Text("the prompt"))
     ctx.process.secrets.append(token)
-    if check:
-        _check_system_token(ctx, token)
+    if not check:
+        return token
+    from apiyi_cli.cli.gateway.account import fetch_balance
+
+    ctx.settings.system_token = token
+    try:
+        fetch_balance(ctx.gateway, ctx.settings)
+    except AuthError as failure:
+        hint = Text("copy the token again; nothing was kept")
+        raise failure.with_hint(hint) from failure.__cause__
     return token
 
 
 def _keep_system_token(ctx: Context, token: Secret, *, insecure: bool) -> None:
     """Store the account's token beside the key, and report where."""
-    from apiyi_cli.core.secret import SYSTEM_TOKEN_VARIABLE
-    from apiyi_cli.settings.key_store import system_user
-
     profile = ctx.settings.profile
     place = _store_key(ctx, token, insecure=insecure, user=system_user(profile))
     ctx.messages.note(
@@ -182,18 +178,6 @@ def _keep_system_token(ctx: Context, token: Secret, *, insecure: bool) -> None:
     _note_variable(ctx, SYSTEM_TOKEN_VARIABLE)
 
 
-def _check_system_token(ctx: Context, token: Secret) -> None:
-    """Ask the gateway for the balance with the new token; raises its refusal."""
-    from apiyi_cli.cli.gateway.account import fetch_balance
-
-    ctx.settings.system_token = token
-    try:
-        fetch_balance(ctx.gateway, ctx.settings)
-    except AuthError as failure:
-        hint = Text("copy the token again; nothing was kept")
-        raise failure.with_hint(hint) from failure.__cause__
-
-
 def _note_variable(ctx: Context, variable: str) -> None:
     """Report that an environment variable overrides the stored key."""
     if ctx.settings.environ.get(variable):
@@ -204,8 +188,6 @@ def _note_variable(ctx: Context, variable: str) -> None:
 
 def _read_key(ctx: Context, *, from_stdin: bool) -> Secret:
     """Return the key from stdin or the terminal. Raises AuthError if it is not a key."""
-    from apiyi_cli.settings.secrets import check_key
-
     line = f"{ctx.settings.typed_program} auth login"
     text = ctx.inputs.stdin("--with-token") if from_stdin else _ask_key(ctx)
     source = "stdin" if from_stdin else Text("the prompt")
@@ -217,7 +199,8 @@ def _read_key(ctx: Context, *, from_stdin: bool) -> Secret:
         if from_stdin:
             hint = Text("give it the key alone: {line} --with-token < FILE", line=line)
         raise failure.with_hint(hint) from None
-    if vendor := _find_other_vendor(key.value) if is_for_gateway(ctx.settings.base_urls) else None:
+    vendors = (vendor for start, vendor in OTHER_KEYS.items() if key.value.startswith(start))
+    if is_for_gateway(ctx.settings.base_urls) and (vendor := next(vendors, None)):
         raise AuthError(
             Text("the key from {source} is not sent", source=source),
             Text("it looks like a key of {vendor}", vendor=vendor),
@@ -226,13 +209,8 @@ def _read_key(ctx: Context, *, from_stdin: bool) -> Secret:
     return key
 
 
-def _find_other_vendor(key: str) -> str | None:
-    """Return the other vendor whose key it looks like: it must not be sent elsewhere."""
-    return next((vendor for start, vendor in OTHER_KEYS.items() if key.startswith(start)), None)
-
-
 def _ask_key(ctx: Context) -> str:
-    """Ask for the key on the terminal, with hidden input."""
+
     _require_terminal(ctx)
     if is_for_gateway(ctx.settings.base_urls):
         ctx.messages.print(Text("Keys are made at {token_page}", token_page=TOKEN_PAGE))
@@ -244,7 +222,7 @@ def _ask_key(ctx: Context) -> str:
 
 
 def _ask_hidden(ctx: Context, question: str) -> str:
-    """Return hidden input from the terminal."""
+
     from getpass import getpass
 
     try:
@@ -255,8 +233,6 @@ def _ask_hidden(ctx: Context, question: str) -> str:
 
 def _confirm_file(ctx: Context) -> None:
     """Ask for permission to use a 0600 file on a machine without a keyring."""
-    from apiyi_cli.settings.key_store import file_path
-
     _require_terminal(ctx)
     path = file_path(ctx.settings.environ)
     ctx.messages.print(Text("this machine has no keyring to keep a key in"))
@@ -282,8 +258,6 @@ def _require_terminal(ctx: Context) -> None:
 
 def _store_key(ctx: Context, key: Secret, *, insecure: bool, user: str | None = None) -> str:
     """Store the key and return where; errors do not advise `auth login`, which is running."""
-    from apiyi_cli.settings.key_store import store_key
-
     try:
         return store_key(ctx.settings, key, insecure=insecure, user=user)
     except AuthError as failure:
@@ -312,8 +286,6 @@ def _check_key(ctx: Context, key: Secret) -> list[str]:
 
 
 def _print_stored(ctx: Context, key: Secret, place: str, *, in_file: bool) -> None:
-    from apiyi_cli.core.secret import KEY_VARIABLE
-
     if in_file:
         ctx.messages.note(
             Text("this machine has no keyring: the file is readable by you alone (0600)")

@@ -5,34 +5,35 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from apiyi_cli.batch.rows.options import RowDefaults
+from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.batch.run.answer_judgement import AnswerRules
+from apiyi_cli.batch.run.budget import CostBudget
+from apiyi_cli.batch.run.counts import Counts, Throughput
 from apiyi_cli.batch.run.gate import ConcurrencyGate
 from apiyi_cli.batch.run.plan import BatchPlan
 from apiyi_cli.batch.run.run import BatchRun
 from apiyi_cli.batch.run.scheduler import Scheduler
-from apiyi_cli.batch.run.stop_rules import StopRules, make_time_error
+from apiyi_cli.batch.run.stop_rules import StopRules, make_time_error, make_unpriced_error
 from apiyi_cli.batch.run.worker import Worker
 from apiyi_cli.batch.state.media_files import MediaSaver
 from apiyi_cli.batch.state.resume import ResumeState
+from apiyi_cli.build.tokens import FIRST_ANSWER, estimate_tokens
 from apiyi_cli.cli.commands.batch.conclude import conclude
 from apiyi_cli.cli.commands.batch.inputs import BatchInputs
-from apiyi_cli.cli.commands.batch.limits import (
-    check_price,
-    choose_jobs,
-    make_budget,
-    read_stop_rules,
-)
 from apiyi_cli.cli.commands.batch.outputs import Destination, open_destination, refuse_shared_files
-from apiyi_cli.cli.commands.batch.progress import ProgressReporter, SignalHandler
 from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.gateway.cost_limit import require_prices
 from apiyi_cli.cli.output.ledger import estimate_cost, load_prices
+from apiyi_cli.cli.process import Process, find_grace_s
+from apiyi_cli.core.events import Usage
 from apiyi_cli.core.options.batch import BatchOptions
-from apiyi_cli.errors import ApiyiError, OutputError
-from apiyi_cli.store.prices import Prices
+from apiyi_cli.errors import ApiyiError, OutputError, UsageError
+from apiyi_cli.store.prices import Prices, format_cost
 from apiyi_cli.text import Text
 from apiyi_cli.wire.send import Plan
 
@@ -156,3 +157,131 @@ def make_wire_plan(ctx: Context) -> Plan:
         plan.account.many = True
     policy = ctx.settings.retry_policy(BATCH)
     return make_bulk_plan(plan)._replace(policy=policy, tell=ctx.messages.debug)
+
+
+class SignalHandler:
+    """Handles signals during a batch: stops it softly, or shows the progress."""
+
+    def __init__(self, process: Process, run: BatchRun) -> None:
+        self._process = process
+        self._run = run
+
+    def __enter__(self) -> None:
+        self._process.on_signal = self._handle
+
+    def __exit__(self, *failure: object) -> None:
+        self._process.on_signal = None
+
+    def _handle(self, name: str, signum: int) -> float | None:
+        if name == "SIGUSR1":
+            self._run.request_report()
+            return None
+        return self._run.request_stop(signum, find_grace_s(name))
+
+
+class ProgressReporter:
+    """Progress on stderr: an updated line on a terminal, else occasional lines."""
+
+    def __init__(self, ctx: Context, total: int | None, plan: Plan) -> None:
+        from apiyi_cli.render.progress import Progress
+
+        console = ctx.process.console
+        self._print = ctx.messages.print
+        self._quiet = bool(ctx.settings.output.quiet)
+        self._limits = plan.limiter.limits if plan.limiter is not None else None
+        self._progress = Progress(
+            None if self._quiet else total,
+            say=ctx.messages.print,
+            status=console.status if console.stderr_is_terminal else None,
+            width=console.width,
+            clock=ctx.process.clock,
+        )
+
+    def show(self, counts: Counts, throughput: Throughput, now: bool) -> None:
+        """Draw the current state if it is time to; `now` always prints it."""
+        if self._quiet and not now:
+            return
+        requests, tokens = throughput.per_minute()
+        limits = self._limits
+        fields: dict[str, object] = {
+            "req/min": f"{requests:,}/{limits.rpm:,}" if limits else f"{requests:,}",
+            "tok/min": f"{tokens:,}/{limits.tpm:,}" if limits else f"{tokens:,}",
+        }
+        if counts.cost is not None:
+            fields["cost"] = format_cost(counts.cost)
+        done = counts.done + counts.resumed
+        state = {"ok": counts.ok, "failed": counts.all_failed}
+        if now:
+            self._print(self._progress.line(done, **state, fields=fields))
+        self._progress.show(done, **state, fields=fields)
+
+
+_MAX_ERRORS = 1 << 60
+
+
+class JobCount(NamedTuple):
+    """The number of concurrent requests; `reduced_from` is 0 unless the system allows fewer."""
+
+    jobs: int
+    reduced_from: int
+
+
+def choose_jobs(jobs: int, plan: Plan) -> JobCount:
+    """Return the number of concurrent requests, from the key's limits and open files."""
+    from apiyi_cli.wire.http.descriptors import limit_jobs
+
+    if plan.limiter is not None:
+        jobs = min(jobs, plan.limiter.limits.concurrency)
+    count = limit_jobs(jobs)
+    return JobCount(count, jobs if count < jobs else 0)
+
+
+def read_stop_rules(options: BatchOptions, max_cost: float | None) -> StopRules:
+    """Return when to stop by --fail-fast, --max-errors and --max-cost."""
+    text = "1" if options.fail_fast else options.max_errors
+    max_errors, percent = None, None
+    if text is not None:
+        is_percent = text.endswith("%")
+        try:
+            value = float(text.removesuffix("%")) if is_percent else int(text)
+        except ValueError:
+            value = -1
+        if not 0 < value <= (100 if is_percent else _MAX_ERRORS):
+            why = Text("it is not N or N%")
+            raise UsageError(Text("cannot use --max-errors {text}", text=text), why)
+        max_errors, percent = (None, value) if is_percent else (int(value), None)
+    return StopRules(max_errors, percent, max_cost)
+
+
+def check_price(prices: Prices) -> Callable[[Row], None]:
+    """Return a function that raises LimitError for a row whose price is unknown."""
+
+    def check(row: Row) -> None:
+        if row.call is not None and estimate_cost(prices, row.call, None, guess=True) is None:
+            raise make_unpriced_error(row.call.model)
+
+    return check
+
+
+def make_budget(prices: Prices, max_cost: float | None) -> CostBudget | None:
+    """Return the budget of `--max-cost`, None without it."""
+    if max_cost is None:
+        return None
+    return CostBudget(max_cost, partial(estimate_row, prices))
+
+
+def estimate_row(prices: Prices, row: Row, answer_mean: float | None) -> float | None:
+    """Return the likely cost of a row or pack in US dollars, None if its price is unknown.
+
+    An answer in text is taken for as long as the run's mean, or its own bound if
+    that is less.
+    """
+    call = row.call
+    if call is None or call.cost != "text":
+        return 0.0 if call is None else estimate_cost(prices, call, None, guess=True)
+    likely = FIRST_ANSWER if answer_mean is None else answer_mean
+    prompt = estimate_tokens(call._replace(cost="light"))
+    # With a mean of 0 only its own bound counts.
+    bound = estimate_tokens(call, 0.0) - prompt
+    answer = min(bound, likely) if bound > 0 else likely
+    return estimate_cost(prices, call, Usage(prompt, round(answer), None))

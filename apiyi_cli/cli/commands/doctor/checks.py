@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from apiyi_cli.cli.commands.doctor.finding import Finding, State, make_failure
+from apiyi_cli.cli.commands.doctor.installed import (
+    SHELLS,
+    find_completion,
+    find_manual,
+    list_programs,
+)
 from apiyi_cli.cli.commands.doctor.models import list_unknown
+from apiyi_cli.cli.context import Context
 from apiyi_cli.core.call import Reply
+from apiyi_cli.core.hosts import NODES
+from apiyi_cli.core.shells import find_shell
 from apiyi_cli.errors import ApiyiError, AuthError, SetupError, TemporaryError
+from apiyi_cli.settings.paths import runtime_dir
+from apiyi_cli.settings.vendor_files import is_for_gateway
 from apiyi_cli.text import Text, join_texts
 
 if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
     from apiyi_cli.wire.send import Sender
 
 SKEW_S = 30.0
@@ -61,20 +72,15 @@ def keyring(ctx: Context) -> Iterator[Finding]:
 
 def proxy(ctx: Context) -> Iterator[Finding]:
     """Yield the proxy that each host is reached through."""
-    from urllib.parse import urlsplit
-
-    from apiyi_cli.core.options.connection import Connection
     from apiyi_cli.wire.http.proxies import proxy_for
 
-    explicit = ctx.settings.fill(Connection()).proxy
+    explicit = ctx.settings.connection.proxy
     for base_url in ctx.settings.base_urls:
         parts = urlsplit(base_url)
         server = proxy_for(parts.scheme, parts.hostname or "", explicit, ctx.process.environ)
-        via = (
-            Text("through {shown} ({source})", shown=server.address, source=server.source)
-            if server
-            else Text("direct")
-        )
+        via = Text("direct")
+        if server:
+            via = Text("through {shown} ({source})", shown=server.address, source=server.source)
         yield Finding("proxy", "ok", Text("{host}: {via}", host=parts.hostname, via=via))
 
 
@@ -82,10 +88,9 @@ def tls(ctx: Context) -> Iterator[Finding]:
     """Yield which certificates are trusted."""
     import ssl
 
-    from apiyi_cli.core.options.connection import Connection
     from apiyi_cli.wire.http.tls import tls_context
 
-    cacert = ctx.settings.fill(Connection()).cacert
+    cacert = ctx.settings.connection.cacert
     tls_context(cacert, ctx.process.environ)
     named = cacert or ctx.process.environ.get("SSL_CERT_FILE") or Text("the system's certificates")
     yield Finding("tls", "ok", join_texts([ssl.OPENSSL_VERSION, named]))
@@ -143,6 +148,7 @@ def _measure_host(
     """Yield how fast a host answers and whether the clocks agree; return its models."""
     from apiyi_cli.cli.gateway.plan import ask
     from apiyi_cli.core.endpoints import MODELS
+    from apiyi_cli.decode.frames.fields import read_object, read_objects
     from apiyi_cli.decode.frames.reply_body import read_json
 
     clock = ctx.process.clock
@@ -153,34 +159,21 @@ def _measure_host(
         return reply, first_byte_s, read_json(reply, cost="free")[0]
 
     reply, first_byte_s, models = ask(sender, MODELS.call(), read)
-    names = _list_names(models)
+    items = read_objects(read_object(models).get("data"))
+    names = {str(item["id"]) for item in items if item.get("id")}
     took_s = first_byte_s - began_s
     state: Any = "warning" if took_s > SLOW_S or not names else "ok"
     advice = Text("try the other host, or --proxy") if took_s > SLOW_S else ""
-    yield Finding(
-        "host",
-        state,
-        Text(
-            "{base_url}: connected in {connect_s} ms, first byte after {took_s} ms, {count} models",
-            base_url=base_url,
-            connect_s=f"{sender.connected_s * 1000:.0f}",
-            took_s=f"{took_s * 1000:.0f}",
-            count=len(names),
-        ),
-        advice,
+    message = Text(
+        "{base_url}: connected in {connect_s} ms, first byte after {took_s} ms, {count} models",
+        base_url=base_url,
+        connect_s=f"{sender.connected_s * 1000:.0f}",
+        took_s=f"{took_s * 1000:.0f}",
+        count=len(names),
     )
+    yield Finding("host", state, message, advice)
     yield from _compare_clock(ctx, reply)
     return names
-
-
-def _list_names(models: Any) -> set[str]:
-    """Return the names in a list of models, whatever else it holds."""
-    items = models.get("data") if isinstance(models, dict) else None
-    return {
-        str(item["id"])
-        for item in (items if isinstance(items, list) else ())
-        if isinstance(item, dict) and item.get("id")
-    }
 
 
 def _compare_clock(ctx: Context, reply: Reply) -> Iterator[Finding]:
@@ -194,16 +187,13 @@ def _compare_clock(ctx: Context, reply: Reply) -> Iterator[Finding]:
     except (ValueError, TypeError):
         return
     if abs(skew_s) > SKEW_S:
-        yield Finding(
-            "clock",
-            "warning",
-            Text("this machine's clock is {skew_s} s off the server's", skew_s=f"{skew_s:+.0f}"),
-            Text("set the clock: certificates and reports depend on it"),
-        )
+        skew = f"{skew_s:+.0f}"
+        message = Text("this machine's clock is {skew_s} s off the server's", skew_s=skew)
+        advice = Text("set the clock: certificates and reports depend on it")
+        yield Finding("clock", "warning", message, advice)
     else:
-        yield Finding(
-            "clock", "ok", Text("within {skew_s} s of the server's", skew_s=f"{abs(skew_s):.0f}")
-        )
+        message = Text("within {skew_s} s of the server's", skew_s=f"{abs(skew_s):.0f}")
+        yield Finding("clock", "ok", message)
 
 
 def balance(ctx: Context) -> Iterator[Finding]:
@@ -229,18 +219,14 @@ def terminal(ctx: Context) -> Iterator[Finding]:
         yield Finding("terminal", "ok", Text("stdout is no terminal: plain output"))
         return
     kind = environ.get("TERM") or "unknown"
-    message = (
-        Text("{kind}, {width} columns, colour on", kind=kind, width=console.width)
-        if ctx.output.color
-        else Text("{kind}, {width} columns, colour off", kind=kind, width=console.width)
-    )
+    message = Text("{kind}, {width} columns, colour off", kind=kind, width=console.width)
+    if ctx.output.color:
+        message = Text("{kind}, {width} columns, colour on", kind=kind, width=console.width)
     yield Finding("terminal", "ok", message)
 
 
 def path(ctx: Context) -> Iterator[Finding]:
     """Yield whether another `apiyi` is before or behind this one on PATH."""
-    from apiyi_cli.cli.commands.doctor.installed import list_programs
-
     programs = list_programs(ctx.process.environ)
     ours = [program for program, is_ours in programs if is_ours]
     others = [str(program) for program, is_ours in programs if not is_ours]
@@ -265,13 +251,14 @@ def path(ctx: Context) -> Iterator[Finding]:
 
 def installation(ctx: Context) -> Iterator[Finding]:
     """Ask `man` and the shell whether they find the manual and the completion."""
-    from apiyi_cli.cli.commands.doctor.installed import SHELLS, find_completion
-    from apiyi_cli.core.shells import find_shell
-
     environ = ctx.process.environ
     kind = find_shell(environ)
     if kind == "posix":
-        yield _find_manual_page(environ)
+        if page := find_manual(environ):
+            yield Finding("manual", "ok", Text("man apiyi shows {page}", page=page))
+        else:
+            message = Text("man finds no page of apiyi")
+            yield Finding("manual", "warning", message, "apiyi help")
     elif kind == "cmd":
         # It completes the names of files alone.
         return
@@ -286,15 +273,6 @@ def installation(ctx: Context) -> Iterator[Finding]:
         yield Finding("completion", "warning", Text("none found for {shell}", shell=shell), advice)
 
 
-def _find_manual_page(environ: Mapping[str, str]) -> Finding:
-    """Return whether `man` finds the manual."""
-    from apiyi_cli.cli.commands.doctor.installed import find_manual
-
-    if page := find_manual(environ):
-        return Finding("manual", "ok", Text("man apiyi shows {page}", page=page))
-    return Finding("manual", "warning", Text("man finds no page of apiyi"), "apiyi help")
-
-
 def limits(ctx: Context) -> Iterator[Finding]:
     """Yield the limits in force, and whether all processes share them."""
     limits = ctx.settings.limits
@@ -305,24 +283,20 @@ def limits(ctx: Context) -> Iterator[Finding]:
         window_s=f"{limits.window_s:g}",
     )
     message += Text("{concurrency} at once", concurrency=limits.concurrency)
-    if ctx.settings.sandbox or not _has_key(ctx):
-        yield Finding("limits", "ok", Text("{message}, shared by all processes", message=message))
-    elif limits.store is not None:
+    has_limiter = _has_key(ctx) and not ctx.settings.sandbox
+    if has_limiter and limits.store is not None:
         yield _shared_limits(ctx, limits.store, message)
-    else:
-        from apiyi_cli.settings.paths import runtime_dir
+        return
+    trouble: list[str] = []
+    if has_limiter:
         from apiyi_cli.wire.limits.limiter import Limiter
 
-        trouble: list[str] = []
-        Limiter(
-            runtime_dir(ctx.process.environ), ctx.settings.secret.value, limits, tell=trouble.append
-        )
-        if trouble:
-            yield Finding("limits", "warning", join_texts((message, trouble[0]), "; "))
-        else:
-            yield Finding(
-                "limits", "ok", Text("{message}, shared by all processes", message=message)
-            )
+        folder, key = runtime_dir(ctx.process.environ), ctx.settings.secret.value
+        Limiter(folder, key, limits, tell=trouble.append)
+    if trouble:
+        yield Finding("limits", "warning", join_texts((message, trouble[0]), "; "))
+    else:
+        yield Finding("limits", "ok", Text("{message}, shared by all processes", message=message))
 
 
 def _shared_limits(ctx: Context, store: str, message: str) -> Finding:
@@ -347,3 +321,36 @@ def _shared_limits(ctx: Context, store: str, message: str) -> Finding:
             took_ms=f"{took_ms:.0f}",
         ),
     )
+
+
+def nodes(ctx: Context) -> Iterator[Finding]:
+    """Yield whether each other node answers. They get no key, and one that fails is a warning."""
+    used = ctx.settings.base_urls
+    if is_for_gateway(used):
+        for name, base_url in NODES.items():
+            if base_url not in used:
+                yield _probe_node(ctx, name, base_url)
+
+
+def _probe_node(ctx: Context, name: str, base_url: str) -> Finding:
+    from apiyi_cli.cli.gateway.plan import ask, make_probe
+    from apiyi_cli.core.endpoints import MODELS
+
+    sender = make_probe(ctx.gateway.make_plan(keyless=True), base_url)
+    try:
+        ask(sender, MODELS.call(), lambda reply: reply.status)
+    except AuthError:
+        # It wants a key: it is there.
+        pass
+    except ApiyiError as failure:
+        message = Text("{url}: {failure}", url=base_url, failure=failure.summary())
+        return Finding("host", "warning", message)
+    finally:
+        sender.close()
+    message = Text(
+        "{base_url}: connected in {connected_ms} ms, used with --node {name}",
+        base_url=base_url,
+        connected_ms=f"{sender.connected_s * 1000:.0f}",
+        name=name,
+    )
+    return Finding("host", "ok", message)

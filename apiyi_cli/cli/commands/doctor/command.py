@@ -9,9 +9,9 @@ import typer
 
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.commands.doctor import checks as checkup
+from apiyi_cli.cli.commands.doctor.checks import nodes
 from apiyi_cli.cli.commands.doctor.finding import Finding, State, make_failure
 from apiyi_cli.cli.commands.doctor.models import list_models
-from apiyi_cli.cli.commands.doctor.nodes import nodes
 from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.core.options.connection import Connection
@@ -25,22 +25,12 @@ MARKS: dict[State, tuple[str, str]] = {
     "warning": ("warn", "33"),
     "failure": ("FAIL", "31"),
 }
-CHECKS = {
-    "balance": Text("balance"),
-    "clock": Text("clock"),
-    "completion": Text("completion"),
-    "config": Text("config"),
-    "host": Text("host"),
-    "key": Text("key"),
-    "keyring": Text("keyring"),
-    "limits": Text("limits"),
-    "manual": Text("manual"),
-    "model": Text("model"),
-    "path": Text("path"),
-    "proxy": Text("proxy"),
-    "terminal": Text("terminal"),
-    "tls": Text("tls"),
-}
+_NAMES = (
+    *(Text("balance"), Text("clock"), Text("completion"), Text("config"), Text("host")),
+    *(Text("key"), Text("keyring"), Text("limits"), Text("manual"), Text("model")),
+    *(Text("path"), Text("proxy"), Text("terminal"), Text("tls")),
+)
+CHECKS = {str(name): name for name in _NAMES}
 """The name of each check on a terminal; machines read its key."""
 CHECK_NAMES = {"list_models": "model", "hosts": "host", "nodes": "host"}
 """The checks whose functions have another name."""
@@ -114,17 +104,10 @@ def _run_checks(ctx: Context, typed: Connection) -> Iterator[Finding]:
             else:
                 ends_at_s = ctx.process.started_s + max_time_s
                 yield from _run_bounded(ctx, check, ends_at_s - ctx.process.clock.monotonic())
-        except LimitError as failure:
-            yield make_failure(_name_check(check), failure)
-            return
         except ApiyiError as failure:
-            yield make_failure(_name_check(check), failure)
-            if check is checkup.config:
+            yield make_failure(CHECK_NAMES.get(check.__name__, check.__name__), failure)
+            if isinstance(failure, LimitError) or check is checkup.config:
                 return
-
-
-def _name_check(check: Callable[[Context], Iterator[Finding]]) -> str:
-    return CHECK_NAMES.get(check.__name__, check.__name__)
 
 
 def _find_max_time(ctx: Context, typed: Connection) -> float | None:
@@ -143,26 +126,22 @@ def _run_bounded(
     In a thread that may be given up: a keyring, a key_command or a server can stay silent.
     """
     import threading
+    from concurrent.futures import Future, wait
 
-    findings: list[Finding] = []
-    failures: list[BaseException] = []
+    result: Future[list[Finding]] = Future()
 
     def run() -> None:
         try:
-            findings.extend(check(ctx))
+            result.set_result(list(check(ctx)))
         except BaseException as failure:
-            failures.append(failure)
+            result.set_exception(failure)
 
-    thread = threading.Thread(target=run, name=check.__name__, daemon=True)
     if left_s > 0:
-        thread.start()
-        thread.join(left_s)
-    if left_s <= 0 or thread.is_alive():
+        threading.Thread(target=run, name=check.__name__, daemon=True).start()
+    if not wait((result,), max(left_s, 0.0)).done:
         why = Text("the checks from here on were not made")
         raise LimitError(Text("stopped by --max-time"), why, hint=Text("raise --max-time"))
-    if failures:
-        raise failures[0]
-    return findings
+    return result.result()
 
 
 def _make_record(finding: Finding) -> dict[str, object]:
@@ -175,11 +154,9 @@ def _format_finding(ctx: Context, finding: Finding) -> bytes:
     mark, style = MARKS[finding.state]
     shown = f"\x1b[{style}m{mark:4}\x1b[0m" if ctx.output.color else f"{mark:4}"
     say = ctx.messages.translate
-    check = (
-        say(CHECKS.get(finding.check, finding.check))
-        if ctx.process.console.stdout_is_terminal
-        else finding.check
-    )
+    check: str = finding.check
+    if ctx.process.console.stdout_is_terminal:
+        check = say(CHECKS.get(check, check))
     text = f"{pad(check, 12)} {say(finding.told)}"
     if finding.advice:
         text += f"\n       {say(Text('try: '))}{say(finding.advice)}"

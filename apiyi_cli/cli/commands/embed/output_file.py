@@ -7,8 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.batch.state.journal import journal_path
@@ -17,11 +16,12 @@ from apiyi_cli.batch.state.resume import PendingLine
 from apiyi_cli.batch.state.vectors_file import VectorEntry, VectorsFile, make_row
 from apiyi_cli.cli.commands.embed.items import Build, EmbedAnswer, EmbedItem, EmbedResult
 from apiyi_cli.cli.context import Context
-from apiyi_cli.cli.gateway.store_lock import make_store_lock
+from apiyi_cli.cli.gateway.plan import make_store_lock
 from apiyi_cli.cli.process import find_grace_s
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.options.embed import EmbedOptions
 from apiyi_cli.errors import ApiyiError, Interrupted, OutputError, SetupError, UsageError
+from apiyi_cli.output.files import refuse_existing
 from apiyi_cli.output.rescue import describe_loss
 from apiyi_cli.text import Text
 from apiyi_cli.wire.http.client import Observer
@@ -33,11 +33,12 @@ REFUSED: Final = frozenset((429, 503))
 
 
 class EmbedFile:
-    """The output file of one run, with the state of earlier runs."""
+    """The output file of one run, with the state of earlier runs.
+
+    `lines` are its lines and journal, `observer` notes each request before it is sent.
+    """
 
     def __init__(self, ctx: Context, options: EmbedOptions, build: Build) -> None:
-        from apiyi_cli.output.files import refuse_existing
-
         self._ctx = ctx
         self._build = build
         self.path = path = Path(str(ctx.settings.output.output))
@@ -53,24 +54,22 @@ class EmbedFile:
         # A missing package is reported before the file is created.
         plan, note = ctx.gateway.sender.plan, ctx.messages.note
         lock, header = make_store_lock(plan, note), make_header(ctx, options, matrix)
-        self._file = VectorsFile(
+        self.lines = VectorsFile(
             path, header, force=force, note=note, matrix=matrix, lock=lock, clock=plan.clock
         )
-        ctx.process.on_exit(self._file.close)
-        self.vector_length = self._file.length()
-        self.has_vectors = self.vector_length > 0
+        ctx.process.on_exit(self.lines.close)
+        self.vector_length = self.lines.length()
         self._rows: dict[int, Row] = {}
         self._next = 0
         self._looked = self._met = 0
         self._gap = False
         self._signals: list[int] = []
-        self._claims = EmbedClaims(self, plan.observer or Observer())
+        self.observer = EmbedClaims(self.lines, plan.observer or Observer())
         self._print_past()
 
     def _place_lines(self, matrix: Path, force: bool) -> Path:
         """Return the file of lines beside a matrix. Raises UsageError for a bad `-o x.npy`."""
         from apiyi_cli.batch.state.matrix_file import import_numpy
-        from apiyi_cli.output.files import refuse_existing
 
         if self._ctx.settings.output.jq is not None:
             raise UsageError(
@@ -82,37 +81,11 @@ class EmbedFile:
         refuse_existing(matrix, force=force or journal_path(lines).exists())
         return lines
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self._file.close()
-
-    @property
-    def failed_before(self) -> int:
-        """Return how many inputs have an error from an earlier run."""
-        return self._file.failed
-
-    @property
-    def ok_before(self) -> int:
-        """Return how many inputs have a vector from an earlier run."""
-        return self._file.done - self._file.failed
-
-    @property
-    def observer(self) -> EmbedClaims:
-        """Return the observer that notes each request before it is sent."""
-        return self._claims
-
     def find_result(self, item: EmbedItem) -> EmbedResult | None:
         """Return an input's earlier result; None if its line is in the file."""
         row = make_row(item.number, item.place, hash_input(item, self._build, self._form))
         self._looked += 1
-        entry = self._file.find(row)
+        entry = self.lines.find(row)
         if entry is not None:
             self._met += 1
         if isinstance(entry, VectorEntry):
@@ -124,25 +97,16 @@ class EmbedFile:
 
     def claim(self, items: Sequence[EmbedItem]) -> None:
         """Set the inputs of this thread's next request."""
-        self._claims.begin([self._rows[item.number] for item in items])
-
-    def claim_rows(self, rows: Sequence[Row]) -> None:
-        """Note that a request is about to be sent."""
-        self._file.claim(rows)
-
-    def release_refused(self, items: Sequence[EmbedItem]) -> None:
-        """Note that these inputs are not sent again, if each request was refused."""
-        if self._claims.is_refused:
-            self.release(items)
+        self.observer.begin([self._rows[item.number] for item in items])
 
     def release(self, items: Sequence[EmbedItem]) -> None:
         """Note that a request was not billed."""
-        self._file.release([self._rows[item.number] for item in items])
+        self.lines.release([self._rows[item.number] for item in items])
 
     def keep(self, answer: EmbedAnswer, line: Callable[[EmbedResult], bytes]) -> None:
         """Make an answer durable before its turn to be written. Thread-safe."""
         if self._gap or answer.turn != self._next:
-            self._file.keep(self._entries(answer, line))
+            self.lines.keep(self._entries(answer, line))
 
     def write(self, answer: EmbedAnswer, line: Callable[[EmbedResult], bytes]) -> None:
         """Write an answer whose turn it is; after a gap it stays in the journal.
@@ -153,13 +117,13 @@ class EmbedFile:
         if answer.turn != self._next:
             self._gap = True
         if self._gap:
-            self._file.keep(entries)
+            self.lines.keep(entries)
             return
         try:
-            if (trouble := self._file.find_trouble()) is not None:
-                self._file.keep(entries)
+            if (trouble := self.lines.find_trouble()) is not None:
+                self.lines.keep(entries)
                 raise trouble
-            self._file.write(entries)
+            self.lines.write(entries)
         except OutputError:
             self._gap = True
             raise
@@ -206,7 +170,7 @@ class EmbedFile:
         """
         complete = failure is None and not self._signals
         try:
-            self._file.end({"total": self._looked}, complete=complete)
+            self.lines.end({"total": self._looked}, complete=complete)
         except OutputError as error:
             failure = failure or error
         self._rescue_unkept()
@@ -215,11 +179,11 @@ class EmbedFile:
         if self._signals:
             raise Interrupted(self._signals[0])
         if complete:
-            refuse_shorter(self.path, self._file.known, self._met)
+            refuse_shorter(self.path, self.lines.known, self._met)
 
     def _rescue_unkept(self) -> None:
         """Save lines that neither file nor journal accepted, and report where they are."""
-        unkept = self._file.unkept
+        unkept = self.lines.unkept
         if not unkept:
             return
         count = Text("{count} lines that could not be written", count=len(unkept))
@@ -231,11 +195,9 @@ class EmbedFile:
             self._ctx.messages.note(Text("{lines} are in {path}", lines=count, path=path))
 
     def _print_past(self) -> None:
-        file, tell = self._file, self._ctx.messages.note
-        if file.known:
-            tell(
-                Text("going on with {path}: {count} lines in it", path=self.path, count=file.known)
-            )
+        file, tell = self.lines, self._ctx.messages.note
+        if known := file.known:
+            tell(Text("going on with {path}: {count} lines in it", path=self.path, count=known))
         if file.lost:
             tell(
                 Text(
@@ -262,8 +224,8 @@ def make_header(ctx: Context, options: EmbedOptions, matrix: Path | None) -> dic
 class EmbedClaims(Observer):
     """Notes in the journal the inputs of a request, right before it is sent."""
 
-    def __init__(self, file: EmbedFile, then: Observer) -> None:
-        self._file = file
+    def __init__(self, lines: VectorsFile, then: Observer) -> None:
+        self._lines = lines
         self._then = then
         self._local = threading.local()
 
@@ -284,7 +246,7 @@ class EmbedClaims(Observer):
     def on_request(self, request: HttpRequest) -> None:
         """Write the claim; if that raises, the request is not sent."""
         if not request.free:
-            self._file.claim_rows(getattr(self._local, "rows", ()))
+            self._lines.claim(getattr(self._local, "rows", ()))
             self._local.unrefused = getattr(self._local, "unrefused", 0) + 1
         self._then.on_request(request)
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 from apiyi_cli.build.embed import divide_refused
 from apiyi_cli.cli.commands.embed.items import Build, EmbedAnswer, EmbedItem, EmbedResult
 from apiyi_cli.core.call import Reply
-from apiyi_cli.core.events import Usage
 from apiyi_cli.decode.embed import Vectors, helps_alone, vectors
 from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError, is_about_item
 from apiyi_cli.text import Text, join_texts
@@ -49,7 +48,7 @@ class Embedder:
         self._file = file
         self._lock = threading.Lock()
         self._refused: list[RejectedError] = []
-        self.accepts = file is not None and file.has_vectors
+        self.accepts = file is not None and file.vector_length > 0
 
     def ask(self, sender: Sender, turn: int, items: Sequence[EmbedResult]) -> EmbedAnswer:
         """Return the results of inputs; those that already have one are not requested.
@@ -57,11 +56,13 @@ class Embedder:
         A request that is refused is divided until the text is found that the gateway does not
         take; the others are requested once each. Raises errors that are not about a text.
         """
-        asked = [result.item for result in items if _needs_request(result)]
-        by_number: dict[int, EmbedResult] = {}
+        asked = [
+            result.item
+            for result in items
+            if result.line is None and result.error is None and result.vector is None
+        ]
         replies: list[tuple[list[int], Vectors, bool]] = []
-        for result in self._divide(sender, asked, replies):
-            by_number[result.item.number] = result
+        by_number = {result.item.number: result for result in self._divide(sender, asked, replies)}
         results = [by_number.get(item.item.number, item) for item in items]
         return EmbedAnswer(turn, results, sorted(replies, key=lambda reply: reply[0]))
 
@@ -81,15 +82,20 @@ class Embedder:
                     self._note_refused(refusal)
                     yield EmbedResult(some[0], error=refusal)
                 else:
-                    parts = divide_refused(some, _measure, any_accepted=self.accepts)
+                    parts = divide_refused(
+                        some, lambda item: len(item.text), any_accepted=self.accepts
+                    )
                     waiting += reversed(parts)
                 continue
             except IncompleteError as failure:
-                if len(some) > 1 and helps_alone(failure):
-                    raise failure.with_hint(_describe_way_out(failure)) from failure.__cause__
-                raise
+                if len(some) == 1 or not helps_alone(failure):
+                    raise
+                way = Text("--batch-size 1 asks for each text alone, which is billed again")
+                hint = join_texts(filter(None, (failure.hint, way)), "; ")
+                raise failure.with_hint(hint) from failure.__cause__
             except ApiyiError as failure:
-                if _was_not_billed(failure):
+                # It was not billed.
+                if failure.facts.phase in ("connect", "status"):
                     self._release(some)
                 raise
             self.accepts = True
@@ -115,8 +121,8 @@ class Embedder:
         try:
             return self._ctx.gateway.ask(call, read, sender=sender)
         except CancelledError:
-            if self._file is not None:
-                self._file.release_refused(items)
+            if self._file is not None and self._file.observer.is_refused:
+                self._file.release(items)
             raise
 
     def _release(self, items: list[EmbedItem]) -> None:
@@ -124,43 +130,23 @@ class Embedder:
             self._file.release(items)
 
 
-def _measure(item: EmbedItem) -> int:
-    return len(item.text)
+def require_length(answer: EmbedAnswer, length: int) -> int:
+    """Return the length of the run's vectors, 0 before the first.
 
-
-def _needs_request(result: EmbedResult) -> bool:
-    return result.line is None and result.error is None and result.vector is None
-
-
-def _was_not_billed(failure: ApiyiError) -> bool:
-    return failure.facts.phase in ("connect", "status") and not isinstance(failure, IncompleteError)
-
-
-class VectorLengths:
-    """Checks that all vectors of a run have the same length."""
-
-    def __init__(self, length: int) -> None:
-        self._length = length
-
-    def check(self, answer: EmbedAnswer) -> None:
-        """Raise IncompleteError for vectors whose length differs from earlier ones."""
-        for _, got, _ in answer.replies:
-            self._length = self._length or got.length
-            if got.length != self._length:
-                raise IncompleteError(
-                    Text("the answer is not what was asked for"),
-                    Text(
-                        "vectors of {length} numbers came after vectors of {length2}",
-                        length=got.length,
-                        length2=self._length,
-                    ),
-                )
-
-
-def usages(answer: EmbedAnswer) -> Iterator[tuple[Usage | None, bool]]:
-    """Yield the usage of each request, and whether its answer came from the cache."""
-    for _, got, from_cache in answer.replies:
-        yield got.usage, from_cache
+    Raises IncompleteError for vectors whose length differs from earlier ones.
+    """
+    for _, got, _ in answer.replies:
+        length = length or got.length
+        if got.length != length:
+            raise IncompleteError(
+                Text("the answer is not what was asked for"),
+                Text(
+                    "vectors of {length} numbers came after vectors of {length2}",
+                    length=got.length,
+                    length2=length,
+                ),
+            )
+    return length
 
 
 def merge_answers(answers: Sequence[EmbedAnswer], errors: list[dict[str, Any]]) -> bytes:
@@ -169,9 +155,3 @@ def merge_answers(answers: Sequence[EmbedAnswer], errors: list[dict[str, Any]]) 
 
     replies = [(indexes, got.raw) for answer in answers for indexes, got, _ in answer.replies]
     return merge_replies([raw for _, raw in replies], [indexes for indexes, _ in replies], errors)
-
-
-def _describe_way_out(failure: IncompleteError) -> str:
-    """Return the hint for vectors that are not one for each text."""
-    way = Text("--batch-size 1 asks for each text alone, which is billed again")
-    return join_texts(filter(None, (failure.hint, way)), "; ")

@@ -26,11 +26,8 @@ LEAST_BAR_WIDTH = 6
 FIGURES = range(1, 6)
 """Columns that hold numbers or `unknown`."""
 HEADINGS = {
-    "model": Text("model"),
-    "day": Text("day"),
-    "profile": Text("profile"),
-    "endpoint": Text("endpoint"),
-    "tag": Text("tag"),
+    str(name): name
+    for name in (Text("model"), Text("day"), Text("profile"), Text("endpoint"), Text("tag"))
 }
 
 
@@ -61,37 +58,32 @@ def usage(ctx: Context, *, period: Period, connection: Connection, output: Outpu
     by = period.by or "model"
     _require_fitting(period, by)
     default = REMOTE_SINCE if period.remote else SINCE
-    since_s = _parse_since(
-        default if period.since is None else period.since, ctx.process.clock.wall()
-    )
+    span = default if period.since is None else period.since
+    since_s = _parse_since(span, ctx.process.clock.wall())
+    if not (period.remote or period.reconcile):
+        _print_ledger(ctx, since_s, by)
+        return
+    from apiyi_cli.cli.commands.usage.remote import print_billing, print_charges
+
     if period.remote:
-        from apiyi_cli.cli.commands.usage.remote import print_charges
-
         print_charges(ctx, since_s, by, HEADINGS[by])
-        return
-    if period.reconcile:
-        from apiyi_cli.cli.commands.usage.reconcile import print_billing
-
+    else:
         print_billing(ctx, since_s)
-        return
-    _print_ledger(ctx, since_s, by)
 
 
 def _print_ledger(ctx: Context, since_s: float, by: str) -> None:
     """Print the sums of the ledger since a moment."""
     totals = open_ledger(ctx.settings).totals(since_s, by)
     if ctx.output.form != "text" or not ctx.process.console.stdout_is_terminal:
-        ctx.output.write_records(_make_record(total, by) for total in totals)
+        ctx.output.write_records(
+            {by if name == "group" else name: getattr(total, name) for name in Total._fields}
+            for total in totals
+        )
     elif totals:
         ctx.output.write([_format_totals(ctx, totals, by)], content="styled")
         _print_notes(ctx, totals)
     else:
         ctx.messages.note(Text("nothing was used in that time"))
-
-
-def _make_record(total: Total, by: str) -> dict[str, object]:
-    fields = {name: getattr(total, name) for name in Total._fields}
-    return {by: fields.pop("group"), **fields}
 
 
 def _print_notes(ctx: Context, totals: Sequence[Total]) -> None:
