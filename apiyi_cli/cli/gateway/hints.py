@@ -34,7 +34,7 @@ def find_hint(
     known_models: Callable[[], list[str]],
     find_group: Callable[[], str | None],
 ) -> str | None:
-    """Return the best hint for an error of a call: its own, or one from the command's facts.
+    """Return the best hint for an error: its own, or one from the command's facts.
 
     `known_models` is asked only when the model is unknown to the gateway. `find_group` returns
     the key's group where that is known.
