@@ -61,9 +61,29 @@ class TlsServer:
                     plain.sendall(b"220 mail.example ESMTP\r\n")
                     plain.recv(65536)
                     continue
+                if self.context.minimum_version == ssl.TLSVersion.TLSv1_3:
+                    self._refuse(plain, self.context)
+                    continue
                 with self.context.wrap_socket(plain, server_side=True) as sock:
                     self.requests.append(_request(sock))
                     sock.sendall(ANSWER)
+
+    def _refuse(self, plain: socket.socket, context: ssl.SSLContext) -> None:
+        """Shake hands with a client that has no certificate, after it has sent what it may."""
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_side=True)
+        # What ends the handshake is shorter than 400 bytes: the request is there, too.
+        for least in (1, 400):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                tls.do_handshake()
+            plain.sendall(outgoing.read())
+            read = b""
+            while len(read) < least:
+                read += plain.recv(65536)
+            incoming.write(read)
+        with contextlib.suppress(ssl.SSLError):
+            tls.do_handshake()
+        plain.sendall(outgoing.read())
 
 
 def _request(sock: ssl.SSLSocket) -> bytes:
@@ -163,6 +183,20 @@ def test_a_server_without_tls_was_sent_nothing(apiyi: Program) -> None:
         server.close()
     assert ran.code == 5
     assert "TLS handshake failed" in ran.err
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_server_that_wants_a_client_certificate_has_read_no_request(
+    apiyi: Program, tls: TlsServer, bundle: Path, version: ssl.TLSVersion
+) -> None:
+    assert tls.context is not None
+    tls.context.verify_mode = ssl.CERT_REQUIRED
+    tls.context.minimum_version = tls.context.maximum_version = version
+    ran = apiyi(f"chat hi --base-url {tls.base_url} --cacert {bundle} --retries 0")
+    assert ran.code == 5
+    assert "the TLS handshake failed" in ran.err
+    assert "billed" not in ran.err
+    assert tls.requests == []
 
 
 @pytest.mark.parametrize("line", ["chat hi --insecure", "chat hi -k", "chat hi --api-key x"])

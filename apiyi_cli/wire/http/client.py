@@ -319,7 +319,7 @@ def _transport_error(failure: Exception, deadlines: Deadlines, proxy: Proxy | No
             hint=Text("look at -H, the key and --base-url"),
             facts=Facts(phase="connect"),
         )
-    if deadlines.sent_at is None:
+    if deadlines.sent_at is None or _is_late_handshake(cause):
         return _unsent_error(cause, deadlines, proxy)
     return _unanswered_error(failure, deadlines)
 
@@ -359,7 +359,13 @@ def _unsent_error(
     else:
         kind, why = "reset", Text("connection lost before the request was sent")
     what = Text("cannot reach the gateway{via}", via=via)
-    return TemporaryError(what, why, hint=CHECK_NETWORK, facts=deadlines.facts(kind))
+    facts = deadlines.facts(kind)._replace(phase="connect")
+    return TemporaryError(what, why, hint=CHECK_NETWORK, facts=facts)
+
+
+def _is_late_handshake(cause: BaseException | None) -> bool:
+    """Return True if the server refused the handshake after the request was written."""
+    return re.search("_ALERT_.*CERTIFICATE", getattr(cause, "reason", None) or "") is not None
 
 
 def _unanswered_error(failure: Exception, deadlines: Deadlines) -> ApiyiError:
