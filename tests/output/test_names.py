@@ -234,6 +234,23 @@ def test_a_template_is_filled_and_what_its_author_wrote_is_kept(template: str, p
     assert PathTemplate(template).path(values) == Path(path)
 
 
+@pytest.mark.parametrize(
+    ("template", "folder", "path"),
+    [
+        ("{dir}/{stem}.txt", "/music/a", "/music/a/talk.txt"),
+        ("{dir}/{stem}.txt", "../a", "../a/talk.txt"),
+        ("{dir}/{stem}.txt", "", "talk.txt"),
+        ("out/{dir}/{stem}.txt", "/music/a", "out/music/a/talk.txt"),
+        ("out/{dir}/{stem}.txt", "../../a", "out/_/_/a/talk.txt"),
+        ("out/{dir}/{stem}.txt", "/", "out/talk.txt"),
+    ],
+)
+def test_a_folder_is_kept_at_the_start_and_never_leads_upwards_elsewhere(
+    template: str, folder: str, path: str
+) -> None:
+    assert PathTemplate(template).path({"dir": folder, "stem": "talk"}) == Path(path)
+
+
 def test_a_value_that_is_missing_or_empty_leaves_no_hidden_file() -> None:
     assert PathTemplate("{slug}.{ext}").path({"slug": "", "ext": "png"}) == Path("untitled.png")
     assert PathTemplate("{id}.{ext}").path({"ext": "png"}) == Path("untitled.png")

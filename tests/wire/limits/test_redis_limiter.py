@@ -392,6 +392,16 @@ def test_a_pause_holds_up_all_hosts_and_ten_minutes_at_most(store: str) -> None:
     assert waits == [pytest.approx(600, abs=5)]
 
 
+def test_a_single_request_waits_for_a_pause_and_starts_then(store: str) -> None:
+    waits: list[tuple[float, str]] = []
+    limiter = RedisLimiter(store, "a", Limits())
+    limiter.pause(0.2)
+    waited_s = limiter.acquire(single=True, on_wait=lambda *wait: waits.append(wait))
+    assert waits[0][0] == pytest.approx(0.2, abs=0.1)
+    assert waits[0][1] == "pause"
+    assert waited_s == pytest.approx(sum(seconds for seconds, _ in waits), abs=0.2)
+
+
 def test_a_turn_that_a_pause_has_overtaken_is_booked_again(store: str) -> None:
     limiter = RedisLimiter(store, "a", Limits(rpm=2, window_s=0.4))
     waits: list[float] = []
