@@ -210,3 +210,37 @@ def test_a_comparison_that_is_stopped_leaves_no_request_and_no_line_behind(
     assert used in talk.text and "gpt-4o   2 " in talk.text
     assert " s · " not in talk.text.partition("apiyi: stopped")[2]
     assert talk.end() == 0
+
+
+BETWEEN_ROUNDS = """
+import dis, signal, sys
+
+def trace_loop(frame, event, argument):
+    if frame.f_code.co_name != "run_loop":
+        return None
+    frame.f_trace_opcodes = True
+    return interrupt
+
+def interrupt(frame, event, argument):
+    # With the backward jump Python looks for signals.
+    if event == "opcode" and "JUMP_BACKWARD" in dis.opname[frame.f_code.co_code[frame.f_lasti]]:
+        sys.settrace(None)
+        signal.raise_signal(signal.SIGINT)
+    return interrupt
+
+sys.settrace(trace_loop)
+"""
+
+
+def test_ctrl_c_between_an_answer_and_the_prompt_ends_nothing(
+    apiyi: Program, gateway: Gateway, talks: ConversationStarter
+) -> None:
+    folder = apiyi.work.with_name("traced")
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(BETWEEN_ROUNDS)
+    talk = talks(starts=True, env={"PYTHONPATH": str(folder)})
+    talk.wait_for_prompt()
+    gateway.script(ScriptedReply.chat("one"), ScriptedReply.chat("two"))
+    talk.say("first", "one")
+    talk.say("second", "two")
+    assert talk.end() == 0

@@ -36,7 +36,9 @@ def run_loop(dialogue: Dialogue, *, keeps_history: bool) -> None:
     draft = ""
     while True:
         try:
-            draft = answer(dialogue, reader.read(draft), history)
+            # An inner loop, because a signal may come between two rounds, too.
+            while True:
+                draft = answer(dialogue, reader.read(draft), history)
         except EOFError:
             return
         except Interrupted as stop:
