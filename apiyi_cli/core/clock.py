@@ -13,13 +13,27 @@ from collections.abc import Callable
 from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.text import Text
 
+SIGNAL_CHECK_S = 1.0
+"""The longest wait, in seconds, that a signal may not end.
+
+The system call of a wait that a signal just precedes is not interrupted by it: Python would run
+the signal's handler only when the wait is over.
+"""
+
+
+def _sleep(seconds: float) -> None:
+    while seconds > SIGNAL_CHECK_S:
+        time.sleep(SIGNAL_CHECK_S)
+        seconds -= SIGNAL_CHECK_S
+    time.sleep(seconds)
+
 
 class Clock(PlainValue):
     """Seconds since some start, seconds since 1970, and a wait of some seconds."""
 
     monotonic: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], None] = _sleep
 
 
 CLOCK = Clock()

@@ -15,8 +15,8 @@ import errno
 import os
 import select
 import threading
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cached_property
 
 from apiyi_cli.core.terminal_text import (
@@ -253,7 +253,7 @@ class Console:
         if threading.current_thread() is not threading.main_thread():
             self.window.messages_shown += 1
             return
-        with suppress(OutputError, Interrupted):
+        with _suppress_write_errors():
             self._write_bytes(encode_for_terminal(self.window.before_message(), "live"))
 
     def _draw(self, text: str) -> None:
@@ -261,6 +261,18 @@ class Console:
             _write(STDERR, text.encode("utf-8", "replace"), patience_s=STDERR_PATIENCE_S)
         except OSError:
             return
+
+
+@contextmanager
+def _suppress_write_errors() -> Iterator[None]:
+    """Suppress the errors of a write to stdout; let signals through."""
+    try:
+        yield
+    except OutputError:
+        return
+    except Interrupted as stop:
+        if stop.signum != SIGPIPE:
+            raise
 
 
 def write_unseen(console: Console, sequence: bytes) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply, frame
 from apiyi_cli.sandbox.server import Gateway
+from tests.process.test_terminal_signals import await_reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -335,3 +336,42 @@ sys.exit(main.main(["chat", "hi"]))
 def test_a_signal_in_a_finalizer_is_not_lost() -> None:
     ran = subprocess.run([sys.executable, "-c", FINALIZED], capture_output=True, timeout=25)
     assert (ran.returncode, ran.stderr) == (-signal.SIGTERM, b"")
+
+
+ELSEWHERE = """
+import os, signal, sys, threading
+from apiyi_cli.main import main
+
+def take_signal():
+    os.read(int(sys.argv[1]), 1)
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+threading.Thread(target=take_signal, daemon=True).start()
+sys.exit(main(["chat", "hi"]))
+"""
+"""As if the signal had come just before the main thread's wait: it is noted, and ends no wait."""
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        ScriptedReply.chat("x").stall(),
+        ScriptedReply.error(429, "busy", headers=(("Retry-After", "30"),)),
+    ],
+    ids=["for an answer", "for another attempt"],
+)
+def test_a_signal_just_before_a_wait_ends_it(
+    apiyi: Program, gateway: Gateway, stopped: Running, reply: ScriptedReply
+) -> None:
+    gateway.script(reply)
+    far, near = os.pipe()
+    words = [sys.executable, "-c", ELSEWHERE, str(far)]
+    environ = apiyi.environment(None)
+    process = subprocess.Popen(words, env=environ, pass_fds=[far], stderr=subprocess.DEVNULL)
+    stopped.append(process)
+    assert gateway.wait_for(lambda: gateway.ledger)
+    await_reading(process, gateway)
+    os.write(near, b"x")
+    assert process.wait(10) == -signal.SIGTERM
+    for descriptor in (far, near):
+        os.close(descriptor)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from apiyi_cli.core.clock import start_thread
+from apiyi_cli.core.clock import SIGNAL_CHECK_S, start_thread
 from apiyi_cli.text import Text
 from apiyi_cli.wire.http.deadlines import Deadlines
 from apiyi_cli.wire.http.engine import httpcore
@@ -183,6 +183,10 @@ class _TimedStream(httpcore.NetworkStream):
                     # Treated as the end of the body: some servers never close the connection.
                     return b""
                 wait_s -= tail_s
+            while wait_s > SIGNAL_CHECK_S:
+                with suppress(httpcore.ReadTimeout):
+                    return self._inner.read(max_bytes, SIGNAL_CHECK_S)
+                wait_s -= SIGNAL_CHECK_S
             return self._inner.read(max_bytes, wait_s)
         except httpcore.ReadTimeout:
             if self._ends_handshake():
