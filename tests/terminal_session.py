@@ -105,7 +105,13 @@ class TerminalSession:
 
     def wait_for_prompt(self) -> None:
         """Read until the cursor is at the beginning of an empty prompt."""
-        self.wait(lambda: self.at_cursor.startswith(PROMPT) and self.screen.cursor.x == 2, PROMPT)
+        self.wait(self._is_at_empty_prompt, PROMPT)
+
+    def _is_at_empty_prompt(self) -> bool:
+        # What was typed is written once more when it is sent, from its first column on. A status
+        # on the right leaves some columns free.
+        before, after = self.at_cursor[:2], self.at_cursor[2:6]
+        return before.startswith(PROMPT) and not after.strip() and self.screen.cursor.x == 2
 
     @property
     def at_cursor(self) -> str:

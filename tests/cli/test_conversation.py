@@ -637,8 +637,7 @@ def test_the_context_and_the_money_are_watched(
     talk.say("two", "longer")
     assert talk.text.count("of the context of") == 1
     talk.wait(lambda: "115k/128k ctx · $" in talk.at_cursor)
-    talk.type("/set max-cost 0.02\r")
-    talk.wait_for_prompt()
+    talk.say("/set max-cost 0.02", "❯")
     talk.type("three\r")
     talk.wait_for("stopped by --max-cost")
     talk.wait(lambda: talk.at_cursor.startswith("❯ three"))
