@@ -8,137 +8,64 @@ from __future__ import annotations
 
 DEFAULT_MODEL = "sandbox-1"
 
-TALKS = frozenset(("chat", "respond", "complete"))
-_CLAUDE = frozenset((*TALKS, "messages"))
-_GEMINI = frozenset((*TALKS, "generate"))
-_EMBEDS = frozenset(("embed",))
-_DRAWS = frozenset(("image",))
-_DRAWS_IN_CHAT = frozenset(("image", "chat"))
-_DRAWS_IN_GENERATE = frozenset(("generate",))
-_HEARS = frozenset(("transcribe",))
-_SPEAKS = frozenset(("speak",))
-_JUDGES = frozenset(("moderate",))
-_RANKS = frozenset(("rank",))
-_FILMS = frozenset(("video",))
+_TALKS = "chat respond complete"
+_CLAUDE = f"{_TALKS} messages"
+_GEMINI = f"{_TALKS} generate"
 
-_TABLE: tuple[tuple[str, frozenset[str], tuple[str, ...]], ...] = (
-    ("sandbox", frozenset((*_CLAUDE, *_GEMINI)), (DEFAULT_MODEL,)),
-    ("sandbox", _EMBEDS, ("sandbox-embed-1",)),
-    ("sandbox", _DRAWS, ("sandbox-image-1",)),
-    ("sandbox", _HEARS, ("sandbox-transcribe-1",)),
-    ("sandbox", _SPEAKS, ("sandbox-speak-1",)),
-    ("sandbox", _RANKS, ("sandbox-rank-1",)),
-    ("sandbox", _FILMS, ("sandbox-video-1",)),
-    (
-        "OpenAI",
-        TALKS,
-        (
-            "gpt-4o",
-            "gpt-4o-mini",
-            "gpt-4.1",
-            "gpt-4.1-mini",
-            "gpt-5",
-            "gpt-5-mini",
-            "gpt-5.4-mini",
-            "gpt-5.6-luna",
-            "gpt-6.1-terra",
-            "chat-latest",
-            "o3",
-            "o4-mini",
-        ),
-    ),
-    ("OpenAI", frozenset(("complete",)), ("gpt-3.5-turbo-instruct",)),
-    (
-        "OpenAI",
-        _DRAWS,
-        (
-            "gpt-image-1",
-            "gpt-image-1-mini",
-            "gpt-image-2",
-            "gpt-image-2.5-flare",
-            "gpt-image-2.6-flare",
-            "dall-e-2",
-            "dall-e-3",
-        ),
-    ),
-    (
-        "OpenAI",
-        _DRAWS_IN_CHAT,
-        ("gpt-image-2-all", "gpt-image-2.6-all", "gpt-image-2-vip", "gpt-image-2.5-flare-vip"),
-    ),
-    (
-        "OpenAI",
-        _HEARS,
-        ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-4o-transcribe-diarize"),
-    ),
-    ("OpenAI", _SPEAKS, ("tts-1", "tts-1-hd", "gpt-4o-mini-tts")),
-    (
-        "OpenAI",
-        _EMBEDS,
-        ("text-embedding-3-small", "text-embedding-3-large", "text-embedding-ada-002"),
-    ),
-    ("OpenAI", _JUDGES, ("omni-moderation-latest", "text-moderation-stable")),
-    (
-        "Anthropic",
-        _CLAUDE,
-        (
-            "claude-fable-5",
-            "claude-opus-4-20250514",
-            "claude-opus-4",
-            "claude-opus-5",
-            "claude-sonnet-4-20250514",
-            "claude-sonnet-4",
-            "claude-sonnet-5",
-            "claude-3-5-haiku-20241022",
-        ),
-    ),
-    ("OpenAI", frozenset(("chat",)), ("gpt-4o-image",)),
-    (
-        "Google",
-        _DRAWS_IN_GENERATE,
-        ("gemini-3-pro-image", "gemini-3.1-flash-image", "gemini-3.1-flash-lite-image"),
-    ),
-    ("Google", _GEMINI, ("gemini-3.6-flash", "gemini-3.8-flash", "gemini-3.5-flash-lite")),
-    ("xAI", TALKS, ("grok-4", "grok-3-mini")),
-    ("DeepSeek", TALKS, ("deepseek-r1", "deepseek-v3")),
-    ("DeepSeek", _CLAUDE, ("deepseek-v4-flash-ga-260731",)),
-    ("Alibaba", TALKS, ("qwen3-235b-a22b", "qwen-plus", "qwq-32b")),
-    ("Moonshot", TALKS, ("kimi-k2", "kimi-k2-thinking")),
-    ("Black Forest Labs", _DRAWS, ("flux-kontext-pro", "flux-kontext-max", "flux-2-pro")),
-    (
-        "ByteDance",
-        _DRAWS,
-        ("seedream-5-0-260128", "seedream-5-0-pro-260628"),
-    ),
-    (
-        "ByteDance",
-        _FILMS,
-        (
-            "doubao-seedance-2-5-260628",
-            "doubao-seedance-2-0-260128",
-            "doubao-seedance-2-0-fast-260128",
-            "doubao-seedance-2-0-mini-260615",
-        ),
-    ),
-    (
-        "Alibaba",
-        _FILMS,
-        ("wan2.7-t2v", "wan2.7-i2v", "wan2.7-r2v", "wan2.7-videoedit", "happyhorse-1.0"),
-    ),
-    ("xAI", _FILMS, ("grok-imagine-video",)),
-    ("BAAI", _EMBEDS, ("bge-m3",)),
-    ("BAAI", _RANKS, ("bge-reranker-v2-m3",)),
+# Maker, the words for what its models do, the models.
+_TABLE = (
+    ("sandbox", f"{_CLAUDE} {_GEMINI}", DEFAULT_MODEL),
+    ("sandbox", "embed", "sandbox-embed-1"),
+    ("sandbox", "image", "sandbox-image-1"),
+    ("sandbox", "transcribe", "sandbox-transcribe-1"),
+    ("sandbox", "speak", "sandbox-speak-1"),
+    ("sandbox", "rank", "sandbox-rank-1"),
+    ("sandbox", "video", "sandbox-video-1"),
+    ("OpenAI", _TALKS, "gpt-4o gpt-4o-mini gpt-4.1 gpt-4.1-mini gpt-5 gpt-5-mini gpt-5.4-mini"),
+    ("OpenAI", _TALKS, "gpt-5.6-luna gpt-6.1-terra chat-latest o3 o4-mini"),
+    ("OpenAI", "complete", "gpt-3.5-turbo-instruct"),
+    ("OpenAI", "image", "gpt-image-1 gpt-image-1-mini gpt-image-2 gpt-image-2.5-flare"),
+    ("OpenAI", "image", "gpt-image-2.6-flare dall-e-2 dall-e-3"),
+    ("OpenAI", "image chat", "gpt-image-2-all gpt-image-2.6-all gpt-image-2-vip"),
+    ("OpenAI", "image chat", "gpt-image-2.5-flare-vip"),
+    ("OpenAI", "transcribe", "whisper-1 gpt-4o-transcribe gpt-4o-mini-transcribe"),
+    ("OpenAI", "transcribe", "gpt-4o-transcribe-diarize"),
+    ("OpenAI", "speak", "tts-1 tts-1-hd gpt-4o-mini-tts"),
+    ("OpenAI", "embed", "text-embedding-3-small text-embedding-3-large text-embedding-ada-002"),
+    ("OpenAI", "moderate", "omni-moderation-latest text-moderation-stable"),
+    ("Anthropic", _CLAUDE, "claude-fable-5 claude-opus-4-20250514 claude-opus-4 claude-opus-5"),
+    ("Anthropic", _CLAUDE, "claude-sonnet-4-20250514 claude-sonnet-4 claude-sonnet-5"),
+    ("Anthropic", _CLAUDE, "claude-3-5-haiku-20241022"),
+    ("OpenAI", "chat", "gpt-4o-image"),
+    ("Google", "generate", "gemini-3-pro-image gemini-3.1-flash-image"),
+    ("Google", "generate", "gemini-3.1-flash-lite-image"),
+    ("Google", _GEMINI, "gemini-3.6-flash gemini-3.8-flash gemini-3.5-flash-lite"),
+    ("xAI", _TALKS, "grok-4 grok-3-mini"),
+    ("DeepSeek", _TALKS, "deepseek-r1 deepseek-v3"),
+    ("DeepSeek", _CLAUDE, "deepseek-v4-flash-ga-260731"),
+    ("Alibaba", _TALKS, "qwen3-235b-a22b qwen-plus qwq-32b"),
+    ("Moonshot", _TALKS, "kimi-k2 kimi-k2-thinking"),
+    ("Black Forest Labs", "image", "flux-kontext-pro flux-kontext-max flux-2-pro"),
+    ("ByteDance", "image", "seedream-5-0-260128 seedream-5-0-pro-260628"),
+    ("ByteDance", "video", "doubao-seedance-2-5-260628 doubao-seedance-2-0-260128"),
+    ("ByteDance", "video", "doubao-seedance-2-0-fast-260128 doubao-seedance-2-0-mini-260615"),
+    ("Alibaba", "video", "wan2.7-t2v wan2.7-i2v wan2.7-r2v wan2.7-videoedit happyhorse-1.0"),
+    ("xAI", "video", "grok-imagine-video"),
+    ("BAAI", "embed", "bge-m3"),
+    ("BAAI", "rank", "bge-reranker-v2-m3"),
 )
 
 RETIRED = ("gemini-2.5-pro", "gemini-2.5-flash", "gemini-2.5-flash-lite", "sora-2", "veo-3.1")
 """Models that the gateway took off."""
 
 VENDORS = tuple(dict.fromkeys(vendor for vendor, _, _ in _TABLE))
-VENDOR_OF = {model: vendor for vendor, _, models in _TABLE for model in models}
-SERVED_AT = {model: endpoints for _, endpoints, models in _TABLE for model in models}
+VENDOR_OF = {model: vendor for vendor, _, models in _TABLE for model in models.split()}
+SERVED_AT = {
+    model: frozenset(words.split()) for _, words, models in _TABLE for model in models.split()
+}
 
-DRAWS_IN_CHAT = frozenset(model for model in SERVED_AT if SERVED_AT[model] == _DRAWS_IN_CHAT)
-DRAWS_IN_GENERATE = frozenset(m for m in SERVED_AT if SERVED_AT[m] == _DRAWS_IN_GENERATE)
+DRAWS_IN_CHAT = frozenset(model for model in SERVED_AT if SERVED_AT[model] == {"image", "chat"})
+DRAWS_IN_GENERATE = frozenset(model for model in SERVED_AT if SERVED_AT[model] == {"generate"})
 DRAWS_IN_WORDS = ("gpt-4o-image",)
 
 PER_CALL_USD = {

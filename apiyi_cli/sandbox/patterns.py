@@ -10,14 +10,6 @@ import re
 from importlib import import_module
 from typing import Any
 
-_CLASSES = {
-    "CATEGORY_DIGIT": "0",
-    "CATEGORY_WORD": "a",
-    "CATEGORY_SPACE": " ",
-    "CATEGORY_NOT_DIGIT": "a",
-    "CATEGORY_NOT_WORD": "-",
-    "CATEGORY_NOT_SPACE": "a",
-}
 _PRINTABLE = [chr(code) for code in (*range(97, 123), *range(48, 58), *range(32, 127))]
 
 
@@ -40,8 +32,10 @@ class _MatchWriter:
     def item(self, op: str, value: Any) -> str:
         if op == "LITERAL":
             return chr(value)
-        if op in ("IN", "NOT_LITERAL"):
-            return _member(value if op == "IN" else [("NEGATE", None), ("LITERAL", value)])
+        if op == "IN":
+            return _member(value)
+        if op == "NOT_LITERAL":
+            return _member([("NEGATE", None), ("LITERAL", value)])
         if op == "ANY":
             return "a"
         if op in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
@@ -60,12 +54,12 @@ class _MatchWriter:
 
 def _member(items: Any) -> str:
     """Return a character of a class."""
-    if str(items[0][0]) == "NEGATE":
-        return next((c for c in _PRINTABLE if not _within(c, items[1:])), "")
     op, value = str(items[0][0]), items[0][1]
-    if op == "RANGE":
-        return chr(value[0])
-    return chr(value) if op == "LITERAL" else _CLASSES.get(str(value), "a")
+    if op == "NEGATE":
+        return next((c for c in _PRINTABLE if not _within(c, items[1:])), "")
+    if op == "CATEGORY":
+        return next(c for c in _PRINTABLE if _within(c, items[:1]))
+    return chr(value[0] if op == "RANGE" else value)
 
 
 def _within(character: str, items: Any) -> bool:

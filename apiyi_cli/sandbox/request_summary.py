@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,7 @@ from apiyi_cli.core.jsontext import write_text
 MARK = "[sandbox]"
 REPEATED_MAX = 8000
 DELTAS_MAX = 200
-ATTACHMENT_TOKENS = 85
+_ATTACHMENT_TOKENS = 85
 
 _WORD = re.compile(r"\s*\S+\s*")
 
@@ -32,6 +33,11 @@ class RequestSummary:
     results: list[tuple[str, str]] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
     prompt_tokens: int = 0
+
+
+def count_prompt(texts: Iterable[str], turns: int, attachments: list[str]) -> int:
+    """Return the tokens of a prompt: its texts, what frames each turn, the attachments."""
+    return sum(map(tokens, texts)) + 4 * turns + _ATTACHMENT_TOKENS * len(attachments)
 
 
 def describe(summary: RequestSummary) -> str:
@@ -68,6 +74,15 @@ def structured_answer(wanted: dict[str, Any] | None, summary: RequestSummary) ->
     if kind == "json_object":
         return write_text({"sandbox": True, "answer": describe(summary)})
     return None
+
+
+def count_usage(prompt_tokens: int, completion_tokens: int) -> dict[str, Any]:
+    """Return the token counts of an answer as chat completions have them."""
+    return {
+        "prompt_tokens": prompt_tokens,
+        "completion_tokens": completion_tokens,
+        "total_tokens": prompt_tokens + completion_tokens,
+    }
 
 
 def reasoning_text(summary: RequestSummary) -> str:

@@ -210,6 +210,12 @@ def error_body(
     return {"error": {"message": message, "type": type, "param": param or "", "code": code or ""}}
 
 
+def invalid_argument(message: str) -> Refused:
+    """Return the refusal of a malformed request as Google's API says it."""
+    error = {"code": 400, "message": message, "status": "INVALID_ARGUMENT"}
+    return Refused(ScriptedReply.json({"error": error}, 400))
+
+
 def invalid(message: str, param: str, code: str = "invalid_value") -> Refused:
     """Return the refusal of a malformed request, naming the parameter."""
     reply = ScriptedReply.error(400, message, code=code, param=param, type="invalid_request_error")

@@ -13,7 +13,6 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Callable
-from types import TracebackType
 from typing import Self
 
 from apiyi_cli.core.clock import CLOCK, Clock
@@ -94,12 +93,7 @@ class Gateway:
     def __enter__(self) -> Self:
         return self if self._listener else self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *failure: object) -> None:
         self.close()
 
     @property

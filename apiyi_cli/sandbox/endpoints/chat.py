@@ -23,9 +23,10 @@ from apiyi_cli.sandbox.model_table import (
 )
 from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.request_summary import (
-    ATTACHMENT_TOKENS,
     MARK,
     RequestSummary,
+    count_prompt,
+    count_usage,
     cut_short,
     deltas,
     describe,
@@ -67,7 +68,7 @@ def chat(request: ReceivedRequest, finish: str) -> ScriptedReply:
     if model in DRAWS_IN_CHAT:
         from apiyi_cli.sandbox.endpoints.images import draw_in_chat
 
-        return draw_in_chat(request, model, fields)
+        return draw_in_chat(request)
     if model in DRAWS_IN_WORDS:
         from apiyi_cli.sandbox.endpoints.picture_models import draw_in_words
 
@@ -104,8 +105,8 @@ def summarize(fields: dict[str, Any]) -> RequestSummary:
     if last is not None:
         summary.prompt, summary.attachments = _text(last)
     summary.earlier = max(0, len(turns) - 1)
-    words = sum(tokens(_text(message)[0]) + 4 for message in messages)
-    summary.prompt_tokens = words + ATTACHMENT_TOKENS * len(summary.attachments)
+    texts = (_text(message)[0] for message in messages)
+    summary.prompt_tokens = count_prompt(texts, len(messages), summary.attachments)
     if tools := fields.get("tools"):
         summary.prompt_tokens += len(write(tools)) // 4
     return summary
@@ -188,11 +189,8 @@ def _usage(summary: RequestSummary, choices: list[dict[str, Any]]) -> dict[str, 
         said += sum(
             tokens(call["function"]["arguments"]) + 4 for call in message.get("tool_calls", ())
         )
-    completion = said + reasoned
     return {
-        "prompt_tokens": summary.prompt_tokens,
-        "completion_tokens": completion,
-        "total_tokens": summary.prompt_tokens + completion,
+        **count_usage(summary.prompt_tokens, said + reasoned),
         "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
         "completion_tokens_details": {"reasoning_tokens": reasoned, "audio_tokens": 0},
     }

@@ -11,6 +11,7 @@ from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.request_summary import (
     MARK,
     RequestSummary,
+    count_usage,
     cut_short,
     deltas,
     describe,
@@ -39,13 +40,9 @@ def completions(request: ReceivedRequest, finish: str) -> ScriptedReply:
         for at, prompt in enumerate(prompts)
         for k in range(count)
     ]
-    prompt_tokens = sum(tokens(prompt) for prompt in prompts)
-    answer_tokens = sum(tokens(choice["text"]) for choice in choices)
-    usage = {
-        "prompt_tokens": prompt_tokens,
-        "completion_tokens": answer_tokens,
-        "total_tokens": prompt_tokens + answer_tokens,
-    }
+    usage = count_usage(
+        sum(map(tokens, prompts)), sum(tokens(choice["text"]) for choice in choices)
+    )
     frame = {
         "id": f"cmpl-sandbox{request.digest}",
         "object": "text_completion",
@@ -54,9 +51,8 @@ def completions(request: ReceivedRequest, finish: str) -> ScriptedReply:
     }
     if fields.get("stream"):
         return stream_choices(fields, frame, [_chunks(choice) for choice in choices], usage)
-    return ScriptedReply.json(
-        {**frame, "choices": choices, "usage": usage}, tokens=prompt_tokens + answer_tokens
-    )
+    whole = {**frame, "choices": choices, "usage": usage}
+    return ScriptedReply.json(whole, tokens=usage["total_tokens"])
 
 
 def _choice(fields: dict[str, Any], prompt: str, finish: str, index: int, k: int) -> dict[str, Any]:

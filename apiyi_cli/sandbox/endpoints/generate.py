@@ -14,14 +14,14 @@ from apiyi_cli.sandbox.model_table import DRAWS_IN_GENERATE
 from apiyi_cli.sandbox.native_events import stream_events
 from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.request_summary import (
-    ATTACHMENT_TOKENS,
     RequestSummary,
+    count_prompt,
     cut_short,
     describe,
     reasoning_text,
     tokens,
 )
-from apiyi_cli.sandbox.scripted_reply import Refused, ScriptedReply
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply, invalid_argument
 from apiyi_cli.sandbox.toolcalls import ToolSpec, choose_calls
 
 _FIELDS = frozenset(
@@ -134,11 +134,6 @@ def _answer(request: ReceivedRequest, finish: str) -> dict[str, Any]:
     }
 
 
-def _invalid(message: str) -> Refused:
-    error = {"code": 400, "message": message, "status": "INVALID_ARGUMENT"}
-    return Refused(ScriptedReply.json({"error": error}, 400))
-
-
 def _check(fields: dict[str, Any]) -> None:
     config = fields.get("generationConfig") or {}
     for names, known, place in (
@@ -146,24 +141,26 @@ def _check(fields: dict[str, Any]) -> None:
         (config, _CONFIG, " at 'generation_config'"),
     ):
         if unknown := sorted(names.keys() - known):
-            raise _invalid(
+            raise invalid_argument(
                 f'Invalid JSON payload received. Unknown name "{unknown[0]}"{place}: '
                 "Cannot find field."
             )
     if not fields.get("contents"):
-        raise _invalid("* GenerateContentRequest.contents: contents is not specified")
+        raise invalid_argument("* GenerateContentRequest.contents: contents is not specified")
     level = (config.get("thinkingConfig") or {}).get("thinkingLevel", "low")
     if level.lower() not in _THOUGHTS:
-        raise _invalid(f"Invalid value at 'thinking_level': {level}")
+        raise invalid_argument(f"Invalid value at 'thinking_level': {level}")
     for k, turn in enumerate(fields["contents"]):
         if turn.get("role", "user") not in ("user", "model"):
-            raise _invalid("Please use a valid role: user, model.")
+            raise invalid_argument("Please use a valid role: user, model.")
         for part in turn.get("parts") or ():
             if not any(name in part for name in _PARTS):
-                raise _invalid(f"contents[{k}].parts: required oneof field 'data' must have one")
+                raise invalid_argument(
+                    f"contents[{k}].parts: required oneof field 'data' must have one"
+                )
             if "functionCall" in part and part.get("thoughtSignature") != _sign(part):
                 name = part["functionCall"].get("name")
-                raise _invalid(f"Function call is missing a thought_signature in {name}")
+                raise invalid_argument(f"Function call is missing a thought_signature in {name}")
 
 
 def _sign(part: dict[str, Any]) -> str:
@@ -187,8 +184,7 @@ def _summarize(fields: dict[str, Any], config: dict[str, Any]) -> RequestSummary
             summary.attachments.append(kind if kind in ("image", "audio") else "file")
     summary.earlier = len(turns) - 1
     texts = [summary.system, *(_quote_part(part) for turn in turns for part in turn["parts"])]
-    summary.prompt_tokens = sum(map(tokens, texts)) + 4 * len(turns)
-    summary.prompt_tokens += ATTACHMENT_TOKENS * len(summary.attachments)
+    summary.prompt_tokens = count_prompt(texts, len(turns), summary.attachments)
     return summary
 
 

@@ -15,7 +15,7 @@ from apiyi_cli.sandbox import checks
 from apiyi_cli.sandbox.drawing import draw, png
 from apiyi_cli.sandbox.endpoints.catalogue import CREATED, model_of
 from apiyi_cli.sandbox.received_request import FormPart, ReceivedRequest
-from apiyi_cli.sandbox.request_summary import MARK, tokens
+from apiyi_cli.sandbox.request_summary import MARK, count_usage, tokens
 from apiyi_cli.sandbox.scripted_reply import Refused, ScriptedReply, invalid
 
 SIDE_MAX = 3840
@@ -151,14 +151,13 @@ def picture_url(
     return f"{request.origin}/files/{seed.hex()}-{width}x{height}{until}.png"
 
 
-def draw_in_chat(request: ReceivedRequest, model: str, fields: dict[str, Any]) -> ScriptedReply:
+def draw_in_chat(request: ReceivedRequest) -> ScriptedReply:
     """Answer a chat with a drawing model: never a chat object, never streamed."""
     seed = sha256(request.body).digest()
     url = picture_url(request, seed, _ORDINARY, _ORDINARY)
-    usage = {"prompt_tokens": 10, "completion_tokens": 1056, "total_tokens": 1066}
-    return ScriptedReply.json(
-        {"data": [{"url": url}], "created": CREATED, "usage": usage}, tokens=1066
-    )
+    usage = count_usage(10, 1056)
+    whole = {"data": [{"url": url}], "created": CREATED, "usage": usage}
+    return ScriptedReply.json(whole, tokens=usage["total_tokens"])
 
 
 def _count(fields: dict[str, Any], model: str) -> int:

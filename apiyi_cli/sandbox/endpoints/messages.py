@@ -12,8 +12,8 @@ from apiyi_cli.sandbox.model_table import CACHES_FROM, NEWEST_CLAUDE, REFUSES_FO
 from apiyi_cli.sandbox.native_events import message_events
 from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.request_summary import (
-    ATTACHMENT_TOKENS,
     RequestSummary,
+    count_prompt,
     cut_short,
     describe,
     reasoning_text,
@@ -199,8 +199,7 @@ def _summarize(fields: dict[str, Any]) -> RequestSummary:
     summary.attachments = [_ATTACHED[block["type"]] for block in last if block["type"] in _ATTACHED]
     summary.earlier = len(turns) - 1
     texts = [summary.system, *(_quote_part(block) for turn in turns for block in _blocks(turn))]
-    summary.prompt_tokens = sum(map(tokens, texts)) + 4 * len(turns)
-    summary.prompt_tokens += ATTACHMENT_TOKENS * len(summary.attachments)
+    summary.prompt_tokens = count_prompt(texts, len(turns), summary.attachments)
     return summary
 
 

@@ -12,8 +12,8 @@ from apiyi_cli.sandbox.drawing import png
 from apiyi_cli.sandbox.endpoints.catalogue import CREATED
 from apiyi_cli.sandbox.endpoints.images import picture_url
 from apiyi_cli.sandbox.received_request import ReceivedRequest
-from apiyi_cli.sandbox.request_summary import MARK, tokens
-from apiyi_cli.sandbox.scripted_reply import Refused, ScriptedReply
+from apiyi_cli.sandbox.request_summary import MARK, count_usage, tokens
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply, invalid_argument
 
 _RATIOS = ["1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"]
 _FLASH_RATIOS = [*_RATIOS, "1:4", "4:1", "1:8", "8:1"]
@@ -28,7 +28,7 @@ def draw_content(request: ReceivedRequest, model: str, fields: dict[str, Any]) -
     prompt = _read_prompt(fields)
     config = fields.get("generationConfig") or {}
     if model.startswith("gemini-3-pro") and "thinkingConfig" in config:
-        raise _refuse("Thinking level is not supported for this model.")
+        raise invalid_argument("Thinking level is not supported for this model.")
     width, height = _size(model, config.get("imageConfig") or {})
     seed = sha256(request.body).digest()
     data = b64encode(png(seed, width, height)).decode()
@@ -59,7 +59,6 @@ def draw_in_words(request: ReceivedRequest, model: str) -> ScriptedReply:
     """Answer a chat with a completion whose text shows the picture and links it again."""
     url = picture_url(request, sha256(request.body).digest(), 1024, 1024)
     text = f"{MARK} Here it is:\n\n![picture]({url})\n\n[Download]({url})\n"
-    usage = {"prompt_tokens": 10, "completion_tokens": 1056, "total_tokens": 1066}
     message = {"role": "assistant", "content": text}
     return ScriptedReply.json(
         {
@@ -68,7 +67,7 @@ def draw_in_words(request: ReceivedRequest, model: str) -> ScriptedReply:
             "created": CREATED,
             "model": model,
             "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-            "usage": usage,
+            "usage": count_usage(10, 1056),
         },
         tokens=1066,
     )
@@ -79,7 +78,9 @@ def _read_prompt(fields: dict[str, Any]) -> str:
     unknown = fields.keys() - {"contents", "generationConfig", "safetySettings", "tools"}
     if unknown:
         name = sorted(unknown)[0]
-        raise _refuse(f'Invalid JSON payload received. Unknown name "{name}": Cannot find field.')
+        raise invalid_argument(
+            f'Invalid JSON payload received. Unknown name "{name}": Cannot find field.'
+        )
     parts = [
         part
         for content in fields.get("contents") or ()
@@ -87,10 +88,10 @@ def _read_prompt(fields: dict[str, Any]) -> str:
         for part in content.get("parts") or ()
     ]
     if not parts:
-        raise _refuse("* GenerateContentRequest.contents: contents is not specified")
+        raise invalid_argument("* GenerateContentRequest.contents: contents is not specified")
     pictures = [part["inlineData"] for part in parts if "inlineData" in part]
     if len(pictures) > _INPUTS_MAX:
-        raise _refuse(f"Too many images: at most {_INPUTS_MAX} are supported.")
+        raise invalid_argument(f"Too many images: at most {_INPUTS_MAX} are supported.")
     for picture in pictures:
         _check_picture(picture)
     return " ".join(part["text"] for part in parts if isinstance(part.get("text"), str))
@@ -102,18 +103,18 @@ def _check_picture(picture: dict[str, Any]) -> None:
         text = picture.get("data", "").replace("-", "+").replace("_", "/")
         content = b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise _refuse("Base64 decoding failed for inline_data") from None
+        raise invalid_argument("Base64 decoding failed for inline_data") from None
     if len(content) > _INPUT_BYTES or detect_picture(content) not in (PNG, JPEG, WEBP):
-        raise _refuse("Unable to process input image. Please retry or report.")
+        raise invalid_argument("Unable to process input image. Please retry or report.")
 
 
 def _size(model: str, config: dict[str, Any]) -> tuple[int, int]:
     is_pro = model.startswith("gemini-3-pro")
     ratio, size = config.get("aspectRatio", "1:1"), config.get("imageSize", "1K")
     if ratio not in (_RATIOS if is_pro else _FLASH_RATIOS):
-        raise _refuse(f"aspect ratio {ratio} is not supported")
+        raise invalid_argument(f"aspect ratio {ratio} is not supported")
     if size not in _SIDES or (is_pro and size == "512"):
-        raise _refuse(f"image size {size} is not supported: 1K, 2K, 4K")
+        raise invalid_argument(f"image size {size} is not supported: 1K, 2K, 4K")
     across, down = map(int, ratio.split(":"))
     width = _SIDES[size] * (across / down) ** 0.5
     return _round(width), _round(width * down / across)
@@ -121,8 +122,3 @@ def _size(model: str, config: dict[str, Any]) -> tuple[int, int]:
 
 def _round(side: float) -> int:
     return max(_MULTIPLE, round(side / _MULTIPLE) * _MULTIPLE)
-
-
-def _refuse(message: str) -> Refused:
-    error = {"code": 400, "message": message, "status": "INVALID_ARGUMENT"}
-    return Refused(ScriptedReply.json({"error": error}, 400))

@@ -9,9 +9,9 @@ from apiyi_cli.sandbox import checks
 from apiyi_cli.sandbox.endpoints.catalogue import CREATED, has_fixed_sampling, model_of, reasons
 from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.request_summary import (
-    ATTACHMENT_TOKENS,
     MARK,
     RequestSummary,
+    count_prompt,
     cut_short,
     describe,
     reasoning_text,
@@ -72,8 +72,8 @@ def summarize(fields: dict[str, Any]) -> RequestSummary:
     if last is not None:
         summary.prompt, summary.attachments = _text(last)
     summary.earlier = max(0, len(turns) - 1)
-    words = sum(tokens(_text(item)[0]) + 4 for item in turns) + tokens(summary.system)
-    summary.prompt_tokens = words + ATTACHMENT_TOKENS * len(summary.attachments)
+    texts = [summary.system, *(_text(item)[0] for item in turns)]
+    summary.prompt_tokens = count_prompt(texts, len(turns), summary.attachments)
     return summary
 
 
