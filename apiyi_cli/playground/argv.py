@@ -30,17 +30,6 @@ READING_METHODS: Final = ("GET", "HEAD")
 SPEECH_FILE: Final = "speech"
 RESUMED_FILE: Final = "video.mp4"
 
-_FIELDS: Final = {
-    "command": str,
-    "profile": str,
-    "prompt": str,
-    "stdin": str,
-    "method": str,
-    "language": str,
-    "task": str,
-    "options": dict,
-    "files": dict,
-}
 _PATH_LIKE: Final = re.compile(r"^(?:[/\\~.]|[A-Za-z]:)|^\S*[/\\]\S*$|\.json$", re.I)
 """Texts that would name a file."""
 _TASK: Final = re.compile(r"\w[\w.:-]{0,199}", re.ASCII)
@@ -62,6 +51,12 @@ class PageRequest(NamedTuple):
     task: str = ""
     options: Mapping[str, Any] = {}
     files: Mapping[str, Sequence[str]] = {}
+
+
+_FIELDS: Final = {
+    "command": str,
+    **{name: type(default) for name, default in PageRequest._field_defaults.items()},
+}
 
 
 class CommandLine(NamedTuple):
@@ -222,9 +217,8 @@ def _switch_word(option: Flag, value: Any) -> str:
     """Return the spelling of a switch that is on or off."""
     if value is True:
         return option.long
-    for name in option.names if value is False else ():
-        if "/" in name:
-            return name.split("/")[1]
+    if value is False and (off := [name for name in option.names if "/" in name]):
+        return off[0].split("/")[1]
     raise _refuse(Text("{long} has no such value", long=option.long))
 
 

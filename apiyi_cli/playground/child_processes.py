@@ -51,20 +51,11 @@ class ChildProcess:
             )
         except OSError as failure:
             raise SetupError(Text("cannot start apiyi"), system_reason(failure)) from None
+        assert self._process.stdout is not None and self._process.stderr is not None
+        self.stdout: IO[bytes] = self._process.stdout
+        self.stderr: IO[bytes] = self._process.stderr
         if stdin is not None:
             threading.Thread(target=self._feed, args=(stdin,), daemon=True).start()
-
-    @property
-    def stdout(self) -> IO[bytes]:
-        """Return the pipe of its stdout."""
-        assert self._process.stdout is not None
-        return self._process.stdout
-
-    @property
-    def stderr(self) -> IO[bytes]:
-        """Return the pipe of its stderr."""
-        assert self._process.stderr is not None
-        return self._process.stderr
 
     def wait(self, timeout_s: float | None = None) -> int | None:
         """Return the exit code, negative for a signal; None if it still runs."""
@@ -89,10 +80,9 @@ class ChildProcess:
 
     def close(self) -> None:
         """Close the pipes of a child that has ended."""
-        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
-            if pipe is not None:
-                with suppress(OSError):
-                    pipe.close()
+        for pipe in filter(None, (self._process.stdin, self.stdout, self.stderr)):
+            with suppress(OSError):
+                pipe.close()
 
     def _signal(self, number: int) -> None:
         if self._process.poll() is not None:
@@ -107,10 +97,8 @@ class ChildProcess:
         pipe = self._process.stdin
         assert pipe is not None
         # A child that has ended does not want the rest.
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError), pipe:
             pipe.write(text.encode())
-        with suppress(OSError, ValueError):
-            pipe.close()
 
 
 class ChildSlots:
@@ -120,7 +108,7 @@ class ChildSlots:
     """
 
     def __init__(self) -> None:
-        self._running: list[ChildProcess | None] = []
+        self._running: list[ChildProcess] = []
         self._lock = threading.Condition()
         self._is_closed = False
 
@@ -137,19 +125,14 @@ class ChildSlots:
         is_side: bool = False,
     ) -> ChildProcess:
         """Start a child. Raises TooManyChildren when all slots are taken."""
-        self._reserve(is_side)
-        try:
-            child = ChildProcess(argv, folder=folder, environ=environ, stdin=stdin, is_side=is_side)
-        except BaseException:
-            with self._lock:
-                self._running.remove(None)
-            raise
         with self._lock:
-            self._running[self._running.index(None)] = child
-            is_closed = self._is_closed
-        if is_closed:
-            child.stop()
-        return child
+            if len(self._running) >= MOST_CHILDREN and not is_side:
+                self._end_side_run()
+            if self._is_closed or len(self._running) >= MOST_CHILDREN:
+                raise TooManyChildren
+            child = ChildProcess(argv, folder=folder, environ=environ, stdin=stdin, is_side=is_side)
+            self._running.append(child)
+            return child
 
     def finish(self, child: ChildProcess) -> None:
         """End the child if it runs, and release its slot."""
@@ -164,23 +147,15 @@ class ChildSlots:
         """End all children; no further one can start."""
         with self._lock:
             self._is_closed = True
-            children = [child for child in self._running if child is not None]
-        threads = [threading.Thread(target=child.stop) for child in children]
+            threads = [threading.Thread(target=child.stop) for child in self._running]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
 
-    def _reserve(self, is_side: bool) -> None:
-        """Take a slot; a side request ends for a user's one."""
-        with self._lock:
-            if self._is_closed:
-                raise TooManyChildren
-            if len(self._running) >= MOST_CHILDREN and not is_side:
-                side = next((child for child in self._running if child and child.is_side), None)
-                if side is not None:
-                    threading.Thread(target=side.stop, daemon=True).start()
-                    self._lock.wait_for(lambda: len(self._running) < MOST_CHILDREN, 2 * SOFT_END_S)
-            if len(self._running) >= MOST_CHILDREN:
-                raise TooManyChildren
-            self._running.append(None)
+    def _end_side_run(self) -> None:
+        """End a side run and wait for its slot. The caller holds the lock."""
+        side = next((child for child in self._running if child.is_side), None)
+        if side is not None:
+            threading.Thread(target=side.stop, daemon=True).start()
+            self._lock.wait_for(lambda: len(self._running) < MOST_CHILDREN, 2 * SOFT_END_S)

@@ -9,6 +9,7 @@ import queue
 import re
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
@@ -80,35 +81,25 @@ class ChildReader:
         return self._open == 0
 
     def _run(self, work: Callable[[], None]) -> None:
-        try:
+        # The pipe is closed when the child is ended.
+        with suppress(OSError, ValueError):
             work()
-        except (OSError, ValueError):
-            # The pipe was closed because the child was ended.
-            pass
-        finally:
-            self._events.put(_ENDED)
+        self._events.put(_ENDED)
 
     def _tell(self, event: str, /, **data: Any) -> None:
         self._events.put((event, {**data, "ms": self._now_ms()}))
 
     def _read_answer(self) -> None:
         lines = self._lines()
-        if not self._decodes:
-            for _ in lines:
-                continue
-            return
-        first = next(lines, None)
-        if first is None:
-            return
-        chunks = (b"data: " + line + b"\n\n" for line in chain([first], lines))
-        reply = Reply(200, {"content-type": "text/event-stream"}, chunks)
-        try:
-            for batch in _find_decoder(first)(reply, choices=self._choices):
-                self._put_meaning(batch)
-        except ApiyiError:
+        if self._decodes and (first := next(lines, None)) is not None:
+            chunks = (b"data: " + line + b"\n\n" for line in chain([first], lines))
+            reply = Reply(200, {"content-type": "text/event-stream"}, chunks)
             # The child reports a wrong answer by its exit code.
-            for _ in lines:
-                continue
+            with suppress(ApiyiError):
+                for batch in _find_decoder(first)(reply, choices=self._choices):
+                    self._put_meaning(batch)
+        for _ in lines:
+            pass
 
     def _lines(self) -> Iterator[bytes]:
         """Yield the lines of the answer; each becomes an event first."""
@@ -141,8 +132,6 @@ class ChildReader:
                 case InlineFile():
                     if name := self._save(event.type, event.base64):
                         self._tell("file", name=name)
-                case _:
-                    pass
 
     def _read_messages(self) -> None:
         for raw in self._child.stderr:
@@ -178,21 +167,17 @@ def _find_decoder(first: bytes) -> Callable[..., Iterator[EventBatch]]:
         value = read_event(first)
     except InvalidJSON:
         value = None
-    kind = value.get("type") if isinstance(value, dict) else None
-    if isinstance(kind, str) and kind.startswith("response."):
+    fields = value if isinstance(value, dict) else {}
+    kind = str(fields.get("type"))
+    if kind.startswith("response.") or fields.get("object") == "response":
         from apiyi_cli.decode.respond import events as respond_events
 
         return respond_events
-    if isinstance(value, dict) and value.get("object") == "response":
-        from apiyi_cli.decode.respond import events as respond_events
+    if kind in ("message_start", "message") or "candidates" in fields:
+        from apiyi_cli.decode.answers.protocols import find_events
 
-        return respond_events
-    from apiyi_cli.decode.answers.protocols import find_events
-
-    if kind in ("message_start", "message"):
-        return find_events(Call("POST", "", protocol="anthropic"))
-    if isinstance(value, dict) and "candidates" in value:
-        return find_events(Call("POST", "", protocol="google"))
+        protocol = "google" if "candidates" in fields else "anthropic"
+        return find_events(Call("POST", "", protocol=protocol))
     from apiyi_cli.decode.chat import events as chat_events
 
     return chat_events

@@ -13,6 +13,7 @@ from apiyi_cli.core.families import PROPOSED, refusal
 from apiyi_cli.core.language import Translate, as_is, to_chinese
 from apiyi_cli.core.options import Flag, Group
 from apiyi_cli.core.options.connection import Connection
+from apiyi_cli.core.options.request import Request
 from apiyi_cli.core.secret import mask_url
 from apiyi_cli.errors import ApiyiError
 from apiyi_cli.playground.argv import READING_METHODS, FormTable
@@ -106,7 +107,7 @@ class PageFacts:
             "history": self._program.keeps_history,
             "methods": METHODS if self._program.allows_api else READING_METHODS,
             "commands": [self._describe_command(name, profile, say) for name in PAGE_COMMANDS],
-            "languages": list(self._export_languages()),
+            "languages": list(Request.flags["code"].choices),
         }
 
     def describe_models(self, listed: Any, profile: str) -> list[dict[str, Any]]:
@@ -166,11 +167,6 @@ class PageFacts:
             return None
         call = endpoint.call(json=body, model=str(body.get("model") or ""))
         return self._program.estimate_call(self._program.load_prices(settings), call)
-
-    def _export_languages(self) -> Sequence[str]:
-        from apiyi_cli.core.options.request import Request
-
-        return Request.flags["code"].choices
 
     def _describe_command(self, name: str, profile: str, say: Translate) -> dict[str, Any]:
         command = PAGE_COMMANDS[name]

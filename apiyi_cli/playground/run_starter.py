@@ -6,18 +6,19 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Generator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from apiyi_cli.core.jsontext import InvalidJSON, read_event, write_text
-from apiyi_cli.errors import ApiyiError
+from apiyi_cli.errors import ApiyiError, LimitError
 from apiyi_cli.playground.argv import CommandLine, FormTable, PageRequest, build_line
 from apiyi_cli.playground.child_processes import ChildProcess, ChildSlots
-from apiyi_cli.playground.day_budget import limit_cost
-from apiyi_cli.playground.facts import PageFacts, PageProgram, translator_of
+from apiyi_cli.playground.facts import PageFacts, PageProgram
 from apiyi_cli.playground.history import PageHistory
 from apiyi_cli.playground.runs import PageRun
 from apiyi_cli.playground.uploads import UploadStore
+from apiyi_cli.text import Text
 
 EXIT_S: Final = 5.0
 """Seconds for a child to exit after its output has ended."""
@@ -72,7 +73,7 @@ class RunStarter:
         """
         line = self.build(request, mode)
         if mode == "run" and "max_cost" in self._table.flags(request.command):
-            line = limit_cost(line, request, self._facts, self._program.max_cost_usd)
+            line = self._limit_cost(line, request)
         run = self._make_run(request, line, mode, language)
         try:
             child = self.slots.start(
@@ -209,23 +210,28 @@ class RunStarter:
         except OSError:
             shutil.rmtree(folder, ignore_errors=True)
             raise
+        return PageRun(request, line, folder, mode=mode, language=language, facts=self._facts)
 
-        def estimate(model: str, usage: Mapping[str, Any], count: int) -> float | None:
-            return self._facts.estimate(model, request.profile, usage, count)
+    def _limit_cost(self, line: CommandLine, request: PageRequest) -> CommandLine:
+        """Return the line with the rest of the day's limit. Raises LimitError if it is used up.
 
-        say = translator_of(language)
-        settings = self._facts.settings(request.profile)
-        return PageRun(
-            request,
-            line,
-            folder,
-            mode=mode,
-            say=say,
-            # The tasks of the sandbox end with the child that had it in itself.
-            keeps_tasks=request.command == "video" and not settings.sandbox,
-            usual_model=self._facts.find_usual_model(request.command, request.profile),
-            estimate=estimate,
-        )
+        It bounds the page's own limit as well: the last `--max-cost` counts.
+        """
+        limit_usd = self._program.max_cost_usd
+        if limit_usd is None or self._facts.settings(request.profile).sandbox:
+            return line
+        left = limit_usd - (self._facts.sum_today() or 0.0)
+        if left <= 0:
+            raise LimitError(
+                Text("stopped by --max-cost"),
+                Text("today's requests have cost {limit}", limit=f"${limit_usd:g}"),
+                hint=Text("raise --max-cost"),
+            )
+        with suppress(ValueError):
+            if float(str(request.options.get("max_cost"))) <= left:
+                return line
+        argv = tuple(word for word in line.argv if not word.startswith("--max-cost="))
+        return line._replace(argv=argv, added=(*line.added, f"--max-cost={left:.6f}"))
 
     def _assign_names(self, request: PageRequest) -> dict[str, str]:
         return self.uploads.assign_names(id for ids in request.files.values() for id in ids)

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from apiyi_cli.core.exit_codes import EXIT_CODES
-from apiyi_cli.core.language import Translate
 from apiyi_cli.errors import describe_billing
 from apiyi_cli.playground.argv import CommandLine, PageRequest
 from apiyi_cli.playground.child_reader import ChildReader, PageEvent, save_inline_file
+from apiyi_cli.playground.facts import PageFacts, translator_of
 from apiyi_cli.playground.history import MOST_TEXT_CHARS
 from apiyi_cli.playground.policy import PAGE_COMMANDS
 from apiyi_cli.playground.shell_words import format_executed, format_line, format_lines
@@ -38,7 +38,7 @@ class PageRun:
     """The state of one run while it goes on; `summarize` describes its end.
 
     `folder` is the child's working folder, with the uploads; what is new in it at the end is
-    what was made. `keeps_tasks` says that a video can be resumed after the child's end.
+    what was made.
     """
 
     def __init__(
@@ -48,19 +48,17 @@ class PageRun:
         folder: Path,
         *,
         mode: str,
-        say: Translate,
-        usual_model: str,
-        keeps_tasks: bool,
-        estimate: Callable[[str, Mapping[str, Any], int], float | None],
+        language: str,
+        facts: PageFacts,
     ) -> None:
         self.id = secrets.token_hex(8)
         self.request = request
         self.line = line
         self.folder = folder
         self.mode = mode
-        self._say = say
-        self._estimate = estimate
-        self._usual_model = usual_model
+        self._say = translator_of(language)
+        self._facts = facts
+        self._usual_model = facts.find_usual_model(request.command, request.profile)
         self._given = {path.name for path in folder.iterdir()}
         self._started_s = time.monotonic()
         self._at = time.time()
@@ -73,7 +71,9 @@ class PageRun:
         self._status: int | None = None
         self._was_sent = False
         self._task = ""
-        self._keeps_tasks = keeps_tasks
+        # A video can be resumed after the child's end; the sandbox's tasks end with the child.
+        is_sandbox = facts.settings(request.profile).sandbox
+        self._keeps_tasks = request.command == "video" and not is_sandbox
         self._first_ms: int | None = None
         self.is_kept = False
         self._reader: ChildReader | None = None
@@ -138,7 +138,7 @@ class PageRun:
             "first_ms": self._first_ms,
             "rate": round(completion * 1000 / writing_ms, 1) if completion and writing_ms else None,
             "usage": self._usage,
-            "cost": self._estimate(self.model, self._usage, len(files)) if not code else None,
+            "cost": None if code else self._estimate_cost(len(files)),
             "files": files,
             "task": self._task,
         }
@@ -182,6 +182,9 @@ class PageRun:
         if isinstance(model, list):
             model = model[0] if model else ""
         return model if isinstance(model, str) and model else self._usual_model
+
+    def _estimate_cost(self, files: int) -> float | None:
+        return self._facts.estimate(self.model, self.request.profile, self._usage, files)
 
     def _title(self) -> str:
         """Return the entry's title: the prompt, else the input or the files."""

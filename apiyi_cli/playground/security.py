@@ -11,8 +11,10 @@ import hmac
 import secrets
 import threading
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import suppress
+from email.message import Message
 from http.cookies import CookieError, SimpleCookie
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 TOKEN_BYTES: Final = 32
 OWN_HEADER: Final = "X-Apiyi-Playground"
@@ -57,27 +59,12 @@ class HttpAnswer(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class RequestHead(Protocol):
-    """The header lines of a request, as `http.client` parses them."""
-
-    def get_all(self, name: str) -> list[str] | None:
-        """Return every line of that name, None if there is none."""
-
-
 class HttpRefusal(Exception):
     """A request that is answered with a status only."""
 
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
         self.status = status
-        self.why = why
-
-
-class CheckedHead(NamedTuple):
-    """The facts about an accepted request: its host, and whether the cookie is valid."""
-
-    host: str
-    is_known: bool
 
 
 class Guard:
@@ -95,8 +82,8 @@ class Guard:
         self._hosts = frozenset(f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]"))
         self._cookie_name = f"apiyi_playground_{port}"
 
-    def check(self, method: str, head: RequestHead) -> CheckedHead:
-        """Return the checked facts about a request. Raises HttpRefusal.
+    def check(self, method: str, head: Message) -> bool:
+        """Return True if an acceptable request has the cookie. Raises HttpRefusal.
 
         Host must be one exact line, or DNS rebinding makes another site's pages ours. Origin,
         where there is one, is that of the same host. Requests that change or run something are
@@ -114,43 +101,40 @@ class Guard:
                 raise HttpRefusal(403, "the request comes from another site")
             if _read_single(head, OWN_HEADER, 403) != OWN_VALUE:
                 raise HttpRefusal(403, "the request was not made by the page")
-        return CheckedHead(host, self._has_cookie(head))
+        return self._has_cookie(head)
 
-    def require_own_page(self, head: RequestHead) -> None:
+    def require_own_page(self, head: Message) -> None:
         """Raise HttpRefusal for a read caused by another site's page."""
         if head.get_all("Sec-Fetch-Site") not in (None, ["same-origin"], ["none"]):
             raise HttpRefusal(403, "the request comes from another site")
 
     def exchange_token(self, token: str) -> str | None:
         """Return the Set-Cookie line for the token, None for a wrong or used one."""
-        fits = hmac.compare_digest(token.encode("utf-8", "replace"), self.token.encode())
+        fits = _is_same(token, self.token)
         with self._lock:
             if not fits or self._is_token_used:
                 return None
             self._is_token_used = True
         return f"{self._cookie_name}={self._secret}; Path=/; HttpOnly; SameSite=Strict"
 
-    def _has_cookie(self, head: RequestHead) -> bool:
-        given: list[str] = []
-        for line in head.get_all("Cookie") or ():
-            try:
-                jar = SimpleCookie(line)
-            except CookieError:
-                continue
-            if self._cookie_name in jar:
-                given.append(jar[self._cookie_name].value)
+    def _has_cookie(self, head: Message) -> bool:
         # Two of one name: another program on this host may have set the other.
-        expected = self._secret.encode()
-        return any(
-            hmac.compare_digest(value.encode("utf-8", "replace"), expected) for value in given
-        )
+        for line in head.get_all("Cookie") or ():
+            with suppress(CookieError):
+                cookie = SimpleCookie(line).get(self._cookie_name)
+                if cookie is not None and _is_same(cookie.value, self._secret):
+                    return True
+        return False
 
 
-def _read_single(
-    head: RequestHead, name: str, status: int, *, required: bool | None = None
-) -> str | None:
+def _is_same(given: str, secret: str) -> bool:
+    """Return True for the secret, in a time that does not depend on the difference."""
+    return hmac.compare_digest(given.encode("utf-8", "replace"), secret.encode())
+
+
+def _read_single(head: Message, name: str, status: int, *, required: bool = True) -> str | None:
     """Return the value of a header that may come once. Raises HttpRefusal."""
     lines: Sequence[str] = head.get_all(name) or ()
-    if len(lines) > 1 or (not lines and (required or (required is None))):
+    if len(lines) > 1 or (required and not lines):
         raise HttpRefusal(status, f"{name} must be one line")
     return lines[0] if lines else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import threading
@@ -13,17 +14,20 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from apiyi_cli.errors import SetupError
 from apiyi_cli.playground.argv import FormTable
 from apiyi_cli.playground.facts import PageProgram
 from apiyi_cli.playground.routes import PageRoutes
 from apiyi_cli.playground.security import SAFETY_HEADERS, Guard, HttpAnswer, HttpRefusal
-from apiyi_cli.playground.sockets import open_sockets
 from apiyi_cli.playground.texts import LOCKED_PAGE, REFUSED_PAGE
 from apiyi_cli.playground.uploads import MOST_UPLOAD_BYTES
+from apiyi_cli.text import Text, system_reason
 
 MOST_BODY_BYTES: Final = 8 << 20
 MOST_CONNECTIONS: Final = 64
 HEAD_TIMEOUT_S: Final = 20.0
+_TRIES: Final = 20
+"""How many free ports are tried until one is free on both addresses."""
 UPLOAD_PATH: Final = "/api/upload"
 NAME_HEADER: Final = "X-Apiyi-Name"
 PUBLIC: Final = ("/favicon.svg", "/favicon.ico", "/assets/locked.css")
@@ -38,7 +42,7 @@ class PlaygroundServer:
     """
 
     def __init__(self, program: PageProgram, port: int = 0) -> None:
-        self._sockets = open_sockets(port)
+        self._sockets = _open_sockets(port)
         self.port: int = self._sockets[0].getsockname()[1]
         table = FormTable(program.groups, allows_api=program.allows_api)
         self.guard = Guard(self.port)
@@ -147,12 +151,12 @@ class PageHandler(BaseHTTPRequestHandler):
             if not self.path.startswith("/"):
                 raise HttpRefusal(421, "this server is not a proxy")
             path, query = _split_target(self.path)
-            checked = self.server.guard.check(self.command, self.headers)
+            is_known = self.server.guard.check(self.command, self.headers)
             if path in PUBLIC and self.command == "GET":
                 answer = self.server.routes.read(path, {})
             elif path == "/" and "t" in query and self.command == "GET":
-                answer = self._exchange_token(query["t"], checked.is_known)
-            elif not checked.is_known:
+                answer = self._exchange_token(query["t"], is_known)
+            elif not is_known:
                 raise HttpRefusal(401, "")
             else:
                 self.server.mark_used()
@@ -253,3 +257,54 @@ def _split_target(target: str) -> tuple[str, dict[str, str]]:
     """Return a request's decoded path and query; of equal names the last counts."""
     parts = urlsplit(target)
     return unquote(parts.path), dict(parse_qsl(parts.query, keep_blank_values=True))
+
+
+def _open_sockets(port: int) -> list[socket.socket]:
+    """Return listening sockets of 127.0.0.1 and, with IPv6, ::1, on the same port.
+
+    With port 0 it is any free one. Both are taken, so that no other user of the machine can
+    listen on the second. Raises SetupError.
+    """
+    failure: OSError | None = None
+    for _ in range(_TRIES if port == 0 else 1):
+        try:
+            first = _listen(socket.AF_INET, "127.0.0.1", port)
+        except OSError as error:
+            failure = error
+            break
+        own_port = first.getsockname()[1]
+        try:
+            return [first, _listen(socket.AF_INET6, "::1", own_port)]
+        except OSError as error:
+            if not _has_inner_ipv6():
+                return [first]
+            first.close()
+            failure = error
+    assert failure is not None
+    raise SetupError(
+        Text("cannot listen on port {port}", port=port), system_reason(failure), hint="--port 0"
+    )
+
+
+def _has_inner_ipv6() -> bool:
+    """Return True if the system can listen on ::1."""
+    try:
+        _listen(socket.AF_INET6, "::1", 0).close()
+    except OSError:
+        return False
+    return True
+
+
+def _listen(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+    own = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name != "nt":
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            own.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        own.bind((host, port))
+        own.listen(64)
+    except OSError:
+        own.close()
+        raise
+    return own
