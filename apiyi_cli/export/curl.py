@@ -84,12 +84,10 @@ def _body(plan: ProgramPlan, templates: Templates) -> str:
             if number:
                 lines.append(_file(next(files)))
             lines.append("printf '%s' '" + literal.replace("'", "'\\''") + "'")
+    elif (raw := blob_text(plan.raw)) is not None:
+        lines.append(f"printf '%s' {shell(raw)}")
     elif plan.raw is not None:
-        literal_or_none = blob_text(plan.raw)
-        if literal_or_none is None:
-            lines.append(f"base64 --decode <<<'{b64encode(plan.raw).decode()}'")
-        else:
-            lines.append(f"printf '%s' {shell(literal_or_none)}")
+        lines.append(f"base64 --decode <<<'{b64encode(plan.raw).decode()}'")
     function = "body() {\n" + "".join(f"  {line}\n" for line in lines) + "}\n" if lines else ""
     if plan.streamed:
         delta = templates.block(f"delta.{plan.kind}", "filters")

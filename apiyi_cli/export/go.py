@@ -54,9 +54,8 @@ def _body(plan: ProgramPlan, templates: Templates) -> tuple[str, str, str]:
         return f"\nconst body = `{text}`", "", "strings.NewReader(body)"
     if plan.body is not None:
         return "", "\n".join(_read_pieces(plan, templates)), "strings.NewReader(body)"
-    text_or_none = blob_text(plan.raw) if plan.raw is not None else None
-    if text_or_none is not None:
-        return f"\nconst body = {go(text_or_none)}", "", "strings.NewReader(body)"
+    if (raw := blob_text(plan.raw)) is not None:
+        return f"\nconst body = {go(raw)}", "", "strings.NewReader(body)"
     if plan.sends_raw:
         return "", _read_checked(templates, "body", _EXPRESSIONS.raw(plan)), "bytes.NewReader(body)"
     if plan.fields:

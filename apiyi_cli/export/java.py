@@ -55,8 +55,7 @@ def _body(plan: ProgramPlan) -> tuple[str, str]:
     """Return the statements before the request, and the publisher of the body."""
     if plan.body is not None:
         return _json(plan), "BodyPublishers.ofString(body)"
-    text = blob_text(plan.raw) if plan.raw is not None else None
-    if text is not None:
+    if (text := blob_text(plan.raw)) is not None:
         return f"String body = {_string(text)};", "BodyPublishers.ofString(body)"
     if plan.sends_raw:
         return "", _EXPRESSIONS.raw(plan)

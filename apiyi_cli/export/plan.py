@@ -10,29 +10,19 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 from urllib.parse import quote
 
 from apiyi_cli.core.call import Auth, Call, Part, root_url
 from apiyi_cli.core.endpoints import (
-    CHAT,
-    COMPLETE,
-    EMBED,
     GENERATE,
     GENERATE_STREAM,
-    IMAGE,
-    IMAGE_EDIT,
-    IMAGE_VARIATION,
     MESSAGES,
-    MODELS,
-    RESPOND,
-    SPEAK,
-    TRANSCRIBE,
-    TRANSLATE,
+    MODEL,
+    PRICING,
     Endpoint,
     find_endpoint,
 )
-from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.core.secret import is_secret_header
 from apiyi_cli.export.pieces import INLINE_BYTES, FilePiece, find_pieces, put_files
 from apiyi_cli.text import Text
@@ -54,25 +44,13 @@ Kind = Literal[
 STANDARD_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 """The methods for which libraries have a constant."""
 
-# The endpoints whose answers a program can read.
-_READABLE = (
-    CHAT,
-    COMPLETE,
-    RESPOND,
-    EMBED,
-    IMAGE,
-    IMAGE_EDIT,
-    IMAGE_VARIATION,
-    TRANSCRIBE,
-    TRANSLATE,
-    SPEAK,
-    MODELS,
-)
-# Those whose command is also another endpoint's.
-_NATIVE: dict[Endpoint, Kind] = {
+# The kinds of endpoints whose command is also another endpoint's, or that have no reader.
+_OTHERS: dict[Endpoint, Kind] = {
     MESSAGES: "messages",
     GENERATE: "generate",
     GENERATE_STREAM: "generate",
+    MODEL: "other",
+    PRICING: "other",
 }
 # The gateway's own advice for each kind of request; a total, in seconds.
 _TIMEOUTS_S: dict[Kind, int] = {"embed": 60, "image": 360, "transcribe": 600, "models": 30}
@@ -206,17 +184,14 @@ def plan_program(call: Call, base_url: str) -> ProgramPlan:
     )
 
 
-def blob_text(content: bytes) -> str | None:
+def blob_text(content: bytes | None) -> str | None:
     """Return `content` as text if it is UTF-8 without NUL, else None."""
-    return content.decode() if _is_text(content) else None
-
-
-def _is_text(content: bytes) -> bool:
+    if content is None or b"\0" in content:
+        return None
     try:
-        content.decode()
+        return content.decode()
     except UnicodeDecodeError:
-        return False
-    return b"\0" not in content
+        return None
 
 
 def _find_kind(call: Call, notes: list[str]) -> Kind:
@@ -226,9 +201,10 @@ def _find_kind(call: Call, notes: list[str]) -> Kind:
         )
         return "other"
     endpoint = find_endpoint(call.method, call.path.partition("?")[0])
-    if endpoint in _NATIVE:
-        return _NATIVE[endpoint]
-    return cast("Kind", endpoint.command) if endpoint in _READABLE else "other"
+    if endpoint in _OTHERS:
+        return _OTHERS[endpoint]
+    named = "other" if endpoint is None else endpoint.command
+    return cast("Kind", named) if named in get_args(Kind) else "other"
 
 
 def _find_raw_path(call: Call, notes: list[str]) -> str | None:
@@ -238,7 +214,7 @@ def _find_raw_path(call: Call, notes: list[str]) -> str | None:
         return path
     if len(call.raw) <= INLINE_BYTES:
         return None
-    if path is None and not _is_text(call.raw):
+    if path is None and blob_text(call.raw) is None:
         path = "body.bin"
         notes.append(
             Text(
@@ -358,8 +334,3 @@ def _field(part: Part, notes: list[str]) -> Field:
             )
         )
     return Field(part.name, path=path, content=content, filename=filename, type=media)
-
-
-def number(value: Any) -> str:
-    """Return a JSON number in the spelling of every language; NaN and infinity become null."""
-    return write_text(value)

@@ -12,8 +12,9 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.export.pieces import FilePiece, SplitString
-from apiyi_cli.export.plan import Field, ProgramPlan, blob_text, number
+from apiyi_cli.export.plan import Field, ProgramPlan, blob_text
 
 # Controls, soft hyphen, bidirectional and other invisible format characters, line separators,
 # the byte order mark, lone surrogates, tags. The joiners of emoji and Indic scripts stay.
@@ -59,40 +60,23 @@ def json_string(text: str, also: str = "") -> str:
     return f'"{_escape(text, {**_COMMON, **{char: _units(ord(char)) for char in also}}, _units)}"'
 
 
-def python(text: str) -> str:
-    """Return a Python string."""
-    return f'"{_escape(text, _COMMON, _long)}"'
+def _make_quote(
+    code: Callable[[int], str], plain: Mapping[str, str] = _COMMON
+) -> Callable[[str], str]:
+    """Return a language's function for strings; `code` writes a character that shows nothing."""
+    return lambda text: f'"{_escape(text, plain, code)}"'
 
 
-def javascript(text: str) -> str:
-    """Return a JavaScript string."""
-    return f'"{_escape(text, _COMMON, _units)}"'
+def _java_code(code: int) -> str:
+    # javac resolves \u escapes before it reads the literal: one of a line end would break it.
+    return f"\\{code:03o}" if code < 0x100 else _units(code)
 
 
-def java(text: str) -> str:
-    """Return a Java string. Octal for controls: javac resolves \\u escapes before it reads
-    the literal, so that one of a line end would break it."""
-
-    def code(char: int) -> str:
-        return f"\\{char:03o}" if char < 0x100 else _units(char)
-
-    return f'"{_escape(text, _COMMON, code)}"'
-
-
-def csharp(text: str) -> str:
-    """Return a C# string."""
-    return f'"{_escape(text, _COMMON, _long)}"'
-
-
-def go(text: str) -> str:
-    """Return a Go string."""
-    return f'"{_escape(text, _COMMON, lambda code: _long(_real(code)))}"'
-
-
-def php(text: str) -> str:
-    """Return a PHP string."""
-    plain = {**_COMMON, "$": "\\$"}
-    return f'"{_escape(text, plain, _escape_braced)}"'
+python = csharp = _make_quote(_long)
+javascript = _make_quote(_units)
+java = _make_quote(_java_code)
+go = _make_quote(lambda code: _long(_real(code)))
+php = _make_quote(_escape_braced, {**_COMMON, "$": "\\$"})
 
 
 def ruby(text: str) -> str:
@@ -166,7 +150,7 @@ class Expressions(NamedTuple):
         """Return the expression for a body that is neither JSON nor multipart."""
         if plan.raw_path is not None:
             return self.file.format(self.string(plan.raw_path))
-        text = blob_text(plan.raw or b"")
+        text = blob_text(plan.raw)
         if text is None:
             return self.format_bytes(plan.raw or b"")
         return self.text.format(self.string(text))
@@ -206,7 +190,7 @@ def _scalar(value: Any, notation: Notation) -> str:
         return notation.string(value)
     if isinstance(value, bool):
         return notation.true if value else notation.false
-    written = "null" if value is None else number(value)
+    written = write_text(value)
     return notation.null if written == "null" else written
 
 
