@@ -67,16 +67,19 @@ def describe_exit_codes(say: Translate = as_is) -> list[dict[str, Any]]:
 def option_schema(option: Any) -> dict[str, Any]:
     """Return the schema of an option's value; a repeatable option is an array."""
     kind = bool if option.metavar is None else option.kind
-    value: dict[str, Any] = {"type": _TYPES.get(kind, "string")}
-    if option.rule.kind == "choice":
-        value["enum"] = list(option.rule.choices)
-    elif option.rule.choices:
-        value["examples"] = list(option.rule.choices)
+    value = {"type": _TYPES.get(kind, "string"), **_list_choices(option)}
     if option.low is not None:
         value["minimum"] = option.low
     if option.high is not None:
         value["maximum"] = option.high
     return {"type": "array", "items": value} if option.many else value
+
+
+def _list_choices(item: Any) -> dict[str, Any]:
+    """Return the values of an option or argument: all that are valid, or some."""
+    if not item.rule.choices:
+        return {}
+    return {"enum" if item.rule.kind == "choice" else "examples": list(item.rule.choices)}
 
 
 def _key(command: Any) -> str:
@@ -114,11 +117,7 @@ def _command_schema(command: Any) -> dict[str, Any]:
 
 
 def _argument_schema(argument: Any) -> dict[str, Any]:
-    value: dict[str, Any] = {"type": "string"}
-    if argument.rule.kind == "choice":
-        value["enum"] = list(argument.rule.choices)
-    elif argument.rule.choices:
-        value["examples"] = list(argument.rule.choices)
+    value = {"type": "string", **_list_choices(argument)}
     if argument.many:
         value = {"type": "array", "items": value}
         if argument.required:

@@ -128,7 +128,7 @@ class _Session:
         self._say = say
         self._tools = {tool.name: tool for tool in SERVED}
         self._schemas = {
-            tool.name: tool_schema(tool, commands[tool.command[0]], say) for tool in SERVED
+            tool.name: tool_schema(tool, commands[tool.command], say) for tool in SERVED
         }
         self._spent_usd = 0.0
         self._count = 0

@@ -8,174 +8,125 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from apiyi_cli.agents.describe import option_schema
 from apiyi_cli.core.jsontext import write
 from apiyi_cli.core.language import Translate, as_is
 from apiyi_cli.text import Text
 
-Feed = Literal["text", "objects"]
-
 
 class ServedTool(NamedTuple):
     """One tool: the command that it runs and where its parameters go.
 
-    `stdin` is the parameter that the command reads, as a text or as objects with a `text`;
-    `words` are parameters that become arguments, in order; `options` are long options whose
-    parameters have the name without the dashes. `always` is on every line. `output` says that
-    the command writes files: to the folder of the server unless the caller names one.
-    `costs` is False where nothing is ever charged.
+    `stdin` is the parameter that the command reads, a text, or a list as objects with a `text`;
+    `words` are parameters that become arguments, in order; `options` are the names of long
+    options, between spaces. `always` is on every line. `runs` is the command if it has another
+    name. `writes` says that the command writes files: to the folder of the server unless the
+    caller names one. `costs` is False where nothing is ever charged.
     """
 
     name: str
-    command: tuple[str, ...]
     help: str
     required: tuple[str, ...] = ()
     stdin: str | None = None
-    feed: Feed = "text"
     words: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
+    options: str = ""
     always: tuple[str, ...] = ()
+    runs: str = ""
     writes: bool = False
     costs: bool = True
+
+    @property
+    def command(self) -> str:
+        """Return the word of the command."""
+        return self.runs or self.name
 
 
 SERVED: Final = (
     ServedTool(
         "chat",
-        ("chat",),
         Text("Ask a model and return its answer; files and pictures go by path."),
         required=("prompt",),
         stdin="prompt",
-        options=(
-            "--model",
-            "--system",
-            "--file",
-            "--attach",
-            "--schema",
-            "--max-tokens",
-            "--temperature",
-            "--reasoning-effort",
-            "--session",
-        ),
+        options="model system file attach schema max-tokens temperature reasoning-effort session",
     ),
     ServedTool(
         "image",
-        ("image",),
         Text("Draw pictures, or edit those of `input`; returns a JSON line with the path of each."),
         required=("prompt",),
         stdin="prompt",
-        options=(
-            "--model",
-            "--input",
-            "--mask",
-            "--n",
-            "--size",
-            "--quality",
-            "--aspect-ratio",
-            "--output",
-            "--force",
-        ),
+        options="model input mask n size quality aspect-ratio output force",
         always=("--ndjson",),
         writes=True,
     ),
     ServedTool(
         "video",
-        ("video",),
         Text("Make a video, which takes minutes; returns a JSON line with its path."),
         required=("prompt",),
         stdin="prompt",
-        options=(
-            "--model",
-            "--input",
-            "--first",
-            "--last",
-            "--duration",
-            "--resolution",
-            "--ratio",
-            "--seed",
-            "--max-time",
-            "--output",
-            "--force",
-        ),
+        options="model input first last duration resolution ratio seed max-time output force",
         always=("--ndjson",),
         writes=True,
     ),
     ServedTool(
         "embed",
-        ("embed",),
         Text(
             "Embed texts; returns a JSON line with `embedding` for each, or writes it to `output`."
         ),
         required=("texts",),
         stdin="texts",
-        feed="objects",
-        options=("--model", "--dimensions", "--output", "--force"),
+        options="model dimensions output force",
         always=("--jsonl=text",),
     ),
     ServedTool(
         "rank",
-        ("rank",),
         Text(
             "Rank documents by how well they answer a query; returns a JSON line for each, the"
             " best first."
         ),
         required=("query", "documents"),
         stdin="documents",
-        feed="objects",
         words=("query",),
-        options=("--model", "--top", "--threshold"),
+        options="model top threshold",
         always=("--jsonl=text", "--ndjson"),
     ),
     ServedTool(
         "transcribe",
-        ("transcribe",),
         Text("Write down what recordings say."),
         required=("files",),
         words=("files",),
-        options=("--model", "--language", "--prompt", "--format", "--diarize", "--translate"),
+        options="model language prompt format diarize translate",
     ),
     ServedTool(
         "speak",
-        ("speak",),
         Text("Read a text aloud into the file `output`; returns its path."),
         required=("text", "output"),
         stdin="text",
-        options=(
-            "--model",
-            "--voice",
-            "--format",
-            "--speed",
-            "--instructions",
-            "--output",
-            "--force",
-        ),
+        options="model voice format speed instructions output force",
     ),
     ServedTool(
         "models",
-        ("models",),
         Text("List the models of the gateway, those whose names have all words of `query`."),
         words=("query",),
         costs=False,
     ),
     ServedTool(
         "balance",
-        ("balance",),
         Text("Return what is left in the account, in US dollars, as JSON."),
         always=("--json",),
         costs=False,
     ),
     ServedTool(
         "batch_status",
-        ("batch",),
         Text(
             "Return as JSON how far outputs of `apiyi batch` are: rows, ok, failed, unknown; with "
             "`rows` (the input) also what is missing."
         ),
         required=("outputs",),
         words=("outputs",),
-        options=("--rows",),
+        options="rows",
+        runs="batch",
         costs=False,
     ),
 )
@@ -208,13 +159,13 @@ def tool_schema(tool: ServedTool, command: Any, say: Translate = as_is) -> dict[
         if is_list:
             value = {"type": "array", "items": value, "minItems": 1}
         properties[name] = {**value, "description": say(help)}
-    for long in tool.options:
-        option = described[long]
+    for name in tool.options.split():
+        option = described[f"--{name}"]
         schema = option_schema(option)
-        if long == "--model":
+        if name == "model":
             # Several models are compared, which is for people.
             schema = schema.get("items", schema)
-        properties[_parameter(long)] = {**schema, "description": say(Text(option.help))}
+        properties[_parameter(name)] = {**schema, "description": say(Text(option.help))}
     return {
         "type": "object",
         "properties": properties,
@@ -231,14 +182,14 @@ def make_line(
     Paths of output are made absolute below `folder`, so that the answer names files wherever
     the caller is. `shared` are options of the session.
     """
-    words = [*tool.command, *shared, *tool.always]
-    for long in tool.options:
-        words += _option_words(long, arguments.get(_parameter(long)), folder)
+    words = [tool.command, *shared, *tool.always]
+    for name in tool.options.split():
+        words += _option_words(f"--{name}", arguments.get(_parameter(name)), folder)
     if tool.writes and arguments.get("output") is None:
         words.append(f"--output={folder}/")
     if tool.stdin is None:
         words.append("--")
-        words += ["verify"] if tool.command == ("batch",) else []
+        words += ["verify"] if tool.command == "batch" else []
     elif tool.words:
         words.append("--")
     for name in tool.words:
@@ -253,8 +204,8 @@ def answer_without_output(tool: ServedTool, arguments: Mapping[str, Any], folder
     return "" if output is None else _resolve_path(output, folder)
 
 
-def _parameter(long: str) -> str:
-    return long.removeprefix("--").replace("-", "_")
+def _parameter(option: str) -> str:
+    return option.replace("-", "_")
 
 
 def _option_words(long: str, value: Any, folder: Path) -> Sequence[str]:
@@ -277,6 +228,6 @@ def _make_stdin(tool: ServedTool, arguments: Mapping[str, Any]) -> bytes:
     if tool.stdin is None:
         return b""
     value = arguments[tool.stdin]
-    if tool.feed == "text":
-        return str(value).encode("utf-8", "replace")
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace")
     return b"".join(write({"text": item}) + b"\n" for item in value)
