@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from apiyi_cli.core.events import EventBatch, Usage
 from apiyi_cli.core.terminal_text import Content, neutralize_json
 from apiyi_cli.plain_value import PlainValue
-from apiyi_cli.render.text import EventHandler
+from apiyi_cli.render.text import EventHandler, TextFilter
 from apiyi_cli.text import Text, join_texts
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def choose(
     are exact, unless Markdown and colour were asked for. On a terminal it is rendered if there
     are styles; on a `screen` as it comes. `assemble` is for `json`; `program` filters JSON.
     """
+    render: Callable[[Iterable[EventBatch]], Iterator[bytes]]
     styles = (color if markdown is None else markdown) if terminal else bool(markdown and color)
     if form == "text" and styles:
         from apiyi_cli.render.markdown_stream import pretty
@@ -56,34 +57,37 @@ def choose(
         render = partial(pretty, on_event=on_event, width=width, color=color, screen=screen)
         return Renderer(render, "styled" if screen is None else "live")
     if form in ("text", "extract"):
-        from apiyi_cli.render.text import extract, text
+        from apiyi_cli.render.text import text
 
-        # Function calls are lines of JSON inside a text.
-        json_text = neutralize_json if terminal else str
-        plain = text if form == "text" else extract
-        return Renderer(
-            partial(plain, on_event=on_event, newline=newline, json_text=json_text), "text"
+        through: Callable[[], TextFilter] | None = None
+        if form == "extract":
+            from apiyi_cli.render.fence import FirstBlock
+
+            through = FirstBlock
+        render = partial(
+            text,
+            on_event=on_event,
+            newline=newline,
+            through=through,
+            # Function calls are lines of JSON inside a text.
+            json_text=neutralize_json if terminal else str,
         )
-    lines = _json_lines(form, on_event, assemble)
-    if program is None:
-        return Renderer(lines, "json")
-    from apiyi_cli.render.json_line import apply_filter
-
-    return Renderer(lambda batches: apply_filter(lines(batches), program), "json")
-
-
-def _json_lines(
-    form: Form, on_event: EventHandler, assemble: Assemble | None
-) -> Callable[[Iterable[EventBatch]], Iterator[bytes]]:
+        return Renderer(render, "text")
     if form == "ndjson":
         from apiyi_cli.render.ndjson import ndjson
 
-        return partial(ndjson, on_event=on_event)
-    if assemble is None:
+        render = partial(ndjson, on_event=on_event)
+    elif assemble is None:
         raise TypeError("the form json needs `assemble`")
-    from apiyi_cli.render.json_line import whole
+    else:
+        from apiyi_cli.render.json_line import whole
 
-    return partial(whole, on_event=on_event, assemble=assemble)
+        render = partial(whole, on_event=on_event, assemble=assemble)
+    if program is None:
+        return Renderer(render, "json")
+    from apiyi_cli.render.json_line import apply_filter
+
+    return Renderer(lambda batches: apply_filter(render(batches), program), "json")
 
 
 def should_color(

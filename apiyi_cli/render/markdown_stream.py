@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from apiyi_cli.core.events import EventBatch
 from apiyi_cli.core.terminal_text import Neutralizer, neutralize, neutralize_json
 from apiyi_cli.render.blocks import Blocks
-from apiyi_cli.render.text import EventHandler, TextFilter, format_answer
+from apiyi_cli.render.text import EventHandler, TextFilter
+from apiyi_cli.render.text import text as format_text
 
 if TYPE_CHECKING:
     from apiyi_cli.render.live import SharedScreen
@@ -30,22 +31,16 @@ def pretty(
     for a terminal; brackets and emoji codes stay as they are. What a cut stream left
     unfinished is printed as far as it came.
     """
-    if screen is None:
-        return _format(batches, on_event, lambda: BlockRenderer(width, color))
-    from apiyi_cli.render.live import LiveMarkdown
+    live: list[TextFilter] = []
+    if screen is not None:
+        from apiyi_cli.render.live import LiveMarkdown
 
-    live: list[TextFilter] = [LiveMarkdown(color, screen)]
-    # Other choices than the first one come whole, at the end.
-    return _format(batches, on_event, lambda: live.pop() if live else BlockRenderer(width, color))
-
-
-def _format(
-    batches: Iterable[EventBatch], on_event: EventHandler, through: Callable[[], TextFilter]
-) -> Iterator[bytes]:
-    return format_answer(
+        # Other choices than the first one come whole, at the end.
+        live.append(LiveMarkdown(color, screen))
+    return format_text(
         batches,
         on_event=on_event,
-        through=through,
+        through=lambda: live.pop() if live else BlockRenderer(width, color),
         verbatim=neutralize,
         json_text=neutralize_json,
     )

@@ -1,7 +1,7 @@
 """Renders the answer as plain text: event batches in, bytes out.
 
-Leaves to others: the events that are not the answer (`on_event`), making text
-safe for a terminal (`safe`), Markdown (`pretty`).
+Leaves to others: the events that are not the answer (`on_event`), making text safe for a terminal
+(`verbatim`, `json_text`), Markdown and the extraction of code (`through`).
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ def text(
     *,
     on_event: EventHandler,
     newline: bool = True,
+    through: Callable[[], TextFilter] | None = None,
+    verbatim: Callable[[str], str] = str,
     json_text: Callable[[str], str] = str,
 ) -> Iterator[bytes]:
     """Yield the answer as it arrives, at most one item for each batch.
@@ -39,25 +41,11 @@ def text(
     object `{"id","name","arguments"}` a line. A choice that has neither is what it said in
     refusal. A final newline is added if missing, unless `newline` is False.
 
+    Each choice's text is sent through a fresh `through`. `verbatim` is applied to what is printed
+    as it came, refusals; `json_text` to function calls.
+
     When `batches` raises (a cut stream, a signal), all that was received is yielded first.
     `on_event` gets a `Refusal` even when it also became the answer.
-    """
-    return format_answer(batches, on_event=on_event, newline=newline, json_text=json_text)
-
-
-def format_answer(
-    batches: Iterable[EventBatch],
-    *,
-    on_event: EventHandler,
-    newline: bool = True,
-    through: Callable[[], TextFilter] | None = None,
-    verbatim: Callable[[str], str] = str,
-    json_text: Callable[[str], str] = str,
-) -> Iterator[bytes]:
-    """Yield like `text`, each choice's text sent through a fresh `through`.
-
-    `verbatim` is applied to what is printed as it came, refusals; `json_text` to function
-    calls.
     """
     page = _Page(on_event, through, verbatim, json_text)
     is_writing = False
@@ -76,24 +64,6 @@ def format_answer(
         raise
     if out := page.rest(newline):
         yield encode(out)
-
-
-def extract(
-    batches: Iterable[EventBatch],
-    *,
-    on_event: EventHandler,
-    newline: bool = True,
-    json_text: Callable[[str], str] = str,
-) -> Iterator[bytes]:
-    """Yield the first fenced code block of each choice, else its whole text.
-
-    All else is as in `text`. A block that is never closed ends with the text.
-    """
-    from apiyi_cli.render.fence import FirstBlock
-
-    return format_answer(
-        batches, on_event=on_event, newline=newline, through=FirstBlock, json_text=json_text
-    )
 
 
 def encode(text: str) -> bytes:

@@ -125,7 +125,13 @@ def run_tools(
     def answer(place: int, tool: Tool, call: ToolCall) -> None:
         with room:
             try:
-                results[place] = _run_tool(processes, tool, call, refuse, timeout_s, most_bytes)
+                if why := refuse(tool.parameters or {"type": "object"}, call.arguments):
+                    result = ToolResult(f"error: the arguments were not used: {why}")
+                elif tool.remote is not None:
+                    result = tool.remote(call.arguments, timeout_s, most_bytes)
+                else:
+                    result = ToolResult(processes.run(tool, call.arguments, timeout_s, most_bytes))
+                results[place] = result
             except Exception as failure:
                 # Raised by the waiting thread, because an empty result would be wrong.
                 failures.append(failure)
@@ -153,21 +159,6 @@ def _run_threads(threads: Sequence[threading.Thread]) -> None:
             thread.join(JOIN_S)
 
 
-def _run_tool(
-    processes: _ToolProcesses,
-    tool: Tool,
-    call: ToolCall,
-    refuse: Refuse,
-    timeout_s: float,
-    most_bytes: int,
-) -> ToolResult:
-    if why := refuse(tool.parameters or {"type": "object"}, call.arguments):
-        return ToolResult(f"error: the arguments were not used: {why}")
-    if tool.remote is not None:
-        return tool.remote(call.arguments, timeout_s, most_bytes)
-    return ToolResult(_run_command(processes, tool, call, timeout_s, most_bytes))
-
-
 def cut_result(text: str, most_bytes: int) -> str:
     """Return a result, cut with a note if it has more than `most_bytes`."""
     content = text.encode("utf-8", "replace")
@@ -180,26 +171,6 @@ def _cut_note(most_bytes: int) -> str:
     return f"[cut: a result may have {most_bytes} bytes]"
 
 
-def _run_command(
-    processes: _ToolProcesses, tool: Tool, call: ToolCall, timeout_s: float, most_bytes: int
-) -> str:
-    try:
-        process = processes.start(tool.argv, most_bytes)
-    except OSError as failure:
-        return f"error: {tool.argv[0]} cannot be run: {system_reason(failure)}"
-    if process is None:
-        return "error: the run was stopped"
-    is_in_time = process.wait(call.arguments.encode("utf-8", "replace"), timeout_s)
-    result = process.stdout.text
-    if process.stdout.is_full:
-        return f"{result}\n{_cut_note(most_bytes)}"
-    if not is_in_time:
-        return f"error: {tool.name} did not end within {timeout_s:g} s"
-    if status := process.returncode:
-        return f"error: exit status {status}: {process.stderr.text.strip()}\n{result}".rstrip("\n")
-    return result
-
-
 class _ToolProcesses:
     """The running commands; after `close` none can start."""
 
@@ -209,22 +180,33 @@ class _ToolProcesses:
         self._lock = threading.Lock()
         self._closed = False
 
-    def start(self, argv: Sequence[str], most_bytes: int) -> _ToolProcess | None:
-        """Start a command and return it, None after `close`."""
-        with self._lock:
-            if self._closed:
-                return None
-            process = _ToolProcess(argv, self._environ, most_bytes)
-            self._processes.append(process)
-            return process
+    def run(self, tool: Tool, arguments: str, timeout_s: float, most_bytes: int) -> str:
+        """Run a command to its end; return its output, or what went wrong."""
+        try:
+            with self._lock:
+                if self._closed:
+                    return "error: the run was stopped"
+                process = _ToolProcess(tool.argv, self._environ, most_bytes)
+                self._processes.append(process)
+        except OSError as failure:
+            return f"error: {tool.argv[0]} cannot be run: {system_reason(failure)}"
+        status = process.wait(arguments.encode("utf-8", "replace"), timeout_s)
+        result = process.stdout.text
+        if process.stdout.is_full:
+            return f"{result}\n{_cut_note(most_bytes)}"
+        if status is None:
+            return f"error: {tool.name} did not end within {timeout_s:g} s"
+        if status:
+            why = f"error: exit status {status}: {process.stderr.text.strip()}"
+            return f"{why}\n{result}".rstrip("\n")
+        return result
 
     def close(self) -> None:
         """Kill all running commands."""
         with self._lock:
             self._closed = True
         for process in self._processes:
-            if process.is_running:
-                process.kill()
+            process.kill_running()
 
 
 class _ToolProcess:
@@ -244,30 +226,27 @@ class _ToolProcess:
         self.stdout = _PipeReader(self._process.stdout, most_bytes, self.kill)
         self.stderr = _PipeReader(self._process.stderr, MOST_STDERR_BYTES, None)
 
-    @property
-    def is_running(self) -> bool:
-        """Return True until the command has exited."""
-        return self._process.poll() is None
+    def wait(self, arguments: bytes, timeout_s: float) -> int | None:
+        """Feed the arguments and return the exit status, negative for a signal.
 
-    @property
-    def returncode(self) -> int | None:
-        """Return the exit status, negative for a signal."""
-        return self._process.returncode
-
-    def wait(self, arguments: bytes, timeout_s: float) -> bool:
-        """Feed the arguments and wait; after `timeout_s` kill everything and return False."""
+        After `timeout_s` kill everything and return None.
+        """
         threading.Thread(target=self._feed, args=(arguments,), daemon=True).start()
         try:
-            self._process.wait(timeout_s)
+            return self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             self.kill()
             self._process.wait()
-            return False
+            return None
         finally:
             for reader in (self.stdout, self.stderr):
                 if not reader.wait(EXIT_LINGER_S):
                     self.kill()
-        return True
+
+    def kill_running(self) -> None:
+        """Kill the command unless it has exited."""
+        if self._process.poll() is None:
+            self.kill()
 
     def kill(self) -> None:
         """Kill the process and the rest of its group."""

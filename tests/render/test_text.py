@@ -19,7 +19,8 @@ from apiyi_cli.core.events import (
     Usage,
 )
 from apiyi_cli.errors import IncompleteError
-from apiyi_cli.render.text import call_line, encode, extract, text
+from apiyi_cli.render.fence import FirstBlock
+from apiyi_cli.render.text import call_line, encode, text
 
 
 def out(*batches: Sequence[Event], newline: bool = True) -> bytes:
@@ -27,7 +28,11 @@ def out(*batches: Sequence[Event], newline: bool = True) -> bytes:
 
 
 def block(*batches: Sequence[Event]) -> bytes:
-    return b"".join(extract(map(list, batches), on_event=lambda event: None))
+    return b"".join(extract(map(list, batches)))
+
+
+def extract(batches: Iterable[EventBatch]) -> Iterator[bytes]:
+    return text(batches, on_event=lambda event: None, through=FirstBlock)
 
 
 def cut(batches: Iterable[EventBatch]) -> Iterator[EventBatch]:
@@ -223,7 +228,7 @@ def test_only_the_first_block_is_extracted_and_it_streams_line_by_line() -> None
         [Delta(" = 2\n``")],
         [Delta("`\nDone.\n```\nnot this\n```\n")],
     ]
-    assert list(extract(batches, on_event=lambda event: None)) == [b"x = 1\n", b"y = 2\n"]
+    assert list(extract(batches)) == [b"x = 1\n", b"y = 2\n"]
 
 
 @pytest.mark.parametrize(
@@ -257,7 +262,7 @@ def test_extraction_takes_one_block_of_each_choice() -> None:
 
 
 def test_a_cut_stream_without_a_block_still_prints_what_it_had() -> None:
-    items = extract(cut([[Delta("some words")]]), on_event=lambda event: None)
+    items = extract(cut([[Delta("some words")]]))
     assert next(items) == b"some words\n"
     with pytest.raises(IncompleteError):
         next(items)
