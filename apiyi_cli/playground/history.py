@@ -11,14 +11,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from apiyi_cli.core.disk import (
-    make_private_folder,
-    open_regular,
-    read_regular,
-    replace_private,
-    write_all,
-)
+from apiyi_cli.core.disk import make_private_folder, open_regular, read_regular, replace_private
 from apiyi_cli.core.jsontext import InvalidJSON, read_event, write
+from apiyi_cli.store.session_writer import ends_line, lock_file, open_to_append, write_at_end
 
 FILE_NAME: Final = "history.ndjson"
 MOST_ENTRIES: Final = 10_000
@@ -243,28 +238,20 @@ class PageHistory:
         """Hold the lock of this process and, if the system has one, of the folder."""
         assert self._folder is not None
         with self._lock:
-            if os.name == "nt":
-                yield
-                return
-            import fcntl
-
             fd = open_regular(self._folder / ".lock", os.O_RDWR | os.O_CREAT)
             try:
-                fcntl.flock(fd, fcntl.LOCK_EX)
-                yield
+                with lock_file(fd):
+                    yield
             finally:
                 os.close(fd)
 
 
 def _append_line(path: Path, line: bytes) -> None:
     """Append a line to a private file, also after one that was cut."""
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-    fd = open_regular(path, flags)
+    fd = open_to_append(path)
     try:
-        end = os.fstat(fd).st_size
-        if end:
-            os.lseek(fd, end - 1, os.SEEK_SET)
-            line = line if os.read(fd, 1) == b"\n" else b"\n" + line
-        write_all(fd, line + b"\n")
+        size = os.fstat(fd).st_size
+        start = b"" if ends_line(fd, size) else b"\n"
+        write_at_end(fd, size, start + line + b"\n")
     finally:
         os.close(fd)

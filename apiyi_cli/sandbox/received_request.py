@@ -121,61 +121,47 @@ class ReceivedRequest:
 
 
 class HttpReader:
-    """The reading side of one connection: bytes with a buffer."""
+    """The reading side of one connection."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
-        self.buffer = b""
+        self._file = sock.makefile("rb")
+
+    def close(self) -> None:
+        """Release the socket, which stays open until then."""
+        self._file.close()
 
     def read_head(self) -> bytes | None:
         """Return the bytes up to the blank line, None if the client has left."""
-        while (end := self.buffer.find(b"\r\n\r\n")) < 0:
-            if len(self.buffer) > HEAD_MAX_BYTES or not self._more():
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            line = self._file.readline(HEAD_MAX_BYTES)
+            head += line
+            if not line or len(head) > HEAD_MAX_BYTES:
                 return None
-        head, self.buffer = self.buffer[:end], self.buffer[end + 4 :]
-        return head
+        return head[:-4]
 
     def read_exactly(self, size: int) -> bytes:
         """Return `size` bytes, fewer if the client leaves before."""
-        if len(self.buffer) < size:
-            pieces, have = [self.buffer], len(self.buffer)
-            while have < size and (piece := self.sock.recv(min(1 << 20, max(size - have, 4096)))):
-                pieces.append(piece)
-                have += len(piece)
-            self.buffer = b"".join(pieces)
-        body, self.buffer = self.buffer[:size], self.buffer[size:]
-        return body
-
-    def read_line(self) -> bytes:
-        """Return one line without its end."""
-        while (end := self.buffer.find(b"\n")) < 0:
-            if not self._more():
-                return b""
-        line, self.buffer = self.buffer[:end], self.buffer[end + 1 :]
-        return line.rstrip(b"\r")
+        return self._file.read(size)
 
     def read_chunked(self) -> tuple[bytes, bool]:
         """Return a chunked body, and whether it was complete (RFC 9112, 7.1)."""
         pieces: list[bytes] = []
         while True:
             try:
-                size = int(self.read_line().split(b";")[0], 16)
+                size = int(self._file.readline().split(b";")[0], 16)
             except ValueError:
                 return b"".join(pieces), False
             if size == 0:
-                while self.read_line():
+                while self._file.readline().strip():
                     pass
                 return b"".join(pieces), True
             piece = self.read_exactly(size)
             pieces.append(piece)
             if len(piece) < size:
                 return b"".join(pieces), False
-            self.read_line()
-
-    def _more(self) -> bool:
-        piece = self.sock.recv(65536)
-        self.buffer += piece
-        return bool(piece)
+            self._file.readline()
 
 
 def parse_head(head: bytes, at: float) -> ReceivedRequest:

@@ -158,6 +158,7 @@ class Gateway:
         finally:
             with self._changed:
                 self._open.discard(sock)
+            reader.close()
             sock.close()
 
     def _serve_request(self, reader: HttpReader, head: bytes, number: int) -> bool:

@@ -11,7 +11,6 @@ from apiyi_cli.sandbox import checks
 from apiyi_cli.sandbox.endpoints.catalogue import model_of
 from apiyi_cli.sandbox.example_value import example_json
 from apiyi_cli.sandbox.model_table import DRAWS_IN_GENERATE
-from apiyi_cli.sandbox.native_events import stream_events
 from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.request_summary import (
     RequestSummary,
@@ -22,6 +21,7 @@ from apiyi_cli.sandbox.request_summary import (
     tokens,
 )
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply, invalid_argument
+from apiyi_cli.sandbox.stream_events import content_events
 from apiyi_cli.sandbox.toolcalls import ToolSpec, choose_calls
 
 _FIELDS = frozenset(
@@ -70,7 +70,7 @@ def generate(request: ReceivedRequest, finish: str) -> ScriptedReply:
 def stream(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer streamGenerateContent: events with `alt=sse`, else one array."""
     whole = _answer(request, finish)
-    events = list(stream_events(whole))
+    events = list(content_events(whole))
     count = whole["usageMetadata"]["totalTokenCount"]
     if "alt=sse" not in request.query.split("&"):
         return ScriptedReply.json(events, tokens=count)

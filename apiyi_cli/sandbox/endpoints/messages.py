@@ -9,7 +9,6 @@ from apiyi_cli.core.jsontext import read, write
 from apiyi_cli.sandbox import checks
 from apiyi_cli.sandbox.endpoints.catalogue import model_of
 from apiyi_cli.sandbox.model_table import CACHES_FROM, NEWEST_CLAUDE, REFUSES_FORCED_TOOLS
-from apiyi_cli.sandbox.native_events import message_events
 from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.request_summary import (
     RequestSummary,
@@ -20,6 +19,7 @@ from apiyi_cli.sandbox.request_summary import (
     tokens,
 )
 from apiyi_cli.sandbox.scripted_reply import Refused, ScriptedReply
+from apiyi_cli.sandbox.stream_events import message_events
 from apiyi_cli.sandbox.toolcalls import ToolSpec, choose_calls
 
 _KNOWN = frozenset(

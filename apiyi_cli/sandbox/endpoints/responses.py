@@ -18,8 +18,8 @@ from apiyi_cli.sandbox.request_summary import (
     structured_answer,
     tokens,
 )
-from apiyi_cli.sandbox.response_events import events
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply, invalid
+from apiyi_cli.sandbox.stream_events import response_events
 from apiyi_cli.sandbox.toolcalls import ToolSpec, choose_calls
 
 _STRUCTURE = frozenset(("model", "input", "instructions", "stream", "tools", "tool_choice", "text"))
@@ -45,7 +45,7 @@ def responses(request: ReceivedRequest, finish: str) -> ScriptedReply:
     whole = _make_response(fields, model, summary, output, finish, mark)
     used = whole["usage"]["total_tokens"]
     if fields.get("stream"):
-        return ScriptedReply.sse(*events(whole), named=True, tokens=used)
+        return ScriptedReply.sse(*response_events(whole), named=True, tokens=used)
     return ScriptedReply.json(whole, tokens=used)
 
 

@@ -29,8 +29,8 @@ from apiyi_cli.core.endpoints import (
 from apiyi_cli.core.jsontext import read_strict, write, write_text
 from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.request_summary import MARK, deltas
-from apiyi_cli.sandbox.response_events import events
 from apiyi_cli.sandbox.scripted_reply import DONE, ScriptedReply, error_body, frame
+from apiyi_cli.sandbox.stream_events import response_events
 
 Change = Callable[[ScriptedReply, ReceivedRequest, float | None], ScriptedReply]
 """(good answer, its request, the number after `@`) -> faulty answer"""
@@ -211,7 +211,11 @@ def _response_reply(text: str, *, streamed: bool) -> ScriptedReply:
     about = {"id": "resp_sandbox", "object": "response", "status": "completed"}
     output = [{**item, "content": [part]}]
     whole = {**about, "model": "sandbox-1", "output": output, "usage": usage}
-    return ScriptedReply.sse(*events(whole), named=True) if streamed else ScriptedReply.json(whole)
+    return (
+        ScriptedReply.sse(*response_events(whole), named=True)
+        if streamed
+        else ScriptedReply.json(whole)
+    )
 
 
 def _other_vectors(whole: Fields) -> Fields:
@@ -283,7 +287,9 @@ def _rework(
         return reply
     if request.endpoint is RESPOND:
         whole = change(read_payload(body[-1])["response"])
-        return reply.replace(body=tuple(_frame_event(event, named=True) for event in events(whole)))
+        return reply.replace(
+            body=tuple(_frame_event(event, named=True) for event in response_events(whole))
+        )
     pieces = []
     for piece in body:
         event = read_payload(piece)

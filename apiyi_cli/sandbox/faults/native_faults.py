@@ -20,9 +20,9 @@ from apiyi_cli.sandbox.faults.answer_faults import (
     read_payload,
     set_counts,
 )
-from apiyi_cli.sandbox.native_events import message_events, stream_events
 from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply, frame
+from apiyi_cli.sandbox.stream_events import content_events, message_events
 
 _BUSY = "您已达到请求数限制：1分钟内最多请求100次"
 _BROKEN = "[sandbox] the upstream channel broke off"
@@ -54,7 +54,7 @@ def _rework(
         if not isinstance(reply.body, tuple):
             return reply.replace(body=write(change(objects[0], request, at)))
         whole = change(_outline(objects), request, at)
-        split = message_events if request.endpoint is MESSAGES else stream_events
+        split = message_events if request.endpoint is MESSAGES else content_events
         return _with_objects(reply, list(split(whole)))
 
     return rework
