@@ -64,7 +64,20 @@ class _ExampleWriter:
             return schema["const"]
         if schema.get("enum"):
             return schema["enum"][0]
-        return getattr(self, f"_{_type_of(schema)}")(schema, name, depth)
+        match _type_of(schema):
+            case "object":
+                return self._object(schema, name, depth)
+            case "array":
+                return self._array(schema, name, depth)
+            case "string":
+                return self._string(schema, name)
+            case "integer":
+                return int(_number(schema, 1))
+            case "number":
+                return _number(schema, 0)
+            case "boolean":
+                return True
+        return None
 
     def flatten(self, schema: Any, depth: int) -> dict[str, Any]:
         """Return a schema with its references and alternatives resolved into one object."""
@@ -128,7 +141,7 @@ class _ExampleWriter:
         ]
         return _unlike(result) if schema.get("uniqueItems") else result
 
-    def _string(self, schema: dict[str, Any], name: str, depth: int) -> str:
+    def _string(self, schema: dict[str, Any], name: str) -> str:
         if schema.get("format") in _FORMATS:
             return _FORMATS[schema["format"]]
         if pattern := schema.get("pattern"):
@@ -139,18 +152,6 @@ class _ExampleWriter:
         result = f"[sandbox] {self.text or name}".ljust(fewest, ".")
         return result if most is None else result[: int(most)]
 
-    def _integer(self, schema: dict[str, Any], name: str, depth: int) -> int:
-        return int(_number(schema, 1))
-
-    def _number(self, schema: dict[str, Any], name: str, depth: int) -> float | int:
-        return _number(schema, 0)
-
-    def _boolean(self, schema: dict[str, Any], name: str, depth: int) -> bool:
-        return True
-
-    def _null(self, schema: dict[str, Any], name: str, depth: int) -> None:
-        return None
-
 
 _SIMPLE = ("null", "string", "integer", "number", "boolean")
 
@@ -159,7 +160,7 @@ def _type_of(schema: dict[str, Any]) -> str:
     kind = schema.get("type")
     if isinstance(kind, list):
         kind = next((k for k in kind if k != "null"), "null")
-    if isinstance(kind, str) and hasattr(_ExampleWriter, f"_{kind}"):
+    if kind in ("object", "array", *_SIMPLE):
         return kind
     return next((t for word, t in _TYPE_OF_KEYWORD.items() if word in schema), "string")
 
@@ -180,34 +181,26 @@ def _merge_schemas(first: Any, second: Any) -> Any:
 def _number(schema: dict[str, Any], whole_step: int) -> float | int:
     """Return the number nearest to 1 within the bounds; `whole_step` 1 for an integer."""
     step = schema.get("multipleOf") or whole_step
-    low, high = _lowest(schema, step), _highest(schema, step)
+    low, high = _find_bounds(schema, step)
     if not step:
         return min(max(1, low), high)
     result = math.ceil(max(1, low) / step) * step
     return result if result <= high else math.floor(high / step) * step
 
 
-def _lowest(schema: dict[str, Any], step: float) -> float:
-    low: float = schema.get("minimum", -math.inf)
-    above = schema.get("exclusiveMinimum")
-    if isinstance(above, int | float) and not isinstance(above, bool):
-        low = max(low, above + (step or _nudge(schema)))
-    return low
-
-
-def _highest(schema: dict[str, Any], step: float) -> float:
-    high: float = schema.get("maximum", math.inf)
-    below = schema.get("exclusiveMaximum")
-    if isinstance(below, int | float) and not isinstance(below, bool):
-        high = min(high, below - (step or _nudge(schema)))
-    return high
-
-
-def _nudge(schema: dict[str, Any]) -> float:
-    """Return a distance from an excluded bound that stays within the other bound."""
-    low = schema.get("exclusiveMinimum", schema.get("minimum"))
-    high = schema.get("exclusiveMaximum", schema.get("maximum"))
-    return 0.5 if low is None or high is None else (high - low) / 4
+def _find_bounds(schema: dict[str, Any], step: float) -> tuple[float, float]:
+    """Return the bounds of a number; excluded ones are moved inwards by the step."""
+    # In older drafts an excluded bound is true or false.
+    schema = {name: value for name, value in schema.items() if not isinstance(value, bool)}
+    low, high = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
+    above, below = schema.get("exclusiveMinimum", low), schema.get("exclusiveMaximum", high)
+    width = below - above
+    nudge = step or (width / 4 if math.isfinite(width) else 0.5)
+    if "exclusiveMinimum" in schema:
+        low = max(low, above + nudge)
+    if "exclusiveMaximum" in schema:
+        high = min(high, below - nudge)
+    return low, high
 
 
 def _unlike(result: list[Any]) -> list[Any]:

@@ -10,10 +10,10 @@ import socket
 import struct
 from collections.abc import Iterator
 from http import HTTPStatus
-from itertools import repeat
+from itertools import islice, repeat
 
 from apiyi_cli.core.clock import CLOCK, Clock
-from apiyi_cli.sandbox.scripted_reply import ScriptedReply
+from apiyi_cli.sandbox.scripted_reply import ScriptedReply, Stop
 
 _RESET = struct.pack("ii", 1, 0)
 _RANDOM_MAX_BYTES = 40
@@ -40,7 +40,7 @@ class ReplySender:
         """
         try:
             return self._send_reply(reply, request_id, bodiless or reply.status in _BODILESS)
-        except (BrokenPipeError, ConnectionError):
+        except ConnectionError:
             raise ClientLeft from None
 
     def _send_reply(self, reply: ScriptedReply, request_id: str, bodiless: bool) -> bool:
@@ -64,8 +64,8 @@ class ReplySender:
                 self._wait(reply, k, reply.gap_s)
                 self._send(head[k : k + 1])
             head = b""
-        stopped = self._body(reply, head, pieces, chunked=transfer == "chunked")
-        if stopped and reply.stop:
+        self._body(reply, head, pieces, chunked=transfer == "chunked")
+        if reply.stop:
             return self._stop(reply.stop.kind)
         return (
             reply.keep_alive
@@ -76,32 +76,23 @@ class ReplySender:
 
     def _body(
         self, reply: ScriptedReply, head: bytes, pieces: Iterator[bytes], *, chunked: bool
-    ) -> bool:
-        """Send the pieces; return whether the reply's stop was reached."""
+    ) -> None:
+        """Send the pieces, up to the reply's stop."""
         patient = bool(
             reply.gap_s or reply.wait or reply.pings or reply.split or callable(reply.body)
         )
         waiting = [head]
-        stopped = False
-        for k, piece in enumerate(_until(reply, pieces)):
-            if piece is None:
-                stopped = True
-                break
+        for k, piece in enumerate(_until(reply.stop, pieces)):
             if patient:
-                self._flush(waiting)
+                self._send(b"".join(waiting))
+                waiting.clear()
                 self._wait(reply, k, reply.gap_s)
                 for _ in range(reply.pings):
                     self._send(_encode_chunk(b": PING\n\n", chunked))
             waiting.append(_encode_chunk(piece, chunked))
-        if chunked and not stopped:
+        if chunked and not reply.stop:
             waiting.append(b"0\r\n\r\n")
-        self._flush(waiting)
-        return stopped
-
-    def _flush(self, waiting: list[bytes]) -> None:
-        if waiting:
-            self._send(b"".join(waiting))
-            waiting.clear()
+        self._send(b"".join(waiting))
 
     def _send(self, data: bytes) -> None:
         if data:
@@ -148,23 +139,17 @@ def _encode_chunk(piece: bytes, chunked: bool) -> bytes:
     return b"%x\r\n%b\r\n" % (len(piece), piece) if piece else b""
 
 
-def _until(reply: ScriptedReply, pieces: Iterator[bytes]) -> Iterator[bytes | None]:
-    """Yield the pieces up to the reply's stop, and then None."""
-    stop = reply.stop
+def _until(stop: Stop | None, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the pieces up to the stop."""
     if stop is None:
         yield from pieces
-        return
-    left = stop.k
-    for piece in pieces:
-        if left <= 0:
-            break
-        if stop.unit == "byte":
-            piece = piece[:left]
+    elif stop.unit == "piece":
+        yield from islice(pieces, stop.k)
+    else:
+        left = stop.k
+        while left > 0 and (piece := next(pieces, None)) is not None:
+            yield piece[:left]
             left -= len(piece)
-        else:
-            left -= 1
-        yield piece
-    yield None
 
 
 def _pieces(reply: ScriptedReply) -> tuple[Iterator[bytes], int | None]:

@@ -18,6 +18,8 @@ SPEAKERS = ("A", "B")
 # The duration of compressed audio is unknown without decoding: 128 kbit/s are assumed.
 _COMPRESSED_BYTES_PER_S = 16000
 _FORMATS = ("json", "text", "srt", "vtt", "verbose_json", "diarized_json")
+_FORMATS_OF = {"-transcribe": ("json", "text"), "-diarize": ("json", "text", "diarized_json")}
+"""The formats of models with such an end of their name; the others have all."""
 _SUFFIXES = ("flac", "mp3", "mp4", "mpeg", "mpga", "m4a", "ogg", "wav", "webm", "opus", "aac")
 
 
@@ -199,14 +201,10 @@ def _check_format(request: ReceivedRequest, model: str) -> str:
         raise invalid(f"Invalid file format. Supported formats: {_SUFFIXES}", "file")
     fields = request.fields
     form = checks.check_choice(fields, "response_format", *_FORMATS) or "json"
-    if model.endswith("-transcribe") and form not in ("json", "text"):
-        raise invalid(
-            f"response_format '{form}' is not compatible with model '{model}'", "response_format"
-        )
-    if model.endswith("-diarize") and form not in ("json", "text", "diarized_json"):
-        raise invalid(
-            f"response_format '{form}' is not compatible with model '{model}'", "response_format"
-        )
+    fitting = next((_FORMATS_OF[end] for end in _FORMATS_OF if model.endswith(end)), _FORMATS)
+    if form not in fitting:
+        message = f"response_format '{form}' is not compatible with model '{model}'"
+        raise invalid(message, "response_format")
     granular = [p.text for p in request.parts if p.name.startswith("timestamp_granularities")]
     if not {"word", "segment"}.issuperset(granular):
         raise invalid(

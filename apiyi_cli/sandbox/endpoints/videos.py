@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal
@@ -52,32 +51,27 @@ class _Task:
         return word if slash and self.model.startswith(MODEL_PREFIX) else ""
 
 
-class _Tasks:
-    """The newest tasks by id."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._tasks: OrderedDict[str, _Task] = OrderedDict()
-        self._numbers = itertools.count(1)
-
-    def add(self, task: _Task, prefix: str) -> str:
-        with self._lock:
-            number = next(self._numbers)
-            name = prefix + sha256(f"{number} {task.model} {task.prompt}".encode()).hexdigest()[:16]
-            self._tasks[name] = task
-            if len(self._tasks) > MOST_TASKS:
-                self._tasks.popitem(last=False)
-        return name
-
-    def find(self, name: str, form: Form) -> _Task:
-        with self._lock:
-            task = self._tasks.get(name)
-        if task is None or task.form != form:
-            raise Refused(ScriptedReply.error(404, f"task {name} not found", code="task_not_exist"))
-        return task
+_TASKS: dict[str, _Task] = {}
+"""The newest tasks by id."""
+_LOCK = threading.Lock()
+_NUMBERS = itertools.count(1)
 
 
-_TASKS = _Tasks()
+def _add_task(task: _Task, prefix: str) -> str:
+    digest = sha256(f"{next(_NUMBERS)} {task.model} {task.prompt}".encode()).hexdigest()
+    name = prefix + digest[:16]
+    with _LOCK:
+        _TASKS[name] = task
+        if len(_TASKS) > MOST_TASKS:
+            del _TASKS[next(iter(_TASKS))]
+    return name
+
+
+def _find_task(name: str, form: Form) -> _Task:
+    task = _TASKS.get(name)
+    if task is None or task.form != form:
+        raise Refused(ScriptedReply.error(404, f"task {name} not found", code="task_not_exist"))
+    return task
 
 
 def submit_seedance(request: ReceivedRequest, finish: str) -> ScriptedReply:
@@ -92,7 +86,7 @@ def submit_seedance(request: ReceivedRequest, finish: str) -> ScriptedReply:
         raise invalid("resolution must be 480p, 720p or 1080p", "resolution", "InvalidParameter")
     if not content:
         raise invalid("content must not be empty", "content", "MissingParameter")
-    name = _TASKS.add(_Task("seedance", model, " ".join(map(str, texts))), "cgt-")
+    name = _add_task(_Task("seedance", model, " ".join(map(str, texts))), "cgt-")
     return _seedance_reply(request, {"id": name})
 
 
@@ -130,7 +124,7 @@ def submit_wan(request: ReceivedRequest, finish: str) -> ScriptedReply:
     duration = parameters.get("duration", 5)
     if type(duration) is not int or not 2 <= duration <= 15:
         raise invalid("duration must be 2 to 15", "duration", "InvalidParameter")
-    name = _TASKS.add(_Task("wan", model, str(inputs.get("prompt"))), "wan-")
+    name = _add_task(_Task("wan", model, str(inputs.get("prompt"))), "wan-")
     output = {"task_id": name, "task_status": "PENDING"}
     return ScriptedReply.json({"request_id": f"[sandbox] {name}", "output": output})
 
@@ -158,7 +152,7 @@ def submit_grok(request: ReceivedRequest, finish: str) -> ScriptedReply:
     model = _model(fields, "grok")
     if not isinstance(fields.get("prompt"), str) and not fields.get("image"):
         raise invalid("prompt is required", "prompt", "missing_required_parameter")
-    name = _TASKS.add(_Task("grok", model, str(fields.get("prompt"))), "video_")
+    name = _add_task(_Task("grok", model, str(fields.get("prompt"))), "video_")
     return ScriptedReply.json({"id": name, "object": "video", "model": model, "status": "queued"})
 
 
@@ -177,14 +171,14 @@ def grok_task(request: ReceivedRequest, finish: str) -> ScriptedReply:
 def content(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer GET /v1/videos/{id}/content."""
     name = request.path.removeprefix("/v1/videos/").removesuffix("/content")
-    return _movie(_TASKS.find(name, "grok"), request.at)
+    return _movie(_find_task(name, "grok"), request.at)
 
 
 def file(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer the link of a result; Wan's is signed, and refuses any other credential."""
     name = request.path.removeprefix("/videos/").removesuffix(".mp4")
     form: Form = "wan" if name.startswith("wan-") else "seedance"
-    task = _TASKS.find(name, form)
+    task = _find_task(name, form)
     if form == "wan" and "authorization" in request.headers:
         text = "<Error><Code>InvalidArgument</Code><Message>[sandbox] two credentials</Message>"
         return ScriptedReply.text(f"{text}</Error>", "application/xml", status=403)
@@ -204,7 +198,7 @@ def _model(fields: dict[str, Any], form: Form) -> str:
 
 def _look(request: ReceivedRequest, form: Form) -> tuple[str, _Task]:
     name = request.path.rpartition("/")[2]
-    task = _TASKS.find(name, form)
+    task = _find_task(name, form)
     task.looks += 1
     return name, task
 
