@@ -122,9 +122,8 @@ def config_keys() -> Paragraph:
     """Return the names of all options that a profile may set."""
     from apiyi_cli.settings.values import configurable_names
 
-    spans = [Span(name, "code") for name in sorted(configurable_names())]
-    between = [Span(", ")] * (len(spans) - 1) + [Span(".")]
-    return Paragraph(tuple(span for pair in zip(spans, between, strict=True) for span in pair))
+    names = ", ".join(f"`{name}`" for name in sorted(configurable_names()))
+    return Paragraph(text(f"{names}."))
 
 
 def _sentences(row: ExitCode) -> list[str]:

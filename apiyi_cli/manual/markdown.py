@@ -10,18 +10,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import cycle
 from typing import Literal
 
 from apiyi_cli.core.language import Translate, as_is
 from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.text import Text
 
+Style = Literal["plain", "bold", "italic", "code"]
+
 
 class Span(PlainValue):
     """A piece of text in one style."""
 
     text: str
-    style: Literal["plain", "bold", "italic", "code"] = "plain"
+    style: Style = "plain"
 
 
 Spans = tuple[Span, ...]
@@ -69,6 +72,8 @@ Block = Heading | Paragraph | Items | Definitions | Table | Code
 
 # Patterns are texts, compiled by `re` when first used: most helps need none.
 _SPAN = r"`([^`]+)`|\*\*([^*]+)\*\*|(?<!\*)\*([^*\s][^*]*)\*"
+_STYLES: tuple[Style, ...] = ("plain", "code", "bold", "italic")
+"""The styles of what is between two spans, and of the groups of `_SPAN`."""
 _ITEM = r"(?:- |(\d+)\. )(.*)"
 _RULE = r"\|(?:\s*:?-+:?\s*\|)+"
 
@@ -100,20 +105,8 @@ def blocks(source: str, say: Translate = as_is) -> Iterator[Block]:
 
 def text(source: str) -> Spans:
     """Return the spans of a text."""
-    spans: list[Span] = []
-    at = 0
-    for match in re.finditer(_SPAN, source):
-        if match.start() > at:
-            spans.append(Span(source[at : match.start()]))
-        code, bold, italic = match.groups()
-        if code is not None:
-            spans.append(Span(code, "code"))
-        else:
-            spans.append(Span(bold, "bold") if bold is not None else Span(italic, "italic"))
-        at = match.end()
-    if at < len(source):
-        spans.append(Span(source[at:]))
-    return tuple(spans)
+    pieces = zip(re.split(_SPAN, source), cycle(_STYLES), strict=False)
+    return tuple(Span(piece, style) for piece, style in pieces if piece)
 
 
 def plain(spans: Spans, *, quoted: bool = False) -> str:

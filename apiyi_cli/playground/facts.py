@@ -31,6 +31,8 @@ from apiyi_cli.store.prices import BilledUnits, Prices
 from apiyi_cli.store.registry import ModelFacts
 from apiyi_cli.text import Text
 
+SHOWN: Final = ("name", "long", "many", "metavar", "choices", "suggestions", "low", "high", "wire")
+"""What the page gets of an option as it is in the table."""
 UNSHOWN: Final = frozenset(("header",))
 """Options whose configured value may hold a secret."""
 
@@ -195,18 +197,10 @@ class PageFacts:
     ) -> dict[str, Any]:
         value, origin = _find_value(option, settings)
         return {
-            "name": option.name,
-            "long": option.long,
+            **{name: getattr(option, name) for name in SHOWN},
             "help": say(Text(option.help)),
             "kind": option.kind.__name__,
-            "many": option.many,
             "off": any("/" in name for name in option.names),
-            "metavar": option.metavar,
-            "choices": option.choices,
-            "suggestions": option.suggestions,
-            "low": option.low,
-            "high": option.high,
-            "wire": option.wire,
             "file": takes_upload(option),
             "url": takes_url(option),
             "text": not takes_upload(option) or option.name in TEXT_OR_FILE,

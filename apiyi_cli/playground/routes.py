@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from apiyi_cli.core.jsontext import InvalidJSON, read_event, write
 from apiyi_cli.core.temporary_files import make_scratch_folder
 from apiyi_cli.errors import ApiyiError
-from apiyi_cli.playground.argv import FormTable, PageRequest, read_page_request
+from apiyi_cli.playground.argv import FormTable, read_page_request
 from apiyi_cli.playground.child_processes import TooManyChildren
 from apiyi_cli.playground.export_entry import export_entry
 from apiyi_cli.playground.facts import PageFacts, PageProgram, translator_of
@@ -23,6 +24,7 @@ from apiyi_cli.settings.paths import state_dir
 from apiyi_cli.text import Text
 
 PAGE: Final = Path(__file__).parent / "page"
+RUN_PATH: Final = "/api/run"
 MODES: Final = ("run", "dry-run", "code")
 _STATUS_LINE: Final = ("auth", "status", "--json", "--timeout=5", "--retries=0")
 _TYPES: Final = {
@@ -48,19 +50,18 @@ class PageRoutes:
         self._scratch = make_scratch_folder()
         self._starter = RunStarter(program, table, self._facts, self._history, self._scratch)
         self._assets = _read_assets(PAGE)
-        self._reads: dict[str, Callable[[Mapping[str, str]], HttpAnswer]] = {
+        self._reads: dict[str, Callable[[Mapping[str, str]], Any]] = {
             "/api/schema": self._schema,
             "/api/status": self._status,
             "/api/models": self._models,
-            "/api/today": self._today,
+            "/api/today": lambda query: {"usd": self._facts.sum_today()},
             "/api/history": self._search_history,
-            "/api/history/entry": self._find_entry,
+            "/api/history/entry": lambda query: {"entry": self._history.find(query.get("id", ""))},
         }
-        self._writes: dict[str, Callable[[Any, IsGone], HttpAnswer]] = {
+        self._writes: dict[str, Callable[[Any], Any]] = {
             "/api/line": self._line,
-            "/api/run": self._run,
-            "/api/stop": self._stop,
-            "/api/upload/drop": self._drop_upload,
+            "/api/stop": lambda value: self._starter.stop(str(value.get("id"))),
+            "/api/upload/drop": lambda value: self._starter.uploads.drop(str(value.get("id"))),
             "/api/history/delete": self._delete_entry,
             "/api/history/export": self._export_entry,
         }
@@ -81,7 +82,7 @@ class PageRoutes:
 
     def write(self, path: str, body: bytes, is_gone: IsGone) -> HttpAnswer:
         """Answer a POST with a JSON body. Raises HttpRefusal."""
-        if path not in self._writes:
+        if path not in (*self._writes, RUN_PATH):
             raise HttpRefusal(404, "there is nothing here")
         try:
             value = read_event(body)
@@ -89,12 +90,14 @@ class PageRoutes:
             raise HttpRefusal(400, "the body is not JSON") from None
         if not isinstance(value, dict):
             raise HttpRefusal(400, "the body is not an object")
-        return self._translate_errors(value.get("lang"), lambda: self._writes[path](value, is_gone))
+        if path == RUN_PATH:
+            return self._translate_errors(value.get("lang"), lambda: self._run(value, is_gone))
+        return self._translate_errors(value.get("lang"), lambda: self._writes[path](value))
 
     def upload(self, name: str, size: int, read: Callable[[int], bytes], lang: str) -> HttpAnswer:
         """Store an uploaded file."""
         uploads = self._starter.uploads
-        return self._translate_errors(lang, lambda: _as_json(uploads.take(name, size, read)))
+        return self._translate_errors(lang, lambda: uploads.take(name, size, read))
 
     @property
     def is_busy(self) -> bool:
@@ -106,11 +109,12 @@ class PageRoutes:
         self._starter.close()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def _translate_errors(self, language: object, answer: Callable[[], HttpAnswer]) -> HttpAnswer:
-        """Return the answer, or the error in the language of the page."""
+    def _translate_errors(self, language: object, find: Callable[[], Any]) -> HttpAnswer:
+        """Return the answer, a JSON object unless it is whole, or the error in the page's words."""
         say = translator_of(self._language(language))
         try:
-            return answer()
+            answer = find()
+            return answer if isinstance(answer, HttpAnswer) else _as_json(answer or {})
         except TooManyChildren:
             why: str = Text("four requests are running; wait for one, or stop one")
             return _as_json({"error": {"message": say(why)}}, 429)
@@ -124,30 +128,26 @@ class PageRoutes:
             return str(given)
         return "zh" if self._program.is_chinese else "en"
 
-    def _schema(self, query: Mapping[str, str]) -> HttpAnswer:
+    def _schema(self, query: Mapping[str, str]) -> dict[str, Any]:
         language = self._language(query.get("lang"))
-        return _as_json(self._facts.describe(query.get("profile", ""), language))
+        return self._facts.describe(query.get("profile", ""), language)
 
-    def _today(self, query: Mapping[str, str]) -> HttpAnswer:
-        return _as_json({"usd": self._facts.sum_today()})
-
-    def _status(self, query: Mapping[str, str]) -> HttpAnswer:
+    def _status(self, query: Mapping[str, str]) -> dict[str, Any]:
         """Return whether there is a key, its tail and source, as `auth status` says."""
         status = self._ask(_STATUS_LINE, query)
-        return _as_json({name: status.get(name) for name in ("profile", "key", "source", "hosts")})
+        return {name: status.get(name) for name in ("profile", "key", "source", "hosts")}
 
-    def _models(self, query: Mapping[str, str]) -> HttpAnswer:
+    def _models(self, query: Mapping[str, str]) -> dict[str, Any]:
         listed = self._ask(("models", "--json"), query)
-        models = self._facts.describe_models(listed, query.get("profile", ""))
-        return _as_json({"models": models})
+        return {"models": self._facts.describe_models(listed, query.get("profile", ""))}
 
     def _ask(self, line: tuple[str, ...], query: Mapping[str, str]) -> dict[str, Any]:
         language = self._language(query.get("lang"))
         return self._starter.ask(line, query.get("profile", ""), language)
 
-    def _line(self, value: Any, is_gone: IsGone) -> HttpAnswer:
+    def _line(self, value: Any) -> dict[str, Any]:
         request = read_page_request(value.get("request"))
-        return _as_json({"line": format_lines(self._starter.build(request, "run"))})
+        return {"line": format_lines(self._starter.build(request, "run"))}
 
     def _run(self, value: Any, is_gone: IsGone) -> HttpAnswer:
         mode = value.get("mode")
@@ -158,43 +158,27 @@ class PageRoutes:
         stream = self._starter.start(request, mode, language, is_gone)
         return HttpAnswer(stream, "text/event-stream")
 
-    def _stop(self, value: Any, is_gone: IsGone) -> HttpAnswer:
-        self._starter.stop(str(value.get("id")))
-        return _as_json({})
-
-    def _drop_upload(self, value: Any, is_gone: IsGone) -> HttpAnswer:
-        self._starter.uploads.drop(str(value.get("id")))
-        return _as_json({})
-
-    def _search_history(self, query: Mapping[str, str]) -> HttpAnswer:
+    def _search_history(self, query: Mapping[str, str]) -> dict[str, Any]:
         """Return a page of entries, and how many runs are still going on."""
         running = self._starter.running
         found = self._history.search(query.get("q", ""), query.get("before", ""))
-        return _as_json({**found, "running": running})
+        return {**found, "running": running}
 
-    def _find_entry(self, query: Mapping[str, str]) -> HttpAnswer:
-        return _as_json({"entry": self._history.find(query.get("id", ""))})
-
-    def _delete_entry(self, value: Any, is_gone: IsGone) -> HttpAnswer:
+    def _delete_entry(self, value: Any) -> None:
         """Delete the named entry, or all of them: `*`."""
         id = value.get("id")
         if type(id) is not str or not id:
             raise HttpRefusal(400, "no entry is named")
         self._history.delete("" if id == "*" else id)
-        return _as_json({})
 
-    def _export_entry(self, value: Any, is_gone: IsGone) -> HttpAnswer:
+    def _export_entry(self, value: Any) -> dict[str, Any]:
         """Return an entry as a shell script, `.http` file or batch row."""
         entry = self._history.find(str(value.get("id")))
         if entry is None:
             raise HttpRefusal(404, "there is no such entry")
-        language = self._language(value.get("lang"))
-
-        def show(request: PageRequest) -> dict[str, Any]:
-            return self._starter.show(request, language)
-
+        show = partial(self._starter.show, language=self._language(value.get("lang")))
         name, text = export_entry(entry, str(value.get("form")), show)
-        return _as_json({"name": name, "text": text})
+        return {"name": name, "text": text}
 
 
 def _read_assets(folder: Path) -> dict[str, HttpAnswer]:
