@@ -65,7 +65,9 @@ def join_texts(items: Iterable[str], separator: str = ", ") -> str:
 
 def system_reason(failure: OSError, otherwise: str = "") -> str:
     """Return the operating system's error message, `otherwise` if it is empty."""
-    return Text(failure.strerror) if failure.strerror else otherwise or str(failure)
+    # `socket.create_server` adds the address, which the messages have anyway.
+    reason = (failure.strerror or "").partition(" (while attempting to bind")[0]
+    return Text(reason) if reason else otherwise or str(failure)
 
 
 def map_text(text: str, change: Callable[[str], str]) -> str:

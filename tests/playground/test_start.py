@@ -122,12 +122,15 @@ def test_a_wrong_start_is_refused_with_a_line_that_works(
     assert ran.code in (2, 10) and why in ran.err
 
 
-def test_a_port_that_is_taken_is_refused_with_one_that_is_free(apiyi: Program) -> None:
+@pytest.mark.parametrize("command", ["playground --no-open", "sandbox"])
+def test_a_port_that_is_taken_is_refused_with_one_that_is_free(
+    apiyi: Program, command: str
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        ran = apiyi(f"playground --no-open --port {port}")
+        ran = apiyi(f"{command} --port {port}")
     assert (ran.code, ran.out) == (10, b"")
-    assert f"cannot listen on port {port}: Address already in use" in ran.err
+    assert f"cannot listen on port {port}: Address already in use\n" in ran.err
     assert "try: --port 0" in ran.err
 
 
