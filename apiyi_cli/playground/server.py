@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import select
 import socket
 import threading
@@ -268,13 +267,13 @@ def _open_sockets(port: int) -> list[socket.socket]:
     failure: OSError | None = None
     for _ in range(_TRIES if port == 0 else 1):
         try:
-            first = _listen(socket.AF_INET, "127.0.0.1", port)
+            first = _listen("127.0.0.1", port)
         except OSError as error:
             failure = error
             break
         own_port = first.getsockname()[1]
         try:
-            return [first, _listen(socket.AF_INET6, "::1", own_port)]
+            return [first, _listen("::1", own_port)]
         except OSError as error:
             if not _has_inner_ipv6():
                 return [first]
@@ -289,22 +288,12 @@ def _open_sockets(port: int) -> list[socket.socket]:
 def _has_inner_ipv6() -> bool:
     """Return True if the system can listen on ::1."""
     try:
-        _listen(socket.AF_INET6, "::1", 0).close()
+        _listen("::1", 0).close()
     except OSError:
         return False
     return True
 
 
-def _listen(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
-    own = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        if os.name != "nt":
-            own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            own.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        own.bind((host, port))
-        own.listen(64)
-    except OSError:
-        own.close()
-        raise
-    return own
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=64)
