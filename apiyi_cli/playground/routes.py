@@ -110,7 +110,7 @@ class PageRoutes:
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _translate_errors(self, language: object, find: Callable[[], Any]) -> HttpAnswer:
-        """Return the answer, a JSON object unless it is whole, or the error in the page's words."""
+        """Return the answer as JSON unless it is whole, or the error translated."""
         say = translator_of(self._language(language))
         try:
             answer = find()

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from apiyi_cli.render.json_line import Assemble
     from apiyi_cli.render.live import SharedScreen
 
+Render = Callable[[Iterable[EventBatch]], Iterator[bytes]]
 Form = Literal["text", "ndjson", "json", "extract"]
 
 
 class Renderer(PlainValue):
     """Turns event batches into output; `content` is its kind, for the console."""
 
-    render: Callable[[Iterable[EventBatch]], Iterator[bytes]]
+    render: Render
     content: Content
 
     def __call__(self, batches: Iterable[EventBatch]) -> Iterator[bytes]:
@@ -49,7 +50,6 @@ def choose(
     are exact, unless Markdown and colour were asked for. On a terminal it is rendered if there
     are styles; on a `screen` as it comes. `assemble` is for `json`; `program` filters JSON.
     """
-    render: Callable[[Iterable[EventBatch]], Iterator[bytes]]
     styles = (color if markdown is None else markdown) if terminal else bool(markdown and color)
     if form == "text" and styles:
         from apiyi_cli.render.markdown_stream import pretty
@@ -57,37 +57,38 @@ def choose(
         render = partial(pretty, on_event=on_event, width=width, color=color, screen=screen)
         return Renderer(render, "styled" if screen is None else "live")
     if form in ("text", "extract"):
-        from apiyi_cli.render.text import text
+        return Renderer(_choose_text(form, on_event, newline, terminal), "text")
+    lines = _choose_json(form, on_event, assemble)
+    if program is None:
+        return Renderer(lines, "json")
+    from apiyi_cli.render.json_line import apply_filter
 
-        through: Callable[[], TextFilter] | None = None
-        if form == "extract":
-            from apiyi_cli.render.fence import FirstBlock
+    return Renderer(lambda batches: apply_filter(lines(batches), program), "json")
 
-            through = FirstBlock
-        render = partial(
-            text,
-            on_event=on_event,
-            newline=newline,
-            through=through,
-            # Function calls are lines of JSON inside a text.
-            json_text=neutralize_json if terminal else str,
-        )
-        return Renderer(render, "text")
+
+def _choose_json(form: Form, on_event: EventHandler, assemble: Assemble | None) -> Render:
     if form == "ndjson":
         from apiyi_cli.render.ndjson import ndjson
 
-        render = partial(ndjson, on_event=on_event)
-    elif assemble is None:
+        return partial(ndjson, on_event=on_event)
+    if assemble is None:
         raise TypeError("the form json needs `assemble`")
-    else:
-        from apiyi_cli.render.json_line import whole
+    from apiyi_cli.render.json_line import whole
 
-        render = partial(whole, on_event=on_event, assemble=assemble)
-    if program is None:
-        return Renderer(render, "json")
-    from apiyi_cli.render.json_line import apply_filter
+    return partial(whole, on_event=on_event, assemble=assemble)
 
-    return Renderer(lambda batches: apply_filter(render(batches), program), "json")
+
+def _choose_text(form: Form, on_event: EventHandler, newline: bool, terminal: bool) -> Render:
+    from apiyi_cli.render.text import text
+
+    through: Callable[[], TextFilter] | None = None
+    if form == "extract":
+        from apiyi_cli.render.fence import FirstBlock
+
+        through = FirstBlock
+    # Function calls are lines of JSON inside a text.
+    json_text = neutralize_json if terminal else str
+    return partial(text, on_event=on_event, newline=newline, through=through, json_text=json_text)
 
 
 def should_color(

@@ -117,7 +117,7 @@ def run_tools(
     command that writes more than `most_bytes` is killed and its output is cut. When this
     function ends, however that happens, no command or child of one is left running.
     """
-    processes = _ToolProcesses(environ)
+    processes = _ToolProcesses(environ, timeout_s, most_bytes)
     results = [ToolResult("")] * len(calls)
     failures: list[Exception] = []
     room = threading.Semaphore(AT_ONCE)
@@ -125,13 +125,7 @@ def run_tools(
     def answer(place: int, tool: Tool, call: ToolCall) -> None:
         with room:
             try:
-                if why := refuse(tool.parameters or {"type": "object"}, call.arguments):
-                    result = ToolResult(f"error: the arguments were not used: {why}")
-                elif tool.remote is not None:
-                    result = tool.remote(call.arguments, timeout_s, most_bytes)
-                else:
-                    result = ToolResult(processes.run(tool, call.arguments, timeout_s, most_bytes))
-                results[place] = result
+                results[place] = processes.run(tool, call.arguments, refuse)
             except Exception as failure:
                 # Raised by the waiting thread, because an empty result would be wrong.
                 failures.append(failure)
@@ -174,28 +168,37 @@ def _cut_note(most_bytes: int) -> str:
 class _ToolProcesses:
     """The running commands; after `close` none can start."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], timeout_s: float, most_bytes: int) -> None:
         self._environ = dict(environ)
+        self._timeout_s = timeout_s
+        self._most_bytes = most_bytes
         self._processes: list[_ToolProcess] = []
         self._lock = threading.Lock()
         self._closed = False
 
-    def run(self, tool: Tool, arguments: str, timeout_s: float, most_bytes: int) -> str:
-        """Run a command to its end; return its output, or what went wrong."""
+    def run(self, tool: Tool, arguments: str, refuse: Refuse) -> ToolResult:
+        """Call a remote tool, or run a command to its end; return the result."""
+        if why := refuse(tool.parameters or {"type": "object"}, arguments):
+            return ToolResult(f"error: the arguments were not used: {why}")
+        if tool.remote is not None:
+            return tool.remote(arguments, self._timeout_s, self._most_bytes)
+        return ToolResult(self._run_command(tool, arguments))
+
+    def _run_command(self, tool: Tool, arguments: str) -> str:
         try:
             with self._lock:
                 if self._closed:
                     return "error: the run was stopped"
-                process = _ToolProcess(tool.argv, self._environ, most_bytes)
+                process = _ToolProcess(tool.argv, self._environ, self._most_bytes)
                 self._processes.append(process)
         except OSError as failure:
             return f"error: {tool.argv[0]} cannot be run: {system_reason(failure)}"
-        status = process.wait(arguments.encode("utf-8", "replace"), timeout_s)
+        status = process.wait(arguments.encode("utf-8", "replace"), self._timeout_s)
         result = process.stdout.text
         if process.stdout.is_full:
-            return f"{result}\n{_cut_note(most_bytes)}"
+            return f"{result}\n{_cut_note(self._most_bytes)}"
         if status is None:
-            return f"error: {tool.name} did not end within {timeout_s:g} s"
+            return f"error: {tool.name} did not end within {self._timeout_s:g} s"
         if status:
             why = f"error: exit status {status}: {process.stderr.text.strip()}"
             return f"{why}\n{result}".rstrip("\n")
