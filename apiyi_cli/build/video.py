@@ -30,8 +30,6 @@ Role = Literal["first", "last", "reference"]
 
 TASK_POLL_S: dict[Form, float] = {"seedance": 20.0, "wan": 8.0, "grok": 8.0}
 """Seconds between two requests for a task's state, from the gateway's pages."""
-CANCELS: dict[Form, bool] = {"seedance": False, "wan": False, "grok": False}
-"""True if the gateway's pages document a way to cancel a task."""
 BILLED_FAILURE: dict[Form, Billed] = {"seedance": "no", "wan": "no", "grok": "maybe"}
 """What the gateway's pages say about the cost of a failed task."""
 

@@ -173,14 +173,14 @@ def _find_decoder(first: bytes) -> Callable[..., Iterator[EventBatch]]:
         from apiyi_cli.decode.respond import events as respond_events
 
         return respond_events
-    if kind in ("message_start", "message") or "candidates" in fields:
-        from apiyi_cli.decode.answers.protocols import find_events
+    from apiyi_cli.decode.chat import find_events
 
-        protocol = "google" if "candidates" in fields else "anthropic"
-        return find_events(Call("POST", "", protocol=protocol))
-    from apiyi_cli.decode.chat import events as chat_events
-
-    return chat_events
+    protocol = "openai"
+    if kind in ("message_start", "message"):
+        protocol = "anthropic"
+    elif "candidates" in fields:
+        protocol = "google"
+    return find_events(Call("POST", "", protocol=protocol))
 
 
 def save_inline_file(folder: Path, type: str, base64: str) -> str | None:

@@ -31,7 +31,7 @@ from apiyi_cli.decode import (
     video,
 )
 from apiyi_cli.decode.answers.assemble import assemble_completion
-from apiyi_cli.decode.answers.protocols import find_events
+from apiyi_cli.decode.chat import find_events
 from apiyi_cli.decode.frames.reply_body import read_json
 from apiyi_cli.decode.frames.usage import BELIEVED_TOKENS
 from apiyi_cli.errors import ApiyiError

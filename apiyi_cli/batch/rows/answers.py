@@ -33,13 +33,9 @@ Reader = Callable[[Call, Reply], Iterator[Any]]
 
 def read_chat(call: Call, reply: Reply) -> Iterator[Any]:
     """Read an answer of chat."""
-    if call.protocol != "openai":
-        from apiyi_cli.decode.answers.protocols import find_events
+    from apiyi_cli.decode.chat import find_events
 
-        return _read_text(find_events(call), call, reply, _count_choices(call))
-    from apiyi_cli.decode.chat import events
-
-    return _read_text(events, call, reply, _count_choices(call))
+    return _read_text(find_events(call), call, reply, _count_choices(call))
 
 
 def read_complete(call: Call, reply: Reply) -> Iterator[Any]:

@@ -121,7 +121,7 @@ def find_decode(call: Call, openai: Decode) -> Decode:
     """Return the decoder for the protocol of a call; `openai` is the command's own."""
     if call.protocol == "openai":
         return openai
-    from apiyi_cli.decode.answers.protocols import find_events
+    from apiyi_cli.decode.chat import find_events
 
     return find_events(call)
 

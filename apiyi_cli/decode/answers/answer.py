@@ -31,32 +31,15 @@ from apiyi_cli.text import Text, join_texts
 
 # A piece shorter than this may well come twice; a longer one is the whole text, repeated.
 _SHORT = 12
-_REASONS = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "eos": "stop",
-    "eos_token": "stop",
-    "max_tokens": "length",
-    "max_output_tokens": "length",
-    "model_length": "length",
-    "max_length": "length",
-    "context_length": "length",
-    "context_window_exceeded": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
-    "function_call": "tool_calls",
-    "refusal": "content_filter",
-    "safety": "content_filter",
-    "recitation": "content_filter",
-    "prohibited_content": "content_filter",
-    "blocklist": "content_filter",
-    "spii": "content_filter",
-    "sensitive": "content_filter",
-    "content-filter": "content_filter",
-    "image_safety": "content_filter",
-    "image_prohibited_content": "content_filter",
-    "normal": "stop",
+_WORDS_OF_VENDORS = {
+    "stop": "end_turn stop_sequence eos eos_token normal",
+    "length": "max_tokens max_output_tokens model_length max_length context_length"
+    " context_window_exceeded model_context_window_exceeded",
+    "tool_calls": "tool_use function_call",
+    "content_filter": "refusal safety recitation prohibited_content blocklist spii sensitive"
+    " content-filter image_safety image_prohibited_content",
 }
+_REASONS = {word: own for own, words in _WORDS_OF_VENDORS.items() for word in words.split()}
 # GLM, DeepSeek, vLLM and relays in front of them: the answer was not finished.
 _FAILURES = frozenset(
     (
@@ -64,7 +47,6 @@ _FAILURES = frozenset(
         *("cancelled", "canceled", "failed", "timeout", "server_error", "interrupted"),
     )
 )
-_KNOWN = frozenset(_REASONS.values())
 Spoken = type[Delta] | type[Reasoning] | type[Refusal]
 Key = TypeVar("Key", bound=Hashable)
 
@@ -100,7 +82,7 @@ class Answer:
     `key` is the field that an event of this endpoint must have, `whole_key` that of an answer in
     one piece. `ended` is set by an object after which nothing more can come. `torn`: strings may
     hold halves of characters; `visible`: some text is more than blanks; `others`: the kinds
-    of what came and cannot be printed.
+    of what came and cannot be printed; `refused`: why the prompt or the rest was declined.
     """
 
     key: ClassVar[str] = "choices"
@@ -110,16 +92,20 @@ class Answer:
         self.choices = choices
         self.started = False
         self.ended = False
-        self.torn = self.damaged = False
+        self.torn = False
         self.pieces = 0
-        self.chars = 0
-        self.reasoned = False
-        self.visible = False
-        self.after_link = False
-        self.others: list[str] = []
         self.id: str | None = None
         self.model: str | None = None
         self.usage: Usage | None = None
+        self.forget()
+
+    def forget(self) -> None:
+        """Set what belongs to one attempt at the answer as it is before anything came."""
+        self.chars = 0
+        self.reasoned = self.visible = self.damaged = False
+        self.after_link = False
+        self.refused = ""
+        self.others: list[str] = []
         self.reasons: dict[int, str] = {}
         self.indices: set[int] = set()
         self.calls: dict[int, ToolCalls] = {}
@@ -180,15 +166,7 @@ class Answer:
         """Drop everything so far: the gateway restarts its answer in the same stream."""
         at = len(out) - 1 if out and type(out[-1]) is Chunk else len(out)
         out.insert(at, Restart())
-        self.chars = 0
-        self.reasoned = self.visible = self.damaged = False
-        self.after_link = False
-        self.others.clear()
-        self.reasons.clear()
-        self.indices.clear()
-        self.calls.clear()
-        self._halves = SurrogateJoiner()
-        self._attached.clear()
+        self.forget()
 
     def note_about(self, id: object, model: object) -> None:
         """Keep the first id and the last model."""
@@ -208,6 +186,8 @@ class Answer:
 
     def close(self, out: EventBatch) -> None:
         """Add the events of the end: calls, finishes, identity, usage, in this order."""
+        if self.refused and self.visible:
+            out.append(Notice(Text("the rest was refused: {reason}", reason=self.refused)))
         for kind, index in self._halves.flush():
             out.append(kind("\ufffd", index))
             out.append(Notice(Text("a character that came only in half was replaced by U+FFFD")))
@@ -229,6 +209,8 @@ class Answer:
     def _describe_emptiness(self) -> str:
         """Return what came instead of something to print."""
         reasons = self.reasons.values()
+        if self.refused:
+            return Text("it was refused: {reason}", reason=self.refused)
         if "content_filter" in reasons:
             return Text("a content filter withheld it")
         if self.reasoned and "length" in reasons:
@@ -277,7 +259,8 @@ def finish_reason(value: object) -> str | None:
     if not isinstance(value, str) or value.strip().lower() in ("", "null", "none"):
         return None
     word = value.strip().lower()
-    return _REASONS.get(word) or (word if word in _KNOWN else whole_characters(value.strip()))
+    known = word if word in _WORDS_OF_VENDORS else _REASONS.get(word)
+    return known or whole_characters(value.strip())
 
 
 def is_failure(finish: object) -> bool:

@@ -20,12 +20,14 @@ _MAX_DEPTH = 50
 class ChatAnswer(Answer):
     """The answer of POST /chat/completions."""
 
-    def __init__(self, choices: int = 1) -> None:
-        super().__init__(choices)
+    _repeats_role = False
+
+    def forget(self) -> None:
+        """Set what belongs to one attempt at the answer as it is before anything came."""
+        super().forget()
         self._messages: dict[int, str] = {}
         self._spoken: set[int] = set()
         self._new_roles: set[int] = set()
-        self._repeats_role = False
 
     def take(self, value: dict[str, Any], out: EventBatch) -> object:
         """Read a chunk or a whole completion, which has `message` instead of `delta`."""
@@ -39,13 +41,6 @@ class ChatAnswer(Answer):
         if (counts := value.get("usage")) is not None:
             self.usage = usage(counts) or self.usage
         return trouble
-
-    def begin_anew(self, out: EventBatch) -> None:
-        """Drop everything so far; the next chunk is the first of another attempt."""
-        super().begin_anew(out)
-        self._messages.clear()
-        self._spoken.clear()
-        self._new_roles.clear()
 
     def _take_plain(self, choice: Any, out: EventBatch) -> bool:
         """Read a choice that only adds text, as nearly all do; else return False."""

@@ -9,27 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from apiyi_cli.core.events import Chunk, Delta, EventBatch, Notice, Reasoning, Usage
+from apiyi_cli.core.events import Chunk, Delta, EventBatch, Reasoning, Usage
 from apiyi_cli.core.jsontext import write, write_text
 from apiyi_cli.decode.answers.answer import Answer, finish_reason
 from apiyi_cli.decode.answers.attempts import AttemptFinder
 from apiyi_cli.decode.answers.toolcalls import PartialCall, ToolCalls
 from apiyi_cli.decode.frames.fields import read_object, read_objects, read_string
 from apiyi_cli.decode.frames.usage import usage
-from apiyi_cli.text import Text
 
 REFUSALS = frozenset(
     (
-        "IMAGE_SAFETY",
-        "PROHIBITED_CONTENT",
-        "IMAGE_PROHIBITED_CONTENT",
-        "SAFETY",
-        "RECITATION",
-        "IMAGE_RECITATION",
-        "IMAGE_OTHER",
-        "NO_IMAGE",
-        "BLOCKLIST",
-        "SPII",
+        *("SAFETY", "RECITATION", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII", "NO_IMAGE"),
+        *("IMAGE_SAFETY", "IMAGE_RECITATION", "IMAGE_PROHIBITED_CONTENT", "IMAGE_OTHER"),
     )
 )
 """Finish reasons by which the model, or a filter after it, declines."""
@@ -43,7 +34,6 @@ class GenerateAnswer(Answer):
 
     def __init__(self, choices: int = 1) -> None:
         super().__init__(choices)
-        self.blocked: str | None = None
         self._attempts = AttemptFinder()
 
     def is_whole(self, value: dict[str, Any]) -> bool:
@@ -63,7 +53,6 @@ class GenerateAnswer(Answer):
         anew = self._attempts.check(value)
         if not anew:
             return
-        self.blocked = None
         chunk = out.pop() if out and type(out[-1]) is Chunk else None
         self.begin_anew(out)
         if anew == "before":
@@ -79,17 +68,13 @@ class GenerateAnswer(Answer):
             self.usage = google_usage(counts) or self.usage
         feedback = value.get("promptFeedback")
         if isinstance(feedback, dict) and isinstance(why := feedback.get("blockReason"), str):
-            self._block(_add_words(why, feedback.get("blockReasonMessage")))
+            self.started = True
+            self.refused = _add_words(why, feedback.get("blockReasonMessage"))
+            self.reasons[0] = "content_filter"
         candidates = value.get("candidates")
         for place, candidate in enumerate(candidates if isinstance(candidates, list) else ()):
             if isinstance(candidate, dict):
                 self._candidate(candidate, place, out)
-
-    def _block(self, why: str) -> None:
-        """Finish the answer empty, because the prompt was refused."""
-        self.started = True
-        self.blocked = why
-        self.reasons[0] = "content_filter"
 
     def _candidate(self, candidate: dict[str, Any], place: int, out: EventBatch) -> None:
         given = candidate.get("index")
@@ -102,7 +87,7 @@ class GenerateAnswer(Answer):
         finish = read_string(candidate.get("finishReason"))
         if finish and finish != "FINISH_REASON_UNSPECIFIED":
             if finish in REFUSALS:
-                self.blocked = _add_words(finish, candidate.get("finishMessage"))
+                self.refused = _add_words(finish, candidate.get("finishMessage"))
                 self.reasons[index] = "content_filter"
             elif reason := finish_reason(finish):
                 has_calls = reason == "stop" and index in self.calls
@@ -139,17 +124,6 @@ class GenerateAnswer(Answer):
                 pieces=[write_text(arguments)] if isinstance(arguments, dict) else [],
             )
         )
-
-    def close(self, out: EventBatch) -> None:
-        """Add the events of the end; a refusal after the beginning is reported too."""
-        if self.blocked is not None and self.visible:
-            out.append(Notice(Text("the rest was refused: {reason}", reason=self.blocked)))
-        super().close(out)
-
-    def _describe_emptiness(self) -> str:
-        if self.blocked is not None:
-            return Text("it was refused: {reason}", reason=self.blocked)
-        return super()._describe_emptiness()
 
 
 def _add_words(reason: str, words: object) -> str:

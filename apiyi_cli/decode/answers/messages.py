@@ -42,10 +42,13 @@ class MessageAnswer(Answer):
     def __init__(self, answer_tool: str | None = None) -> None:
         super().__init__()
         self._answer_tool = answer_tool
+        self._counts: dict[str, Any] = {}
+
+    def forget(self) -> None:
+        """Set what belongs to one attempt at the answer as it is before anything came."""
+        super().forget()
         self._answer_places: set[object] = set()
         self._held: list[str] = []
-        self._refusal = ""
-        self._counts: dict[str, Any] = {}
         self._calls: dict[object, PartialCall] = {}
 
     def take(self, value: dict[str, Any], out: EventBatch) -> object:
@@ -90,13 +93,6 @@ class MessageAnswer(Answer):
         """Return True if the gateway ended the stream after a stop reason."""
         return self.ended and super().proved
 
-    def begin_anew(self, out: EventBatch) -> None:
-        """Drop everything so far; this event is the first of another attempt."""
-        super().begin_anew(out)
-        self._calls.clear()
-        self._answer_places.clear()
-        self._held.clear()
-
     def release(self, out: EventBatch) -> None:
         """Add held text: beside an answer it is a notice, else it is the answer."""
         held = "".join(self._held)
@@ -109,14 +105,7 @@ class MessageAnswer(Answer):
     def close(self, out: EventBatch) -> None:
         """Add the events of the end, and held text."""
         self.release(out)
-        if self._refusal and self.visible:
-            out.append(Notice(Text("the rest was refused: {reason}", reason=self._refusal)))
         super().close(out)
-
-    def _describe_emptiness(self) -> str:
-        if self._refusal:
-            return Text("it was refused: {reason}", reason=self._refusal)
-        return super()._describe_emptiness()
 
     def _block(self, block: object, place: int | None, out: EventBatch) -> None:
         if not isinstance(block, dict):
@@ -176,7 +165,7 @@ class MessageAnswer(Answer):
         details = fields.get("stop_details")
         if isinstance(details, dict):
             words = (read_string(details.get(name)) for name in ("explanation", "category"))
-            self._refusal = next(filter(None, words), self._refusal)
+            self.refused = next(filter(None, words), self.refused)
 
 
 def message_usage(counts: dict[str, Any]) -> Usage | None:

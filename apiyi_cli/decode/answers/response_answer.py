@@ -55,8 +55,9 @@ class ResponseAnswer(Answer):
     key = "type"
     whole_key = "output"
 
-    def __init__(self) -> None:
-        super().__init__()
+    def forget(self) -> None:
+        """Set what belongs to one attempt at the answer as it is before anything came."""
+        super().forget()
         self._texts: dict[tuple[object, ...], _PartialText] = {}
         self._calls: dict[str | int | None, PartialCall] = {}
         self._differs = False
@@ -87,13 +88,6 @@ class ResponseAnswer(Answer):
                 self.ended = True
                 return self._end(response, stage, out)
         return None
-
-    def begin_anew(self, out: EventBatch) -> None:
-        """Drop everything so far; this event is the first of another attempt."""
-        super().begin_anew(out)
-        self._texts.clear()
-        self._calls.clear()
-        self._differs = False
 
     def take_whole(self, value: dict[str, Any], out: EventBatch) -> object:
         """Read an unstreamed response."""

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from apiyi_cli.build.video import CANCELS
 from apiyi_cli.cli.commands.video.messages import describe_going_on, format_time
 from apiyi_cli.cli.commands.video.output import VideoOutcome, VideoOutput, refuse_stdout, write_out
 from apiyi_cli.cli.commands.video.worker import VideoWorker
@@ -193,18 +192,17 @@ def _resume_one(
 
 
 def cancel(records: Sequence[VideoRecord] | None) -> None:
-    """Cancel tasks if their family supports it; otherwise refuse, and forget nothing."""
+    """Refuse to cancel: the gateway's pages document it for no family. Forget nothing."""
     for record in records or ():
-        if not CANCELS.get(record.form, False):  # type: ignore[call-overload]
-            raise RejectedError(
-                Text("cannot cancel the task {name}", name=record.name),
-                Text(
-                    "{model} has no cancelling; {billing}",
-                    model=record.model,
-                    billing=describe_billing("pending"),
-                ),
-                hint=f"apiyi video resume {quote_word(record.name)}",
-            )
+        raise RejectedError(
+            Text("cannot cancel the task {name}", name=record.name),
+            Text(
+                "{model} has no cancelling; {billing}",
+                model=record.model,
+                billing=describe_billing("pending"),
+            ),
+            hint=f"apiyi video resume {quote_word(record.name)}",
+        )
 
 
 def forget(ctx: Context, tasks: VideoTasks, records: Sequence[VideoRecord] | None) -> None:
