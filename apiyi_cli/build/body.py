@@ -6,7 +6,7 @@ Every option that was given is sent; what a family refuses is only warned about.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from apiyi_cli.core.call import Call, Source
@@ -67,6 +67,17 @@ def describe_unknown_value(option: str, value: str, known: Iterable[str]) -> Tex
         option=option,
         value=value,
         known=", ".join(dict.fromkeys(known)),
+    )
+
+
+def describe_losses(
+    fields: Iterable[str], moved: Collection[str], endpoint: str
+) -> tuple[Text, ...]:
+    """Return a note for each field that an endpoint of another protocol does not have."""
+    return tuple(
+        Text("{name} is left out: {endpoint} has no such field", name=name, endpoint=endpoint)
+        for name in fields
+        if name not in moved
     )
 
 
@@ -149,8 +160,13 @@ def family_warnings(
         Text("{model} is known to ignore {name}; sent as asked", model=model, name=name)
         for name in _matching_rules(body, family.ignores if ignored else ())
     )
+    retired = Text(
+        "{model} was retired; {successor} replaces it; sent as asked",
+        model=model,
+        successor=family.successor or Text("another model"),
+    )
     return (
-        *_retirement(model, family),
+        *([retired] if family.retired else ()),
         *refused,
         *unused,
         *_unread_inputs(body, family),
@@ -183,16 +199,24 @@ def _unknown_effort(body: Mapping[str, Any], family: Family) -> Iterator[Text]:
             effort=effort,
         )
     elif family.effort is not None and effort not in family.effort:
-        yield Text(
-            "{model} is known to take --effort {levels} only; {effort} is sent as asked",
-            model=body.get("model", ""),
-            levels=", ".join(family.effort),
-            effort=effort,
-        )
+        yield describe_refused_effort(body.get("model", ""), family.effort, effort)
 
 
-_INPUTS = {"image_url": Text("pictures"), "input_audio": Text("sound"), "file": Text("files")}
-_INPUT_TYPES = {"image_url": "image", "input_audio": "audio", "file": "file"}
+def describe_refused_effort(model: str, levels: Sequence[str], effort: object) -> Text:
+    """Return the warning about an effort that is not one of the family's levels."""
+    return Text(
+        "{model} is known to take --effort {levels} only; {effort} is sent as asked",
+        model=model,
+        levels=", ".join(levels),
+        effort=effort,
+    )
+
+
+_INPUTS = {
+    "image_url": ("image", Text("pictures")),
+    "input_audio": ("audio", Text("sound")),
+    "file": ("file", Text("files")),
+}
 
 
 def _unread_inputs(body: Mapping[str, Any], family: Family) -> Iterator[Text]:
@@ -202,23 +226,13 @@ def _unread_inputs(body: Mapping[str, Any], family: Family) -> Iterator[Text]:
     contents = (message.get("content") for message in body.get("messages", ()))
     parts = (part for content in contents if isinstance(content, list) for part in content)
     kinds = dict.fromkeys(part.get("type") for part in parts if isinstance(part, dict))
-    for kind in kinds:
-        if kind in _INPUTS and _INPUT_TYPES[kind] not in family.input_types:
+    for input_type, name in (_INPUTS[kind] for kind in kinds if kind in _INPUTS):
+        if input_type not in family.input_types:
             yield Text(
                 "{model} is known to take no {kind}; sent as asked",
                 model=body.get("model", ""),
-                kind=_INPUTS[kind],
+                kind=name,
             )
-
-
-def _retirement(model: str, family: Family) -> Iterator[Text]:
-    """Yield a warning if the gateway has removed the model."""
-    if family.retired:
-        yield Text(
-            "{model} was retired; {successor} replaces it; sent as asked",
-            model=model,
-            successor=family.successor or Text("another model"),
-        )
 
 
 def _matching_rules(body: Mapping[str, Any], rules: Sequence[str]) -> Iterator[str]:

@@ -25,6 +25,11 @@ class Attachment(PlainValue):
     name: str
     content: bytes | None = None
 
+    @property
+    def filename(self) -> str:
+        """Return the name without folders, whichever slash they have."""
+        return self.name.replace("\\", "/").rsplit("/", 1)[-1]
+
 
 def content_parts(
     text: str, attachments: Sequence[Attachment], place: str
@@ -43,6 +48,12 @@ def content_parts(
             sources.append(Source(place=where, path=attachment.name, prefix=prefix))
         content.append(part)
     return content, tuple(sources)
+
+
+def split_data_url(url: str) -> tuple[str, str] | None:
+    """Return the media type and the base64 of a `data:` URL, None for another URL."""
+    head, comma, data = url.partition(",")
+    return (head[5:].partition(";")[0], data) if comma and head.startswith("data:") else None
 
 
 def data_url(kind: FileType, content: bytes) -> str:
@@ -105,8 +116,7 @@ def _attachment_part(attachment: Attachment) -> tuple[dict[str, Any], str, str]:
         audio = {"data": encode_base64(attachment.content), "format": kind.extension}
         return {"type": "input_audio", "input_audio": audio}, "input_audio.data", ""
     if kind.family == "document":
-        name = attachment.name.replace("\\", "/").rsplit("/", 1)[-1]
-        file = {"filename": name, "file_data": data_url(kind, attachment.content)}
+        file = {"filename": attachment.filename, "file_data": data_url(kind, attachment.content)}
         return {"type": "file", "file": file}, "file.file_data", prefix
     raise attachment_error(
         attachment.name,

@@ -11,7 +11,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from apiyi_cli.build.body import apply_options, family_warnings, option_fields, post
+from apiyi_cli.build.body import (
+    apply_options,
+    describe_losses,
+    family_warnings,
+    option_fields,
+    post,
+)
 from apiyi_cli.build.image_inputs import (
     check_inputs,
     file_parts,
@@ -19,10 +25,17 @@ from apiyi_cli.build.image_inputs import (
     generate_parts,
     inline_urls,
 )
-from apiyi_cli.build.native.google import generate_path
 from apiyi_cli.build.upload import Upload, form_fields
 from apiyi_cli.core.call import Call, Part, Source
-from apiyi_cli.core.endpoints import CHAT, GENERATE, IMAGE, IMAGE_EDIT, IMAGE_VARIATION, Endpoint
+from apiyi_cli.core.endpoints import (
+    CHAT,
+    GENERATE,
+    IMAGE,
+    IMAGE_EDIT,
+    IMAGE_VARIATION,
+    Endpoint,
+    generate_path,
+)
 from apiyi_cli.core.families import Family, Overrides, PictureSupport, find_family
 from apiyi_cli.core.options.image import ImageOptions
 from apiyi_cli.errors import UsageError
@@ -132,9 +145,7 @@ def _generate_call(
     fields = (("aspect_ratio", "aspectRatio"), ("size", "imageSize"))
     if image := {name: asked.pop(own) for own, name in fields if own in asked}:
         config["imageConfig"] = image
-    notes += (
-        Text("{name} is left out: generateContent has no such field", name=name) for name in asked
-    )
+    notes += describe_losses(asked, (), "generateContent")
     contents = [{"role": "user", "parts": parts + pictures}]
     body = apply_options({"contents": contents, "generationConfig": config}, options)
     call = GENERATE.call(json=body, model=model, notes=tuple(notes), sources=sources)

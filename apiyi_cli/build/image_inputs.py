@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from apiyi_cli.build.content import data_url, encode_base64
+from apiyi_cli.build.content import data_url, encode_base64, split_data_url
 from apiyi_cli.build.upload import MB, Upload
 from apiyi_cli.core.call import Part, Source
 from apiyi_cli.core.families import PictureSupport
@@ -106,10 +106,8 @@ def generate_parts(
             parts.append({"inlineData": data})
             sources.append(Source(f"contents.0.parts.{place}.inlineData.data", item.path))
             continue
-        head, comma, data_text = item.partition(",")
-        if comma and head.startswith("data:"):
-            kind = head[5:].partition(";")[0] or "image/png"
-            parts.append({"inlineData": {"mimeType": kind, "data": data_text}})
+        if inline := split_data_url(item):
+            parts.append({"inlineData": {"mimeType": inline[0] or "image/png", "data": inline[1]}})
         else:
             parts.append({"fileData": {"fileUri": item}})
     return parts, tuple(sources)

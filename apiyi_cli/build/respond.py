@@ -160,8 +160,8 @@ def _attachment_part(attachment: Attachment) -> tuple[dict[str, Any], str, str]:
     if kind.family == "image":
         return {"type": "input_image", "image_url": url}, "image_url", prefix
     if kind.family == "document":
-        name = attachment.name.replace("\\", "/").rsplit("/", 1)[-1]
-        return {"type": "input_file", "filename": name, "file_data": url}, "file_data", prefix
+        part = {"type": "input_file", "filename": attachment.filename, "file_data": url}
+        return part, "file_data", prefix
     raise attachment_error(
         attachment.name,
         Text("the Responses endpoint takes pictures and PDF, this is {mime}", mime=kind.mime),

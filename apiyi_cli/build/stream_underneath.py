@@ -7,12 +7,10 @@ stream may lack a part of the object are sent unchanged.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from apiyi_cli.build.native.google import generate_path
 from apiyi_cli.core.call import Call
-from apiyi_cli.core.endpoints import CHAT, COMPLETE, MESSAGES, RESPOND
+from apiyi_cli.core.endpoints import CHAT, COMPLETE, MESSAGES, RESPOND, generate_path
 from apiyi_cli.core.families import Overrides, find_family
 
 _CHAT_FIELDS = (
@@ -33,6 +31,12 @@ _COMPLETION_FIELDS = (
 )
 _GENERATE_FIELDS = " contents systemInstruction generationConfig tools toolConfig safetySettings "
 _FUNCTIONS = {"functionDeclarations"}
+_KNOWN: dict[str, tuple[str, tuple[str | None, ...]]] = {
+    CHAT.path: (_CHAT_FIELDS, ("function", "custom")),
+    COMPLETE.path: (_COMPLETION_FIELDS, ()),
+    MESSAGES.path: (_MESSAGE_FIELDS, (None, "custom")),
+}
+"""The fields whose effect on the stream is known, and the types of the user's own tools."""
 
 
 def stream_underneath(call: Call, families: Overrides | None = None) -> Call:
@@ -52,30 +56,18 @@ def stream_underneath(call: Call, families: Overrides | None = None) -> Call:
             return call
         path = generate_path(call.model or "", stream=True)
         return call._replace(path=path, stream=True, assembled=True)
-    is_known = _KNOWN.get(call.path)
-    if is_known is None or not is_known(body):
+    if call.path == RESPOND.path:
+        # The last event carries the object itself, whatever was asked for.
+        is_known = not {"stream", "stream_options", "background"} & body.keys()
+    else:
+        known = _KNOWN.get(call.path)
+        is_known = known is not None and _are_among(body, known[0]) and _have_types(body, known[1])
+    if not is_known:
         return call
     asked: dict[str, Any] = {"stream": True}
     if call.path in (CHAT.path, COMPLETE.path):
         asked["stream_options"] = {"include_usage": True}
     return call._replace(json={**body, **asked}, stream=True, assembled=True)
-
-
-def _is_plain_chat(body: dict[str, Any]) -> bool:
-    return _are_among(body, _CHAT_FIELDS) and _have_types(body, ("function", "custom"))
-
-
-def _is_plain_completion(body: dict[str, Any]) -> bool:
-    return _are_among(body, _COMPLETION_FIELDS)
-
-
-def _is_plain_message(body: dict[str, Any]) -> bool:
-    return _are_among(body, _MESSAGE_FIELDS) and _have_types(body, (None, "custom"))
-
-
-def _is_plain_response(body: dict[str, Any]) -> bool:
-    # The last event carries the object itself, whatever was asked for.
-    return not {"stream", "stream_options", "background"} & body.keys()
 
 
 def _is_plain_generation(body: dict[str, Any]) -> bool:
@@ -99,11 +91,3 @@ def _have_types(body: dict[str, Any], types: tuple[str | None, ...]) -> bool:
     return isinstance(tools, list | tuple) and all(
         isinstance(tool, dict) and tool.get("type") in types for tool in tools
     )
-
-
-_KNOWN: dict[str, Callable[[dict[str, Any]], bool]] = {
-    CHAT.path: _is_plain_chat,
-    COMPLETE.path: _is_plain_completion,
-    MESSAGES.path: _is_plain_message,
-    RESPOND.path: _is_plain_response,
-}

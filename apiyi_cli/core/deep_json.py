@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
-from json.decoder import WHITESPACE, scanstring  # type: ignore[attr-defined]
-from typing import Any, Final
-
-_NUMBER: Final = re.compile(r"(-?(?:0|[1-9]\d*))(\.\d+)?([eE][-+]?\d+)?")
-_WORDS: Final = {"null": None, "true": True, "false": False}
-_CONSTANTS: Final = ("NaN", "Infinity", "-Infinity")
+from json.decoder import WHITESPACE  # type: ignore[attr-defined]
+from typing import Any
 
 
 class DeepDecoder:
@@ -76,7 +71,7 @@ class DeepDecoder:
         if self._text[at : at + 1] != '"':
             message = "Expecting property name enclosed in double quotes"
             raise self._invalid(message, at)
-        key, at = scanstring(self._text, at + 1, self._decoder.strict)
+        key, at = self._read_leaf(at)
         at = self._skip(at)
         if self._text[at : at + 1] != ":":
             raise self._invalid("Expecting ':' delimiter", at)
@@ -84,20 +79,11 @@ class DeepDecoder:
         return self._skip(at + 1)
 
     def _read_leaf(self, at: int) -> tuple[Any, int]:
-        text, decoder = self._text, self._decoder
-        if text[at : at + 1] == '"':
-            return scanstring(text, at + 1, decoder.strict)  # type: ignore[no-any-return]
-        for word, value in _WORDS.items():
-            if text.startswith(word, at):
-                return value, at + len(word)
-        for word in _CONSTANTS:
-            if text.startswith(word, at):
-                return decoder.parse_constant(word), at + len(word)
-        if match := _NUMBER.match(text, at):
-            whole, fraction, exponent = match.groups()
-            parse = decoder.parse_float if fraction or exponent else decoder.parse_int
-            return parse(whole + (fraction or "") + (exponent or "")), match.end()
-        raise self._invalid("Expecting value", at)
+        """Return the text, number or word at a position, and its end."""
+        try:
+            return self._decoder.scan_once(self._text, at)  # type: ignore[attr-defined, no-any-return]
+        except StopIteration:
+            raise self._invalid("Expecting value", at) from None
 
     def _invalid(self, message: str, at: int) -> json.JSONDecodeError:
         return json.JSONDecodeError(message, self._text, at)

@@ -138,3 +138,12 @@ def is_endpoint_folder(segment: str) -> bool:
     """Return True if the path of an endpoint begins with this segment below `/v1`."""
     starts = (row.path.split("/")[1] for row in ENDPOINTS if row.root == "base")
     return segment == "files" or segment in starts
+
+
+def generate_path(model: str, *, stream: bool) -> str:
+    """Return the path of a model's endpoint; a stream needs `alt=sse` to come as events."""
+    from urllib.parse import quote
+
+    endpoint = GENERATE_STREAM if stream else GENERATE
+    path = endpoint.path.format(model=quote(model, safe=""))
+    return f"{path}?alt=sse" if stream else path

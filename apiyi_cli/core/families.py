@@ -169,11 +169,8 @@ def fits(name: str, pattern: str) -> bool:
 # A batch asks for the same few models in each row, and the table has over a hundred patterns.
 @lru_cache(maxsize=64)
 def _find_shipped(name: str) -> dict[str, Any]:
-    return next((fields for fields in _table() if _fits_any(name, fields["patterns"])), {})
-
-
-def _fits_any(name: str, patterns: Sequence[str]) -> bool:
-    return any(fits(name, pattern) for pattern in patterns)
+    families = ((pattern, fields) for fields in _table() for pattern in fields["patterns"])
+    return next((fields for pattern, fields in families if fits(name, pattern)), {})
 
 
 @cache

@@ -25,11 +25,11 @@ from apiyi_cli.build.chat import build_messages, chat_call
 from apiyi_cli.build.complete import complete_call
 from apiyi_cli.build.embed import embed_call
 from apiyi_cli.build.native.anthropic import HEADERS
-from apiyi_cli.build.native.google import generate_path
 from apiyi_cli.build.rank import rank_call
 from apiyi_cli.build.respond import build_items, respond_call
 from apiyi_cli.core import endpoints
 from apiyi_cli.core.call import Call, Source
+from apiyi_cli.core.endpoints import generate_path
 from apiyi_cli.core.options import Flag, Group
 from apiyi_cli.core.options.chat import ChatSampling, Sampling, Tools
 from apiyi_cli.core.options.complete import CompleteOptions

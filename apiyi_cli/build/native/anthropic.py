@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from apiyi_cli.build.body import describe_losses, describe_refused_effort
+from apiyi_cli.build.content import split_data_url
 from apiyi_cli.build.tools import parse_arguments
 from apiyi_cli.core.families import Family
 from apiyi_cli.errors import UsageError
@@ -25,21 +27,9 @@ THINKING_TOKENS = {"low": 2048, "medium": 8192, "high": 16384, "xhigh": 24576, "
 
 _MOVED = frozenset(
     (
-        "model",
-        "messages",
-        "max_tokens",
-        "max_completion_tokens",
-        "temperature",
-        "top_p",
-        "stop",
-        "stream",
-        "stream_options",
-        "tools",
-        "tool_choice",
-        "parallel_tool_calls",
-        "response_format",
-        "reasoning_effort",
-        "user",
+        *("model", "messages", "user", "response_format", "stream", "stream_options"),
+        *("max_tokens", "max_completion_tokens", "temperature", "top_p", "stop"),
+        *("tools", "tool_choice", "parallel_tool_calls", "reasoning_effort"),
     )
 )
 _BREAKPOINT = {"cache_control": {"type": "ephemeral"}}
@@ -84,7 +74,8 @@ def messages_body(
         body["system"] = [{"type": "text", "text": text, **_BREAKPOINT}] if cache_prompt else text
     body["messages"] = messages
     body.update(_sampling_fields(chat))
-    return body, (*_describe_losses(chat), *_describe_effort(chat, family))
+    losses = describe_losses(chat, _MOVED, "/v1/messages")
+    return body, (*losses, *_describe_effort(chat, family))
 
 
 def _sampling_fields(chat: dict[str, Any]) -> dict[str, Any]:
@@ -108,22 +99,11 @@ def schema_name(chat: dict[str, Any]) -> str | None:
     return name
 
 
-def _describe_losses(chat: dict[str, Any]) -> Iterable[Text]:
-    for name in chat:
-        if name not in _MOVED:
-            yield Text("{name} is left out: /v1/messages has no such field", name=name)
-
-
 def _describe_effort(chat: dict[str, Any], family: Family) -> Iterable[Text]:
     """Yield notes on settings of thinking and tool choice that the model refuses."""
     effort, model = chat.get("reasoning_effort"), chat["model"]
     if family.effort and effort not in (None, "none", "minimal", *family.effort):
-        yield Text(
-            "{model} is known to take --effort {levels} only; {effort} is sent as asked",
-            model=model,
-            levels=", ".join(family.effort),
-            effort=effort,
-        )
+        yield describe_refused_effort(model, family.effort, effort)
     if family.structured != "offered_tool":
         return
     if effort in ("none", "minimal"):
@@ -272,10 +252,8 @@ def _block(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def _source(url: str) -> dict[str, Any]:
-    head, comma, data = url.partition(",")
-    if comma and head.startswith("data:"):
-        media_type = head[5:].partition(";")[0]
-        return {"type": "base64", "media_type": media_type, "data": data}
+    if inline := split_data_url(url):
+        return {"type": "base64", "media_type": inline[0], "data": inline[1]}
     return {"type": "url", "url": url}
 
 

@@ -7,13 +7,13 @@ Source: the gateway's pages on native Gemini calls (`/v1beta/models/M:generateCo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
+from apiyi_cli.build.body import describe_losses
+from apiyi_cli.build.content import split_data_url
 from apiyi_cli.build.schemas.openapi_schema import openapi_schema
 from apiyi_cli.build.tools import parse_arguments
-from apiyi_cli.core.endpoints import GENERATE, GENERATE_STREAM
 from apiyi_cli.text import Text
 
 _CONFIG = {
@@ -31,26 +31,12 @@ _CONFIG = {
 _MOVED = frozenset(
     (
         *_CONFIG,
-        "model",
-        "messages",
-        "stop",
-        "stream",
-        "stream_options",
-        "tools",
-        "tool_choice",
-        "response_format",
-        "reasoning_effort",
+        *("model", "messages", "response_format", "stream", "stream_options", "stop"),
+        *("tools", "tool_choice", "reasoning_effort"),
     )
 )
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 _LEVELS = {"none": "minimal", "xhigh": "high", "max": "high"}
-
-
-def generate_path(model: str, *, stream: bool) -> str:
-    """Return the path of a model's endpoint; a stream needs `alt=sse` to come as events."""
-    endpoint = GENERATE_STREAM if stream else GENERATE
-    path = endpoint.path.format(model=quote(model, safe=""))
-    return f"{path}?alt=sse" if stream else path
 
 
 def generate_body(chat: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Text, ...]]:
@@ -70,13 +56,7 @@ def generate_body(chat: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Text, 
         body["tools"] = [{"functionDeclarations": tools}]
         if (choice := chat.get("tool_choice")) is not None:
             body["toolConfig"] = {"functionCallingConfig": _choice(choice)}
-    return body, tuple(_describe_losses(chat))
-
-
-def _describe_losses(chat: Mapping[str, Any]) -> Iterable[Text]:
-    for name in chat:
-        if name not in _MOVED:
-            yield Text("{name} is left out: generateContent has no such field", name=name)
+    return body, describe_losses(chat, _MOVED, "generateContent")
 
 
 def _add_format(config: dict[str, Any], wanted: Mapping[str, Any]) -> None:
@@ -179,7 +159,6 @@ _SOUNDS = {"wav": "audio/wav", "mp3": "audio/mp3"}
 
 
 def _data(url: str, kind: str) -> dict[str, Any]:
-    head, comma, data = url.partition(",")
-    if comma and head.startswith("data:"):
-        return {"inlineData": {"mimeType": head[5:].partition(";")[0], "data": data}}
+    if inline := split_data_url(url):
+        return {"inlineData": {"mimeType": inline[0], "data": inline[1]}}
     return {"fileData": {"mimeType": kind, "fileUri": url}}

@@ -7,9 +7,9 @@ from typing import Any
 
 from apiyi_cli.build.body import TextRequest, apply_options, family_warnings, post
 from apiyi_cli.build.native.anthropic import HEADERS, messages_body, schema_name
-from apiyi_cli.build.native.google import generate_body, generate_path
+from apiyi_cli.build.native.google import generate_body
 from apiyi_cli.core.call import Call, Source
-from apiyi_cli.core.endpoints import GENERATE, GENERATE_STREAM, MESSAGES
+from apiyi_cli.core.endpoints import GENERATE, GENERATE_STREAM, MESSAGES, generate_path
 from apiyi_cli.core.families import Family
 from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import UsageError

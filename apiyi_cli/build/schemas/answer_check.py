@@ -102,7 +102,11 @@ def check_answer(schema: Any, text: str, *, limit_s: float = CHECK_S) -> AnswerC
         return AnswerCheck(
             unfinished=Text("the check failed ({kind})", kind=type(failure).__name__)
         )
-    return AnswerCheck() if error is None else AnswerCheck(_describe(error))
+    if error is None:
+        return AnswerCheck()
+    return AnswerCheck(
+        Text("at {where}: {message}", where=_place(error), message=_first_line(error))
+    )
 
 
 def refuse_malformed(schema: dict[str, Any], what: str) -> None:
@@ -110,10 +114,9 @@ def refuse_malformed(schema: dict[str, Any], what: str) -> None:
     from referencing import Registry
 
     made_for = validator_class(find_dialect(schema) or LATEST)
-    meta = {name: value for name, value in made_for.META_SCHEMA.items() if name != "$schema"}
     _state.start(CHECK_S)
     try:
-        validator = made_for(meta, registry=Registry())
+        validator = made_for(_without_dialect(made_for.META_SCHEMA), registry=Registry())
         error = next(iter(validator.iter_errors(schema)), None)
     except CheckStop:
         return
@@ -143,12 +146,17 @@ def validator_class(dialect: Dialect) -> Any:
         # The library takes its own class for a subschema that names a dialect.
         schema = changes.get("schema", self.schema)
         if isinstance(schema, dict) and "$schema" in schema:
-            bare = {name: value for name, value in schema.items() if name != "$schema"}
-            changes["schema"] = bare
+            changes["schema"] = _without_dialect(schema)
         return evolve(self, **changes)
 
     extended.evolve = stay
     return extended
+
+
+def _without_dialect(schema: Any) -> Any:
+    if not isinstance(schema, dict):
+        return schema
+    return {name: value for name, value in schema.items() if name != "$schema"}
 
 
 class _State(threading.local):
@@ -183,19 +191,12 @@ def _checker(schema: Any) -> _Checker:
     from referencing import Registry
 
     made_for = validator_class(find_dialect(schema) or LATEST)
-    bare = schema
-    if isinstance(schema, dict):
-        bare = {name: value for name, value in schema.items() if name != "$schema"}
-    references = survey(schema, "--schema")
-    checker = _Checker(schema, made_for(bare, registry=Registry()), references)
+    validator = made_for(_without_dialect(schema), registry=Registry())
+    checker = _Checker(schema, validator, survey(schema, "--schema"))
     if len(_checkers) >= _KEPT:
         _checkers.clear()
     _checkers[id(schema)] = checker
     return checker
-
-
-def _describe(error: Any) -> str:
-    return Text("at {where}: {message}", where=_place(error), message=_first_line(error))
 
 
 def _place(error: Any) -> str:

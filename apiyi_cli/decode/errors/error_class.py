@@ -13,6 +13,7 @@ from apiyi_cli.decode.errors.error_body import ErrorBody, describe_address_check
 from apiyi_cli.decode.errors.error_table import RULES, Rule, Speaker
 from apiyi_cli.errors import (
     ApiyiError,
+    AuthError,
     Billed,
     FundsError,
     IncompleteError,
@@ -56,6 +57,16 @@ class ErrorClass(NamedTuple):
     cause: str | None = None
 
 
+FIREWALL = ErrorClass(
+    AuthError,
+    Text("a firewall in front of the gateway refused the request"),
+    Text("check the base URL and the network: a firewall answered"),
+    cause="firewall",
+)
+"""A 401 or 403 whose body is not JSON: the gateway itself always sends JSON. Source: the pages of
+Cloudflare on its 1xxx errors."""
+
+
 def classify_error(
     body: ErrorBody, status: int, cost: Cost, model: str | None, url: str = ""
 ) -> ErrorClass:
@@ -69,7 +80,7 @@ def classify_error(
         return _by_status(body, status, cost, url)
     error_class = ErrorClass(rule.error, rule.what, rule.hint, rule.billed, rule.cause)
     if rule.billed == "maybe":
-        return _classify_lost(error_class, rule, status, cost)
+        return _classify_lost(error_class, cost)
     if rule.error is FundsError:
         return error_class._replace(hint=_funds_hint(body.message))
     if rule.error is UnknownModelError and model:
@@ -105,44 +116,36 @@ def matches_rule(rule: Rule, body: ErrorBody, status: int, speaker: Speaker) -> 
     return bool(rule.words and rule.words.search(body.message))
 
 
-def _classify_lost(error_class: ErrorClass, rule: Rule, status: int, cost: Cost) -> ErrorClass:
+def _classify_lost(error_class: ErrorClass, cost: Cost) -> ErrorClass:
     """Return the class for an answer that was lost or may still be in progress."""
     if cost == "free":
-        late = rule.cause == "late"
         return error_class._replace(
-            error=IncompleteError if late else TemporaryError,
+            error=IncompleteError if error_class.cause == "late" else TemporaryError,
             hint=describe_billing("no", Text("run it again in a minute")),
             billed="no",
         )
-    return error_class._replace(hint=describe_billing(rule.billed, *filter(None, (rule.hint,))))
+    advice = filter(None, (error_class.hint,))
+    return error_class._replace(hint=describe_billing(error_class.billed, *advice))
 
 
-_KNOWN_FIXES = (
-    (
-        re.compile("function tools with reasoning_effort are not supported", re.IGNORECASE),
-        Text("--reasoning-effort none, or the same with apiyi respond"),
+_KNOWN_FIXES = {
+    "function tools with reasoning_effort are not supported": Text(
+        "--reasoning-effort none, or the same with apiyi respond"
     ),
-    (
-        re.compile(r"thinking\.type\.enabled"),
-        Text("--effort high: the model chooses how long it thinks, a budget is refused"),
+    r"thinking\.type\.enabled": Text(
+        "--effort high: the model chooses how long it thinks, a budget is refused"
     ),
-    (
-        re.compile("error while downloading", re.IGNORECASE),
-        Text("the gateway could not fetch a URL of the request: give the file in its place"),
+    "error while downloading": Text(
+        "the gateway could not fetch a URL of the request: give the file in its place"
     ),
-    (
-        re.compile("invalid_image_file"),
-        Text("ffmpeg -i PICTURE picture.png writes it anew: phones write JPEGs that are refused"),
+    "invalid_image_file": Text(
+        "ffmpeg -i PICTURE picture.png writes it anew: phones write JPEGs that are refused"
     ),
-    (
-        re.compile(r"do(?:es)? not support image input", re.IGNORECASE),
-        Text("leave the pictures out, or choose a model that sees"),
+    "do(?:es)? not support image input": Text(
+        "leave the pictures out, or choose a model that sees"
     ),
-    (
-        re.compile("integer above maximum value", re.IGNORECASE),
-        Text("a smaller --max-tokens"),
-    ),
-)
+    "integer above maximum value": Text("a smaller --max-tokens"),
+}
 """Advice for refusals that the gateway's pages name."""
 
 
@@ -170,8 +173,8 @@ def _fix(body: ErrorBody, status: int, url: str) -> str | None:
         return Text("shorten the input, or choose a model with a longer context")
     if _CHAT_MODEL.search(body.message):
         return "apiyi chat"
-    for words, hint in _KNOWN_FIXES:
-        if words.search(f"{body.code} {body.message}"):
+    for words, hint in _KNOWN_FIXES.items():
+        if re.search(words, f"{body.code} {body.message}", re.IGNORECASE):
             return hint
     if status == 413:
         return Text("send less: shorten the input, or compress the files")

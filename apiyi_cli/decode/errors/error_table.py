@@ -389,12 +389,3 @@ RULES: tuple[Rule, ...] = (
         words=_pattern(r"请求数限制|rate limit|too many requests|overloaded"),
     ),
 )
-
-FIREWALL = Rule(
-    "firewall",
-    AuthError,
-    Text("a firewall in front of the gateway refused the request"),
-    ("cloudflare:1xxx-errors", "wire-3.1"),
-    Text("check the base URL and the network: a firewall answered"),
-)
-"""A 401 or 403 whose body is not JSON: the gateway itself always sends JSON."""

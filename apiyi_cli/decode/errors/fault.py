@@ -12,8 +12,13 @@ from typing import Any
 
 from apiyi_cli.core.call import Cost, Reply, request_id_in
 from apiyi_cli.decode.errors.error_body import ErrorBody, find_error, read_error_body
-from apiyi_cli.decode.errors.error_class import ErrorClass, classify_error, find_speaker
-from apiyi_cli.decode.errors.error_table import FIREWALL, RULES
+from apiyi_cli.decode.errors.error_class import (
+    FIREWALL,
+    ErrorClass,
+    classify_error,
+    find_speaker,
+)
+from apiyi_cli.decode.errors.error_table import RULES
 from apiyi_cli.errors import REDIRECT, ApiyiError, Facts, Phase, RejectedError, TemporaryError
 from apiyi_cli.text import Text
 
@@ -37,7 +42,7 @@ def classify_reply(reply: Reply, raw: bytes, *, cost: Cost, model: str | None = 
     body = read_error_body(raw, headers)
     error_class = classify_error(body, status, cost, model, reply.url)
     if status in (401, 403) and _is_firewall(body, error_class, headers):
-        error_class = ErrorClass(FIREWALL.error, FIREWALL.what, FIREWALL.hint, cause=FIREWALL.cause)
+        error_class = FIREWALL
     elif status == 502 and not raw.strip() and not _request_id(headers, body):
         error_class = error_class._replace(
             hint=Text("check the proxy (HTTPS_PROXY, --proxy): it may have answered")

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from apiyi_cli.build.native.google import generate_body, generate_path
+from apiyi_cli.build.native.google import generate_body
 from apiyi_cli.build.schemas.openapi_schema import json_schema, openapi_schema
+from apiyi_cli.core.endpoints import generate_path
 
 SCHEMA = {
     "type": "object",
