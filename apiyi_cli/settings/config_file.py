@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from apiyi_cli.core.disk import read_regular
 from apiyi_cli.core.families import Family, PictureSupport, field_types
+from apiyi_cli.core.hosts import is_private_way
 from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.core.nearest import find_nearest
 from apiyi_cli.errors import SetupError
@@ -25,7 +26,7 @@ from apiyi_cli.settings.values import (
 from apiyi_cli.text import Text, system_reason
 
 LOCALES = ("en", "zh")
-_TOP = ("profile", "alias", "families", "language", "usage_ledger", "registry_url")
+TOP_KEYS = ("profile", "alias", "families", "language", "usage_ledger", "registry_url")
 _LISTS = ("base_urls", "key_command")
 _KEY_NAMES = frozenset(("key", "api_key", "apikey", "token", "secret"))
 
@@ -115,15 +116,20 @@ def line_of(text: str, keys: Sequence[str]) -> int | None:
                 begin = end
                 continue
         try:
-            document: Any = tomllib.loads("\n".join(lines[:end]))
+            document = tomllib.loads("\n".join(lines[:end]))
         except tomllib.TOMLDecodeError:
             continue
-        for key in keys:
-            document = document.get(key) if isinstance(document, dict) else None
-        if document is not None:
+        if find_nested(document, keys) is not None:
             return begin + 1
         begin = end
     return None
+
+
+def find_nested(document: Any, keys: Sequence[str]) -> Any:
+    """Return the value at a path of keys, None if there is none."""
+    for key in keys:
+        document = document.get(key) if isinstance(document, Mapping) else None
+    return document
 
 
 class _ConfigChecker:
@@ -177,8 +183,8 @@ class _ConfigChecker:
 
     def config(self, document: Mapping[str, Any]) -> Config:
         for key in document:
-            if key not in _TOP:
-                self.refuse_unknown([key], [*_TOP, *_LISTS, "limits", *configurable_names()])
+            if key not in TOP_KEYS:
+                self.refuse_unknown([key], [*TOP_KEYS, *_LISTS, "limits", *configurable_names()])
         language = document.get("language")
         if language is not None and language not in LOCALES:
             self.fail(
@@ -191,7 +197,10 @@ class _ConfigChecker:
                 Text("expected true or false, found {ledger}", ledger=_describe(ledger)),
             )
         registry_url = document.get("registry_url")
-        if registry_url is not None and not _is_public_url(registry_url):
+        # Plain http only on this machine.
+        if registry_url is not None and not (
+            isinstance(registry_url, str) and is_private_way(registry_url)
+        ):
             self.fail(["registry_url"], Text("expected an https:// address"))
         profiles = self.table(["profile"], document.get("profile", {}))
         families = self.table(["families"], document.get("families", {}))
@@ -227,8 +236,9 @@ class _ConfigChecker:
         group = table.pop("group", None)
         if group is not None and not (isinstance(group, str) and group):
             self.fail([*at, "group"], Text("expected the name of a group of the gateway's"))
+        # A command's table may have any option, but no list and no limit.
         commands = {
-            word: self.command([*at, word], table.pop(word))
+            word: self.options([*at, word], table.pop(word))
             for word in MODEL_COMMANDS
             if isinstance(table.get(word), dict)
         }
@@ -236,7 +246,7 @@ class _ConfigChecker:
             name,
             bare.base_urls if urls is None else self.base_urls([*at, "base_urls"], urls),
             bare.key_command if command is None else self.texts([*at, "key_command"], command),
-            {key: self.option([*at, key], value) for key, value in table.items()},
+            self.options(at, table),
             bare.limits if limits is None else self.limits([*at, "limits"], limits),
             commands,
             group,
@@ -247,8 +257,7 @@ class _ConfigChecker:
         place = self.place(keys)
         return tuple(dict.fromkeys(normalize_base_url(text, place) for text in texts))
 
-    def command(self, keys: Sequence[str], table: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Check a command's table: it may have any option, but no list and no limit."""
+    def options(self, keys: Sequence[str], table: Mapping[str, Any]) -> Mapping[str, Any]:
         return {name: self.option([*keys, name], value) for name, value in table.items()}
 
     def option(self, keys: Sequence[str], value: object) -> Any:
@@ -359,10 +368,3 @@ def _describe(value: object) -> str:
         return str(value)
     kinds: dict[type, str] = {str: Text("a text"), list: Text("a list"), dict: Text("a table")}
     return kinds.get(type(value), Text("a date or time"))
-
-
-def _is_public_url(value: object) -> bool:
-    """Return True for an https address; plain http only on this machine."""
-    from apiyi_cli.core.hosts import is_private_way
-
-    return isinstance(value, str) and is_private_way(value)

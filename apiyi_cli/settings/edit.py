@@ -7,13 +7,20 @@ file behind that the next command refuses.
 from __future__ import annotations
 
 from collections.abc import MutableMapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from apiyi_cli.core.disk import read_regular
 from apiyi_cli.core.options import Flag
 from apiyi_cli.errors import SetupError, UsageError
-from apiyi_cli.settings.config_file import decode_text, format_dotted, parse
+from apiyi_cli.settings.config_file import (
+    TOP_KEYS,
+    decode_text,
+    find_nested,
+    format_dotted,
+    parse,
+)
 from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.settings.paths import private_write
 from apiyi_cli.settings.values import (
@@ -25,7 +32,6 @@ from apiyi_cli.settings.values import (
 )
 from apiyi_cli.text import Text, system_reason
 
-_TOP = frozenset(("profile", "alias", "families", "language", "usage_ledger", "registry_url"))
 _LISTS = frozenset(("base_urls", "key_command", "refuses"))
 
 
@@ -50,7 +56,7 @@ def locate_key(key: str, profile: str) -> tuple[str, ...]:
             raise UsageError(Text("{key} is not one key", key=repr(key)))
         ((name, node),) = node.items()
         keys.append(name)
-    if keys[0] not in _TOP:
+    if keys[0] not in TOP_KEYS:
         keys = ["profile", profile, *keys]
     if keys[0] == "profile":
         keys[2:] = [name.replace("-", "_") for name in keys[2:]]
@@ -69,7 +75,10 @@ def parse_words(keys: Sequence[str], words: Sequence[str]) -> object:
     candidates = _options_at(keys)
     many = name in _LISTS or any(option.many for option in candidates)
     if many and len(words) == 1 and words[0].lstrip().startswith("["):
-        return _array(name, words[0])
+        try:
+            return list(_parse_toml(words[0]))
+        except ValueError as error:
+            raise UsageError(Text("{name}: not a TOML array", name=name), str(error)) from error
     if name in _LISTS:
         return list(words)
     if many and len(words) > 1:
@@ -122,9 +131,7 @@ def remove(path: Path, keys: Sequence[str]) -> bool:
     """Remove one key or a whole table; return True if it was there. Raises like `write`."""
     old = _text(path)
     document = _document(path, old)
-    node: Any = document
-    for key in keys[:-1]:
-        node = node.get(key) if isinstance(node, MutableMapping) else None
+    node = find_nested(document, keys[:-1])
     if not isinstance(node, MutableMapping) or keys[-1] not in node:
         return False
     del node[keys[-1]]
@@ -138,19 +145,7 @@ def find_written(path: Path, keys: Sequence[str]) -> Any:
 
     text = _text(path)
     parse(text, path)
-    node: Any = tomllib.loads(text)
-    for key in keys:
-        node = node.get(key) if isinstance(node, dict) else None
-    return node
-
-
-def _array(name: str, text: str) -> list[Any]:
-    import tomllib
-
-    try:
-        return list(tomllib.loads(f"x = {text}")["x"])
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(Text("{name}: not a TOML array", name=name), str(error)) from error
+    return find_nested(tomllib.loads(text), keys)
 
 
 def _options_at(keys: Sequence[str]) -> tuple[Flag, ...]:
@@ -175,18 +170,16 @@ def _single(keys: Sequence[str], word: str) -> object:
             Text("expected {expected}", expected=describe_expected(candidates[0])),
         )
     if name in Limits._fields or name == "usage_ledger":
-        return _toml_value(word)
+        # A number or boolean; any other word is a text.
+        with suppress(ValueError):
+            return _parse_toml(word)
     return word
 
 
-def _toml_value(word: str) -> object:
-    """Return a TOML number or boolean, any other word as text."""
+def _parse_toml(word: str) -> Any:
     import tomllib
 
-    try:
-        return tomllib.loads(f"x = {word}")["x"]
-    except tomllib.TOMLDecodeError:
-        return word
+    return tomllib.loads(f"x = {word}")["x"]
 
 
 def _text(path: Path) -> str:
@@ -219,12 +212,10 @@ def _replace(path: Path, old: str, new: str, keys: Sequence[str], value: object)
     import tomllib
 
     try:
-        node: Any = tomllib.loads(new)
+        document = tomllib.loads(new)
     except tomllib.TOMLDecodeError as error:
         raise _make_manual_error(path) from error
-    for key in keys:
-        node = node.get(key) if isinstance(node, dict) else None
-    if node != value:
+    if find_nested(document, keys) != value:
         raise _make_manual_error(path)
     try:
         parse(new, path)

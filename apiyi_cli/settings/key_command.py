@@ -19,6 +19,7 @@ LIMIT_S = 10.0
 _LONGEST_NOTE = 300
 _LONGEST_KEY = 1000
 _MOST_BYTES = 65_536
+_HINT = Text("run the command yourself, or set APIYI_API_KEY")
 _PIPE_END_S = 0.5
 """Seconds to wait for the end of the output after the program has ended."""
 
@@ -48,7 +49,7 @@ def read_printed_key(
         why = Text(
             "{program} gave no key within {limit_s} s", program=program, limit_s=f"{limit_s:g}"
         )
-        raise AuthError(Text("{what} was stopped", what=what), why, hint=_hint()) from None
+        raise AuthError(Text("{what} was stopped", what=what), why, hint=_HINT) from None
     finally:
         child.kill()
         child.wait()
@@ -59,7 +60,7 @@ def read_printed_key(
         )
         if complaint := _one_line(stderr.text(), text):
             why += f": {complaint}"
-        raise AuthError(Text("{what} failed", what=what), why, hint=_hint())
+        raise AuthError(Text("{what} failed", what=what), why, hint=_HINT)
     return text
 
 
@@ -81,7 +82,7 @@ def _start(
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise AuthError(
-            Text("{what} did not start", what=what), f"{argv[0]}: {why}", hint=_hint()
+            Text("{what} did not start", what=what), f"{argv[0]}: {why}", hint=_HINT
         ) from error
 
 
@@ -108,10 +109,6 @@ class PipeReader:
         """Return what was read; call it after the program has ended."""
         self._thread.join(_PIPE_END_S)
         return bytes(self._data)
-
-
-def _hint() -> str:
-    return Text("run the command yourself, or set APIYI_API_KEY")
 
 
 def _one_line(complaint: bytes, printed: str) -> str:

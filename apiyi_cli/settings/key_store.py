@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -181,7 +182,9 @@ def store_key(
     user = user or settings.profile
     if insecure:
         write_file(settings.environ, user, entry)
-        _try_delete_keyring(user)
+        with suppress(AuthError):
+            # Expected: --insecure-storage is for machines whose keyring does not work.
+            delete_keyring(user)
         return str(file_path(settings.environ))
     write_keyring(user, entry)
     delete_file(settings.environ, user)
@@ -194,18 +197,13 @@ def forget_key(settings: Settings) -> list[str]:
     If the keyring does not answer, AuthError is raised after the file was cleaned: a key may
     still be in the keyring.
     """
-    removed: list[str] = []
     users = (settings.profile, system_user(settings.profile))
     in_file = [delete_file(settings.environ, user) for user in users]
-    if any(in_file):
-        removed.append(str(file_path(settings.environ)))
-    try:
+    removed = [str(file_path(settings.environ))] if any(in_file) else []
+    # Nothing can be in a store that does not exist.
+    with suppress(NoKeyring):
         in_keyring = [delete_keyring(user) for user in users]
-        if any(in_keyring):
-            removed.append(KEYRING)
-    except NoKeyring:
-        # Nothing can be in a store that does not exist.
-        pass
+        removed += [KEYRING] if any(in_keyring) else []
     return removed
 
 
@@ -233,14 +231,6 @@ def list_places(settings: Settings) -> list[KeyPlace]:
             secret = find_in_vendor_files(settings, "key", only=path)
             places.append(KeyPlace(str(path), secret is not None))
     return places
-
-
-def _try_delete_keyring(user: str) -> None:
-    try:
-        delete_keyring(user)
-    except AuthError:
-        # Expected: --insecure-storage is for machines whose keyring does not work.
-        return
 
 
 def _read(path: Path) -> dict[str, Entry]:

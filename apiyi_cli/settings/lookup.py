@@ -172,7 +172,7 @@ class OptionLookup:
         if dot:
             return self._table_text(table, inner)
         if name in ("key_command", "group"):
-            return self._profile_text()
+            return self._profile_text(self.profile)
         return self._find_named(name).origin
 
     @cached_property
@@ -255,19 +255,16 @@ class OptionLookup:
 
     def _table_text(self, word: str, name: str) -> str:
         own = self.config.profiles.get(self.profile)
-        place = f"{self.profile}.{word}"
-        if own is None or name not in own.commands.get(word, {}):
-            return Text("profile {profile}, built in", profile=place)
-        path = self.config_path
-        return Text("profile {profile} in {config_path}", profile=place, config_path=path)
+        is_own = own is not None and name in own.commands.get(word, {})
+        return self._profile_text(f"{self.profile}.{word}", is_own=is_own)
 
     def _option_text(self, name: str) -> str:
         own = self.config.profiles.get(self.profile)
-        if own is not None and (name in own.options or name in own.limits):
-            return self._profile_text()
-        return Text("profile {profile}, built in", profile=self.profile)
+        is_own = own is not None and (name in own.options or name in own.limits)
+        return self._profile_text(self.profile, is_own=is_own)
 
-    def _profile_text(self) -> str:
-        return Text(
-            "profile {profile} in {config_path}", profile=self.profile, config_path=self.config_path
-        )
+    def _profile_text(self, place: str, *, is_own: bool = True) -> str:
+        if not is_own:
+            return Text("profile {profile}, built in", profile=place)
+        path = self.config_path
+        return Text("profile {profile} in {config_path}", profile=place, config_path=path)

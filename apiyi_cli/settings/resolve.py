@@ -164,7 +164,7 @@ class Settings(OptionLookup):
         if node is not NOT_SET:
             return Resolved(node_urls(node.value), node.origin)
         profile = self.in_profile
-        origin = self._profile_text() if profile.base_urls else "default"
+        origin = self._profile_text(self.profile) if profile.base_urls else "default"
         return Resolved(self.configured_base_urls, origin)
 
     def _limit_origin(self, name: str) -> str:
@@ -174,7 +174,7 @@ class Settings(OptionLookup):
         if variable is not None and self.environ.get(variable):
             return Text("environment {name}", name=variable)
         profile = self.in_profile
-        return self._profile_text() if name in profile.limits else "default"
+        return self._profile_text(self.profile) if name in profile.limits else "default"
 
 
 def _read_wait(text: str) -> float:

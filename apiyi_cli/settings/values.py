@@ -10,25 +10,14 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+from apiyi_cli.core.families import OTHER_COMMANDS, TEXT_COMMANDS
 from apiyi_cli.core.options import Flag, Group, refusal
 from apiyi_cli.text import Text
 
 MODEL_COMMANDS = (
-    "chat",
-    "complete",
-    "respond",
-    "embed",
-    "image",
-    "transcribe",
-    "speak",
-    "rank",
-    "video",
-    "api",
-    "batch",
-    "models",
-    "usage",
-    "balance",
-    "doctor",
+    *TEXT_COMMANDS,
+    *OTHER_COMMANDS,
+    *("api", "batch", "models", "usage", "balance", "doctor"),
 )
 """The commands that a profile may have a table for."""
 
