@@ -64,7 +64,12 @@ def complete(
     fill = ctx.settings.fill
     template = begin_draft(ctx)
     complete_options, sampling, answer = fill(complete_options), fill(sampling), fill(answer)
-    _refuse_schema(answer)
+    if answer.schema is not None or answer.json_mode:
+        raise UsageError(
+            Text("cannot use --schema or --json-mode"),
+            Text("the completions endpoint has no response format"),
+            hint="apiyi chat",
+        )
     options = ctx.inputs.read_options(ctx.settings.request)
 
     def build(text: str | Sequence[str], stream: bool) -> Call:
@@ -124,8 +129,7 @@ def _complete_lines(
     ctx.output.require_ready()
     batch_size = complete_options.batch_size or PROMPTS_AT_ONCE
     calls = (
-        (len(batch), build([text for _, text in batch], False))
-        for batch in read_line_batches(ctx.inputs, "--lines", batch_size)
+        (len(texts), build(texts, False)) for texts in read_line_batches(ctx.inputs, batch_size)
     )
     if ctx.settings.prints_request:
         for _, call in calls:
@@ -172,7 +176,7 @@ def _complete_in_order(
         return count, ctx.gateway.ask(call, read, sender=sender), sender.from_cache
 
     index = 0
-    results = send_softly(ctx.process, ctx.gateway, calls, ask, 1, stop)
+    results = send_softly(ctx.gateway, calls, ask, 1, stop)
     for count, answer, from_cache in results:
         totals.add(answer.usage, from_cache=from_cache)
         for position, choice in enumerate(answer.choices):
@@ -253,15 +257,6 @@ def _read_choices(answer: Any, count: int) -> list[dict[str, Any]]:
     if not all(isinstance(item.get("finish_reason"), str) for item in items):
         raise IncompleteError(Text("the answer was cut"), Text("a completion has no finish_reason"))
     return [items[at] for _, at in sorted(zip(places, range(count), strict=True))]
-
-
-def _refuse_schema(answer: AnswerForm) -> None:
-    if answer.schema is not None or answer.json_mode:
-        raise UsageError(
-            Text("cannot use --schema or --json-mode"),
-            Text("the completions endpoint has no response format"),
-            hint="apiyi chat",
-        )
 
 
 @contextmanager

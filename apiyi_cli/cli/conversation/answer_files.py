@@ -13,7 +13,7 @@ from apiyi_cli.core.events import Delta, EventBatch, InlineFile
 from apiyi_cli.core.filetypes import detect_type
 from apiyi_cli.core.options.chat import AnswerForm
 from apiyi_cli.core.shells import quote_word
-from apiyi_cli.errors import ApiyiError, IncompleteError
+from apiyi_cli.errors import ApiyiError, IncompleteError, OutputError
 from apiyi_cli.text import Text, join_texts
 
 _DEFAULT_NAME = "answer-{n}.{ext}"
@@ -63,8 +63,6 @@ class AnswerFiles:
         self.failure: ApiyiError | None = None
         folder = self._files.likely_path({"model": model, "n": 1}).parent
         if not folder.is_dir():
-            from apiyi_cli.errors import OutputError
-
             raise OutputError(
                 Text("cannot write to {folder}", folder=folder),
                 Text("there is no such folder"),

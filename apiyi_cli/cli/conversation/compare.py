@@ -19,6 +19,7 @@ from apiyi_cli.cli.output.stderr_events import empty_answer
 from apiyi_cli.cli.records import describe_error
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.clock import start_thread
+from apiyi_cli.core.jsontext import write
 from apiyi_cli.errors import ApiyiError, IncompleteError, PartialError, UsageError
 from apiyi_cli.text import Text
 
@@ -96,8 +97,6 @@ def _records(
     ctx: Context, rows: Sequence[CompareRow], done: Iterator[CompareRow]
 ) -> Iterator[bytes]:
     """Yield a line for each model when it is done. Raise a failure after all the lines."""
-    from apiyi_cli.core.jsontext import write
-
     left = list(rows)
     try:
         for row in done:
@@ -132,7 +131,13 @@ def _ask_all(
     done: queue.SimpleQueue[CompareRow] = queue.SimpleQueue()
 
     def ask(row: CompareRow) -> None:
-        _ask_safely(partial(_ask, ctx, request, row, decode, stop=stop), row, Sender(plan))
+        sender = Sender(plan)
+        try:
+            _ask(ctx, request, row, decode, sender, stop)
+        except Exception as defect:
+            row.defect = defect
+        row.is_done = True
+        sender.close()
         done.put(row)
 
     ctx.process.on_exit(stop.set)
@@ -141,28 +146,19 @@ def _ask_all(
             if start_thread(partial(ask, row)) is None:
                 ask(row)
         for _ in rows:
-            row = _wait_for(done, show_status)
+            while True:
+                show_status()
+                # Polls, because a signal just before an endless wait would not end it.
+                with suppress(queue.Empty):
+                    row = done.get(timeout=QUEUE_POLL_S)
+                    break
             # Here, so that no two threads look for a free name.
             row.save_files(ctx.output.keep_attachment)
             yield row
     finally:
         stop.set()
-    _raise_defect(rows)
-
-
-def _ask_safely(ask: Callable[..., None], row: CompareRow, sender: Sender) -> None:
-    try:
-        ask(sender=sender)
-    except Exception as defect:
-        row.defect = defect
-    row.is_done = True
-    sender.close()
-
-
-def _raise_defect(rows: Sequence[CompareRow]) -> None:
-    for row in rows:
-        if row.defect is not None:
-            raise row.defect
+    if defect := next((row.defect for row in rows if row.defect is not None), None):
+        raise defect
 
 
 def _make_status(ctx: Context, rows: Sequence[CompareRow]) -> Callable[[], None]:
@@ -181,20 +177,11 @@ def _make_status(ctx: Context, rows: Sequence[CompareRow]) -> Callable[[], None]
     return show_status
 
 
-def _wait_for(done: queue.SimpleQueue[CompareRow], show_status: Callable[[], None]) -> CompareRow:
-    while True:
-        show_status()
-        # Polls, because a signal just before an endless wait would not end it.
-        with suppress(queue.Empty):
-            return done.get(timeout=QUEUE_POLL_S)
-
-
 def _ask(
     ctx: Context,
     request: ConversationRequest,
     row: CompareRow,
     decode: Decode,
-    *,
     sender: Sender,
     stop: threading.Event,
 ) -> None:
@@ -256,14 +243,12 @@ def _find_failure(rows: Sequence[CompareRow]) -> ApiyiError | None:
         return None
     if len(failures) == len(rows) and len({failure.exit_code for failure in failures}) == 1:
         return failures[0]
-    return PartialError(
-        Text("some models failed"),
-        Text("{count} of {count2}", count=len(failures), count2=len(rows)),
-    )
+    why = Text("{count} of {count2}", count=len(failures), count2=len(rows))
+    return PartialError(Text("some models failed"), why)
 
 
 def _record(ctx: Context, row: CompareRow) -> dict[str, Any]:
-    error: object = describe_error(row.error, ctx.messages.redact) if row.error else None
+    error = describe_error(row.error, ctx.messages.redact) if row.error else None
     if not row.is_done:
         error = {"message": "the run was stopped before the answer was complete"}
     elif row.defect is not None:

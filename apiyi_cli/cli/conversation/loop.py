@@ -109,15 +109,8 @@ class ReplyPrinter:
         self._to_stdout = self._files is not None and answer.save is None
         if not self._to_stdout:
             ctx.output.require_ready()
-        self._stderr_events = StderrEvents(
-            ctx.process.console,
-            ctx.messages,
-            ctx.settings,
-            answer,
-            lambda: ctx.gateway.sender.from_cache,
-            ctx.gateway.keep_unused,
-        )
-        self.render = ctx.output.renderer(self._stderr_events, answer, self.form)
+        self.stderr_events = StderrEvents(ctx.process, ctx.settings, ctx.gateway, answer)
+        self.render = ctx.output.renderer(self.stderr_events, answer, self.form)
 
     def send(self, call: Call) -> ReplyCollector:
         """Return the reply of a call; it is sent when the reply is iterated."""
@@ -138,7 +131,7 @@ class ReplyPrinter:
             held=self.form in ("json", "extract")
             or self._files is not None
             or self._ctx.settings.output.output not in (None, "-"),
-            reasoning=self._stderr_events.shows_reasoning,
+            reasoning=self.stderr_events.shows_reasoning,
         )
         keep_file = self._ctx.output.keep_attachment
         if self._files is not None:
@@ -151,14 +144,10 @@ class ReplyPrinter:
             None if self.observer is None else self.observer.observe,
         )
 
-    def end_step(self) -> None:
-        """End one answer of several."""
-        self._stderr_events.step()
-
     def write(self, lines: Iterator[bytes]) -> None:
         """Write the rendered replies; then print usage and warnings on stderr."""
         self._ctx.output.write(lines, content=self.render.content, to_stdout=self._to_stdout)
-        self._stderr_events.close()
+        self.stderr_events.close()
         if self._files is not None and self._files.failure is not None:
             raise self._files.failure
 
@@ -188,7 +177,7 @@ def _answer_lines(
         lines = printer.render(reply)
         # Of several objects only the last one is the answer, which is known at its end.
         yield from _final_object(lines, reply) if printer.form == "json" else lines
-        printer.end_step()
+        printer.stderr_events.step()
         if printer.observer is not None:
             printer.observer.end(reply)
         if runner is None or not reply.runs_commands:

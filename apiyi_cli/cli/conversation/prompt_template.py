@@ -163,23 +163,20 @@ def _split(text: str, path: Path) -> tuple[list[tuple[int, str, Any]], str]:
         return [], text
     head, body = lines[1 : ends[0]], "\n".join(lines[ends[0] + 1 :])
     if mark == "+++":
-        return [(2, key, value) for key, value in _read_toml("\n".join(head), path).items()], body
+        import tomllib
+
+        try:
+            table = tomllib.loads("\n".join(head))
+        except tomllib.TOMLDecodeError as error:
+            what = Text("cannot use the template {path}", path=path)
+            raise SetupError(what, str(error)) from None
+        return [(2, key, value) for key, value in table.items()], body
     entries: list[tuple[int, str, Any]] = []
     for at, line in enumerate(head, 2):
         key, _, value = line.partition(":")
         if key.strip() and not key.lstrip().startswith("#"):
             entries.append((at, key.strip(), _read_value(value.strip())))
     return entries, body
-
-
-def _read_toml(text: str, path: Path) -> dict[str, Any]:
-    import tomllib
-
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        what = Text("cannot use the template {path}", path=path)
-        raise SetupError(what, str(error)) from None
 
 
 def _read_value(text: str) -> Any:

@@ -64,7 +64,12 @@ class ReplyCollector:
             if self.calls and not self.runs_commands:
                 yield list(self.calls)
         if self._has_restarted:
-            raise _refuse_restart()
+            # Two attempts were already printed.
+            raise IncompleteError(
+                Text("the gateway began the answer anew"),
+                Text("what was printed first belongs to an attempt that it gave up"),
+                hint=Text("with -o FILE or --json only the last attempt is written"),
+            )
 
     @property
     def text(self) -> str:
@@ -158,12 +163,3 @@ def require_fit(schema: dict[str, Any] | None, text: str, left_s: float) -> None
         )
     if failure := check.error():
         raise failure
-
-
-def _refuse_restart() -> IncompleteError:
-    """Return the error for an answer of which two attempts were already printed."""
-    return IncompleteError(
-        Text("the gateway began the answer anew"),
-        Text("what was printed first belongs to an attempt that it gave up"),
-        hint=Text("with -o FILE or --json only the last attempt is written"),
-    )

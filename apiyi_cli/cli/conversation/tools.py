@@ -76,11 +76,11 @@ def read_commands(
     offered: list[dict[str, Any]] = []
     if tool_run.mcp:
         offered, remote = _connect_servers(
-            ctx, tool_run.mcp, headers, [_name(tool) for tool in functions]
+            ctx, tool_run.mcp, headers, [tool["function"]["name"] for tool in functions]
         )
         tools |= remote
     functions = [*functions, *offered]
-    declared = tuple(map(_name, functions))
+    declared = tuple(tool["function"]["name"] for tool in functions)
     commands = ToolCommands(tools, declared, bool(tool_run.yes), tool_run.max_steps or MOST_STEPS)
     return functions, commands
 
@@ -122,10 +122,6 @@ def _read_headers(ctx: Context, tool_run: ToolRunOptions) -> Mapping[str, Mappin
     headers = read_mcp_headers(tool_run.mcp_header, urls, ctx.process.environ)
     ctx.process.secrets += headers.secrets
     return headers.by_url
-
-
-def _name(tool: dict[str, Any]) -> str:
-    return str(tool["function"]["name"])
 
 
 class ToolRunner:

@@ -31,12 +31,11 @@ class GatewayClient:
     """Sends calls by the settings of the run, over one connection pool."""
 
     def __init__(self, process: Process, settings: CommandSettings) -> None:
-        self._process = process
+        self.process = process
         self._settings = settings
         self._messages = process.messages
         self._unfinished: set[ReceivedBody] = set()
         self._unused = ReceivedBody()
-        self.on_exit = process.on_exit
         process.on_exit(self._keep_unfinished)
 
     def ask(self, call: Call, read: Callable[[Reply], T], *, sender: Sender | None = None) -> T:
@@ -85,13 +84,13 @@ class GatewayClient:
             hint = self._find_hint(failure, call)
             self._unfinished.discard(received)
             if call.cost != "free":
-                hint = received.keep(failure, hint, self._process.rescue, self._process.secrets)
+                hint = received.keep(failure, hint, self.process.rescue, self.process.secrets)
             raise failure.with_hint(hint) from failure.__cause__
         self._unfinished.discard(received)
 
     def keep_unused(self) -> str | None:
         """Save the last answer if unused; return the hint that says where."""
-        return self._unused.keep_unused(self._process.rescue, self._process.secrets)
+        return self._unused.keep_unused(self.process.rescue, self.process.secrets)
 
     def stream_events(
         self,
@@ -114,17 +113,17 @@ class GatewayClient:
     @cached_property
     def waiting_line(self) -> WaitingLine | None:
         """Return the waiting line, None if unseen or the command shows its own."""
-        if not self._process.console.stderr_is_terminal:
+        if not self.process.console.stderr_is_terminal:
             return None
         from apiyi_cli.cli.output.waiting_line import open_waiting_line
 
-        return open_waiting_line(self._process, self._settings.output)
+        return open_waiting_line(self.process, self._settings.output)
 
     @cached_property
     def sender(self) -> Sender:
         """Return the sender of the main thread; it is closed when the run ends."""
         sender = Sender(self.make_plan())
-        self._process.on_exit(self.close)
+        self.process.on_exit(self.close)
         return sender
 
     def close(self) -> None:
@@ -138,7 +137,7 @@ class GatewayClient:
         `--max-time` counts anew.
         """
         self._settings = settings
-        self.sender.plan = renew_plan(self.plan, self._process, settings)
+        self.sender.plan = renew_plan(self.plan, self.process, settings)
 
     def add_listener(self, on_sent: Callable[[SentRequest], None]) -> None:
         """Add a function that gets each finished request, after the ledger."""
@@ -167,7 +166,7 @@ class GatewayClient:
         from apiyi_cli.cli.gateway.cost_limit import COST_REPORT, CostLimit
         from apiyi_cli.cli.output.ledger import load_prices
 
-        report = self._process.environ.get(COST_REPORT)
+        report = self.process.environ.get(COST_REPORT)
         return CostLimit(max_usd, load_prices(self._settings), report=report)
 
     @property
@@ -177,7 +176,7 @@ class GatewayClient:
 
     def make_plan(self, *, keyless: bool = False) -> Plan:
         """Return a new plan; `keyless` does without a key."""
-        return make_plan(self._process, self._settings, keyless=keyless)
+        return make_plan(self.process, self._settings, keyless=keyless)
 
     def make_public_plan(self) -> Plan:
         """Return a plan for public data: without key, extra headers, limits and ledger."""
@@ -198,14 +197,14 @@ class GatewayClient:
         """Print the request on stdout in the form of `--dry-run` or `--code`."""
         from apiyi_cli.cli.gateway.dry_run import print_request
 
-        print_request(call, self._process, self._settings)
+        print_request(call, self.process, self._settings)
 
     def _keep_unfinished(self) -> None:
         """Save unfinished replies when a signal ends the run, except for a closed pipe."""
-        if self._process.ended_by == SIGPIPE:
+        if self.process.ended_by == SIGPIPE:
             return
         for received in list(self._unfinished):
-            path = received.keep_partial(self._process.rescue, self._process.secrets)
+            path = received.keep_partial(self.process.rescue, self.process.secrets)
             if path is not None:
                 self._messages.print_line(Text("what came of the answer is in {path}", path=path))
 
@@ -222,7 +221,7 @@ class GatewayClient:
         from apiyi_cli.cli.gateway.models import read_cached_models
 
         return read_cached_models(self._settings) or list_models(
-            self.plan, self._process, self._settings
+            self.plan, self.process, self._settings
         )
 
 

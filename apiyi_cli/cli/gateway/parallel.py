@@ -9,7 +9,6 @@ from typing import Generic, TypeVar
 from apiyi_cli.cli.gateway.client import GatewayClient
 from apiyi_cli.cli.gateway.ordered import map_in_order
 from apiyi_cli.cli.messages import Messages
-from apiyi_cli.cli.process import Process
 from apiyi_cli.core.call import Call
 from apiyi_cli.errors import (
     ApiyiError,
@@ -50,12 +49,11 @@ def send_in_order(
         from apiyi_cli.cli.gateway.plan import make_bulk_plan
 
         plan = make_bulk_plan(plan)
-    gateway.on_exit(stop.set)
+    gateway.process.on_exit(stop.set)
     yield from map_in_order(plan, items, work, jobs, stop, gateway.plan.tell)
 
 
 def send_softly(
-    process: Process,
     gateway: GatewayClient,
     items: Iterator[B],
     work: Callable[[Sender, B], R],
@@ -68,9 +66,9 @@ def send_softly(
     and yielded, in order, before Interrupted is raised. So that signal never cuts the output
     of a result in two. A second signal raises it at once.
     """
-    counted = _WorkCounter(work)
-    soft = _SoftStop(stop, lambda: _tell_waiting(gateway.plan.tell, counted.count))
-    results = send_in_order(gateway, items, counted.work, jobs, stop, bulk=True)
+    soft = _SoftRun(work, stop, gateway.plan.tell)
+    results = send_in_order(gateway, items, soft.work, jobs, stop, bulk=True)
+    process = gateway.process
     before, process.on_signal = process.on_signal, soft.handle
     try:
         yield from soft.iterate(results)
@@ -86,7 +84,6 @@ def send_softly(
 
 
 def take_in_order(
-    process: Process,
     gateway: GatewayClient,
     items: Iterable[B],
     work: Callable[[Sender, B], R],
@@ -101,7 +98,7 @@ def take_in_order(
     stop = threading.Event()
     failure: BaseException | None = None
     try:
-        for result in send_softly(process, gateway, iter(items), work, jobs, stop):
+        for result in send_softly(gateway, iter(items), work, jobs, stop):
             if isinstance(failure, Interrupted):
                 continue
             try:
@@ -117,19 +114,37 @@ def take_in_order(
         raise failure
 
 
-class _SoftStop:
+class _SoftRun(Generic[B, R]):
     """Stops a run softly at the first signal, at once at the second.
 
     The stop is told while the main thread waits for a result, never in the middle of what it
-    writes.
+    writes, with the count of what is under way.
     """
 
-    def __init__(self, stop: threading.Event, tell: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        work: Callable[[Sender, B], R],
+        stop: threading.Event,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._work = work
         self._stop = stop
         self._tell = tell
+        self._counting = threading.Lock()
+        self._count = 0
         self._is_told = False
         self._waits = False
         self.signum: int | None = None
+
+    def work(self, sender: Sender, item: B) -> R:
+        """Do the work on an item, and count it meanwhile."""
+        with self._counting:
+            self._count += 1
+        try:
+            return self._work(sender, item)
+        finally:
+            with self._counting:
+                self._count -= 1
 
     def handle(self, name: str, signum: int) -> None:
         """Handle a signal in the main thread. Raises Interrupted for the second one."""
@@ -155,21 +170,16 @@ class _SoftStop:
             yield result
 
     def _tell_once(self) -> None:
-        if not self._is_told:
-            self._is_told = True
-            self._tell()
-
-
-def _tell_waiting(tell: Callable[[str], None], count: int) -> None:
-    if count:
-        what = "request that is" if count == 1 else "requests that are"
-        tell(
-            Text(
-                "stopping: waiting for {count} {what} under way (again: stop at once)",
-                count=count,
-                what=what,
+        is_told, self._is_told = self._is_told, True
+        if (count := self._count) and not is_told:
+            what = "request that is" if count == 1 else "requests that are"
+            self._tell(
+                Text(
+                    "stopping: waiting for {count} {what} under way (again: stop at once)",
+                    count=count,
+                    what=what,
+                )
             )
-        )
 
 
 class NotePrinter:
@@ -194,24 +204,6 @@ def print_item_failure(messages: Messages, name: str, failure: ApiyiError) -> No
     if fails_every_item(failure):
         raise named from failure
     messages.error(named)
-
-
-class _WorkCounter(Generic[B, R]):
-    """Counts the work in progress."""
-
-    def __init__(self, work: Callable[[Sender, B], R]) -> None:
-        self._work = work
-        self._changing = threading.Lock()
-        self.count = 0
-
-    def work(self, sender: Sender, item: B) -> R:
-        with self._changing:
-            self.count += 1
-        try:
-            return self._work(sender, item)
-        finally:
-            with self._changing:
-                self.count -= 1
 
 
 def silence_when_stopped(plan: Plan, stop: threading.Event) -> Plan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from apiyi_cli.cli.inputs.prompt import Inputs
 from apiyi_cli.core.encodings import decode_text
@@ -10,43 +10,42 @@ from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
 
-def read_line_batches(
-    inputs: Inputs,
-    reader: str,
-    size: int,
-    most_bytes: int = 1 << 62,
-    text: Callable[[bytes, str], str] | None = None,
-) -> Iterator[list[tuple[bytes, str]]]:
-    """Yield stdin's lines as (line, text) in lists of up to `size` and `most_bytes`.
+def read_line_batches(inputs: Inputs, size: int) -> Iterator[list[str]]:
+    """Yield the texts of stdin's lines, for `--lines`, in lists of up to `size`.
 
     A list is handed on early when no further line comes for a moment, so that a slow pipe
-    is answered as it speaks. Blank lines are skipped; lines end at LF or CRLF only. `text`
-    makes the text of a line (by default the line itself) and gets its place, `stdin:7`.
+    is answered as it speaks. Blank lines are skipped; lines end at LF or CRLF only.
     Raises UsageError for a line that is not UTF-8, and when there was no line at all.
     """
-    read = text or _decode_line
-    batch: list[tuple[bytes, str]] = []
-    weight = number = 0
+    batch: list[str] = []
+    number = 0
     seen = False
-    for line in read_lines(inputs, reader):
-        if line is None:
-            if batch:
-                yield batch
-                batch, weight = [], 0
-            continue
-        number += 1
-        if not line.strip():
-            continue
-        seen = True
-        if batch and (len(batch) == size or weight + len(line) > most_bytes):
+    for line in read_lines(inputs, "--lines"):
+        number += line is not None
+        if batch and (line is None or (len(batch) == size and line.strip())):
             yield batch
-            batch, weight = [], 0
-        batch.append((line, read(line, f"stdin:{number}")))
-        weight += len(line)
+            batch = []
+        if line is not None and line.strip():
+            seen = True
+            batch.append(_decode_line(line, f"stdin:{number}"))
     if batch:
         yield batch
     if not seen:
         raise UsageError(Text("nothing to send"), Text("stdin has no lines"))
+
+
+def read_prompts(
+    inputs: Inputs, words: list[str], files: list[str], *, lines: bool, needed: bool
+) -> Iterator[str | None]:
+    """Yield the prompts of a command that makes files: with `lines` each line of stdin.
+
+    Without them there is one, None if there is none and it is not `needed`.
+    """
+    if lines:
+        # All lines at once: names that clash are to be known before the first is paid for.
+        yield from (text for batch in read_line_batches(inputs, 1) for text in batch)
+    else:
+        yield inputs.prompt(words, files, joins_stdin=False, needed=needed)
 
 
 def read_lines(inputs: Inputs, reader: str) -> Iterator[bytes | None]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from apiyi_cli.cli.messages import Messages
+from apiyi_cli.cli.process import Process
 from apiyi_cli.cli.settings import CommandSettings
 from apiyi_cli.core.events import Empty, Event, Finish, Notice, Reasoning, Refusal, Usage
 from apiyi_cli.core.options.chat import AnswerForm
 from apiyi_cli.errors import IncompleteError, describe_billing
-from apiyi_cli.output.console import Console
 from apiyi_cli.text import Text
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.gateway.client import GatewayClient
 
 _WARNINGS = {
     "stop": "",
@@ -42,24 +44,20 @@ def empty_answer(why: str, place: str | None = None) -> IncompleteError:
 class StderrEvents:
     """Prints events outside the answer on stderr; checks at the end that it is whole.
 
-    Reasoning is dim, and shown on a terminal only. `from_cache` returns True if the reply came
-    from the cache, `keep_unused` saves an answer of which nothing was printed and says where.
+    Reasoning is dim, and shown on a terminal only. An answer of which nothing was printed is kept.
     """
 
     def __init__(
         self,
-        console: Console,
-        messages: Messages,
+        process: Process,
         settings: CommandSettings,
+        gateway: GatewayClient,
         answer: AnswerForm,
-        from_cache: Callable[[], bool],
-        keep_unused: Callable[[], str | None],
     ) -> None:
-        self._console = console
-        self._messages = messages
+        self._console = console = process.console
+        self._messages = process.messages
         self._settings = settings
-        self._from_cache = from_cache
-        self._keep_unused = keep_unused
+        self._gateway = gateway
         self._strict = bool(answer.strict_finish)
         self.shows_reasoning = (
             console.stderr_is_terminal and not answer.hide_reasoning and not settings.output.quiet
@@ -92,7 +90,7 @@ class StderrEvents:
         """End one answer of several: only the last one's finish counts."""
         self._console.end_speech()
         self._finishes_before, self.finishes = self.finishes, []
-        self._usages.append((self.usage, self._from_cache()))
+        self._usages.append((self.usage, self._gateway.sender.from_cache))
         self.usage = None
 
     def close(self) -> None:
@@ -107,7 +105,7 @@ class StderrEvents:
             )
         self._print_usage()
         if self._empty:
-            raise empty_answer(self._empty, self._keep_unused())
+            raise empty_answer(self._empty, self._gateway.keep_unused())
         for reason in dict.fromkeys(self.finishes or self._finishes_before):
             if warning := describe_finish(reason):
                 if self._strict:
@@ -121,7 +119,7 @@ class StderrEvents:
 
         totals = UsageTotals()
         # Without steps there is one answer, which is still open.
-        for usage, cached in self._usages or [(self.usage, self._from_cache())]:
+        for usage, cached in self._usages or [(self.usage, self._gateway.sender.from_cache)]:
             totals.add(usage, from_cache=cached)
         print_usage(totals, self._settings, self._messages)
 

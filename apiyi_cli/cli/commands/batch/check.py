@@ -6,12 +6,16 @@ from collections.abc import Callable, Iterable, Iterator
 
 from apiyi_cli.batch.rows.packing import Packer, pack_rows
 from apiyi_cli.batch.rows.row import Row, RowReader
+from apiyi_cli.build.tokens import estimate_tokens
 from apiyi_cli.cli.context import Context
+from apiyi_cli.cli.gateway.dry_run import describe_request
+from apiyi_cli.cli.output.ledger import estimate_cost, load_prices
 from apiyi_cli.cli.settings import CommandSettings
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.jsontext import write
-from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.errors import PartialError, UsageError
+from apiyi_cli.render.progress import span
+from apiyi_cli.store.prices import format_cost
 from apiyi_cli.text import Text
 
 MAX_BAD_ROWS = 20
@@ -24,9 +28,6 @@ def check_rows(ctx: Context, rows: RowReader, packer: Packer) -> None:
 
     Raises UsageError if a row is bad, after naming the first of them.
     """
-    from apiyi_cli.build.tokens import estimate_tokens
-    from apiyi_cli.render.progress import span
-
     bad = BadRows(ctx)
     cost = CostEstimate(ctx.settings)
     count = requests = tokens = 0
@@ -64,13 +65,11 @@ def print_requests(
     ctx: Context, rows: RowReader, packer: Packer, prepare: Callable[[Call], Call]
 ) -> None:
     """Print each request as sent, one JSON object each; bad rows go to stderr."""
-    from apiyi_cli.cli.gateway.dry_run import describe_request
-
     if ctx.settings.request.code:
         raise UsageError(Text("cannot use --code"), Text("it shows one request"), hint="--dry-run")
     urls = ctx.settings.base_urls
     base_url = urls[0] if urls else "http://127.0.0.1:1/v1"
-    extra = ctx.settings.fill(Connection()).header
+    extra = ctx.settings.connection.header
     bad = BadRows(ctx)
     block: list[bytes] = []
     size = 0
@@ -102,8 +101,6 @@ class CostEstimate:
     """Adds up the estimated prices of requests; `unpriced` are models without a price."""
 
     def __init__(self, settings: CommandSettings) -> None:
-        from apiyi_cli.cli.output.ledger import load_prices
-
         self._prices = load_prices(settings)
         self._sum = 0.0
         self._count = 0
@@ -111,8 +108,6 @@ class CostEstimate:
 
     def add(self, call: Call) -> None:
         """Add the estimated price of one request."""
-        from apiyi_cli.cli.output.ledger import estimate_cost
-
         cost = estimate_cost(self._prices, call, None, guess=True)
         if cost is None:
             self.unpriced.add(call.model or "")
@@ -127,8 +122,6 @@ class CostEstimate:
 
     def describe(self) -> str:
         """Return the sum for people."""
-        from apiyi_cli.store.prices import format_cost
-
         if self.unpriced and self._count:
             return f"{format_cost(self._sum)} + unknown"
         return "price unknown" if self.unpriced else format_cost(self._sum)

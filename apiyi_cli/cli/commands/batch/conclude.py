@@ -13,8 +13,10 @@ from apiyi_cli.cli.commands.batch.inputs import BatchInputs
 from apiyi_cli.cli.commands.batch.outputs import Destination
 from apiyi_cli.cli.context import Context
 from apiyi_cli.core.disk import read_at
+from apiyi_cli.core.jsontext import write
 from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import Interrupted, OutputError, PartialError
+from apiyi_cli.output.files import write_file
 from apiyi_cli.text import Text, system_reason
 
 _COPY_BYTES = 1 << 20
@@ -82,9 +84,6 @@ def _describe_failures(
 
 
 def _write_summary(ctx: Context, target: str | None, summary: dict[str, Any]) -> None:
-    from apiyi_cli.core.jsontext import write
-    from apiyi_cli.output.files import write_file
-
     line = write(summary) + b"\n"
     if target == "-":
         ctx.process.console.write(line, "json")

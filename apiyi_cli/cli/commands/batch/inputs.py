@@ -21,7 +21,9 @@ from apiyi_cli.batch.rows.tables import TableLayout, parse_delimiter
 from apiyi_cli.batch.rows.template import RowTemplate
 from apiyi_cli.batch.state.resume import PREFIX_BYTES, ResumeState, hash_prefix
 from apiyi_cli.build.embed import BATCH_SIZE
+from apiyi_cli.build.stream_underneath import stream_underneath
 from apiyi_cli.cli.context import Context
+from apiyi_cli.cli.gateway.client import describe_assembly
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.encodings import show_name
 from apiyi_cli.core.options import list_given
@@ -51,7 +53,10 @@ class BatchInputs:
         if options.template is not None:
             text = ctx.inputs.expand_file(options.template)
             self._template = _parse_template(options.template, text, is_lines=self.form == "lines")
-        self._params = _split_names(options.params)
+        self._params: tuple[str, ...] | None = None
+        if options.params is not None:
+            names = options.params.split(",")
+            self._params = tuple(name.strip() for name in names if name.strip())
         self.source = _open_source(ctx, FormChecker(path, self.form))
         ctx.process.on_exit(self.source.close)
         self.table = self._make_table(ctx.settings.output.output)
@@ -76,12 +81,8 @@ class BatchInputs:
         """
         if self.options.stream is False:
             return call
-        from apiyi_cli.build.stream_underneath import stream_underneath
-
         sent = stream_underneath(call, self.defaults.families)
         if sent.assembled and not self._has_streamed:
-            from apiyi_cli.cli.gateway.client import describe_assembly
-
             self._has_streamed = True
             self._debug(describe_assembly())
         return sent
@@ -251,10 +252,3 @@ def _open_source(ctx: Context, checker: FormChecker) -> RowSource:
     pieces = ctx.inputs.text_pieces(Text("the rows"), path, judge=checker)
     first = next(pieces, b"")
     return RowSource(path, lambda: chain((first,), pieces))
-
-
-def _split_names(text: str | None) -> tuple[str, ...] | None:
-    """Return the names in `a,b`, None if nothing was given."""
-    if text is None:
-        return None
-    return tuple(name.strip() for name in text.split(",") if name.strip())

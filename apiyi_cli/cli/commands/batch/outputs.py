@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from apiyi_cli.cli.commands.batch.inputs import BatchInputs
 from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.gateway.plan import make_store_lock
 from apiyi_cli.cli.messages import Messages
-from apiyi_cli.core.disk import BINARY, write_all
+from apiyi_cli.core.disk import BINARY, first_clash, is_reserved, write_all
 from apiyi_cli.core.options.batch import BatchOptions
 from apiyi_cli.core.terminal_text import Content
 from apiyi_cli.errors import IncompleteError, UsageError
@@ -80,8 +81,6 @@ class Destination(NamedTuple):
 
 def refuse_shared_files(rows: str, target: str | None, options: BatchOptions) -> None:
     """Raise UsageError if one file has two uses: rows, output, summary, errors."""
-    from apiyi_cli.core.disk import first_clash, is_reserved
-
     named = {
         name: Path(path)
         for name, path in (
@@ -114,7 +113,14 @@ def open_destination(ctx: Context, inputs: BatchInputs, plan: Plan) -> Destinati
 
     options, target, note = inputs.options, ctx.settings.output.output, ctx.messages.note
     kept = KeptAnswers(ctx.process.rescue)
-    shared = _share(ctx, inputs, kept)
+    # What the writers of all kinds of output are given.
+    shared: dict[str, Any] = {
+        "texts": inputs.writes_texts,
+        "table": inputs.table,
+        "note": note,
+        "keep": kept.take,
+        "redact": ctx.messages.redact,
+    }
     if options.summary not in (None, "-"):
         refuse_existing(Path(options.summary), force=True)
     if target is None or target == "-":
@@ -140,21 +146,9 @@ def open_destination(ctx: Context, inputs: BatchInputs, plan: Plan) -> Destinati
     if inputs.table is not None:
         inputs.table.resume(path)
     journal = output.begin(inputs.header())
-    for message in _describe_past(path, output.past):
-        note(message)
+    _print_past(path, output.past, note)
     writer = RecordWriter(output.out, journal, errors=output.errors, **shared)
     return Destination(writer, output.past, output, kept)
-
-
-def _share(ctx: Context, inputs: BatchInputs, kept: KeptAnswers) -> dict[str, Any]:
-    """Return what the writers of all kinds of output are given."""
-    return {
-        "texts": inputs.writes_texts,
-        "table": inputs.table,
-        "note": ctx.messages.note,
-        "keep": kept.take,
-        "redact": ctx.messages.redact,
-    }
 
 
 def _open_stdout(
@@ -190,16 +184,12 @@ def _filter(data: bytes, program: Any, kept: KeptAnswers) -> bytes:
         raise
 
 
-def _describe_past(path: Path, past: ResumeState) -> list[str]:
-    """Return messages about the state of earlier runs."""
-    messages: list[str] = []
+def _print_past(path: Path, past: ResumeState, note: Callable[[str], None]) -> None:
     if past.records:
         count = f"{past.records:,}"
-        messages.append(
-            Text("going on with {target}: {records} records in it", target=path, records=count)
-        )
+        note(Text("going on with {target}: {records} records in it", target=path, records=count))
     if past.claims:
-        messages.append(
+        note(
             Text(
                 "{lost} requests were in flight when an earlier run ended and "
                 "may be billed twice if they are sent again (--on-unknown skip "
@@ -207,4 +197,3 @@ def _describe_past(path: Path, past: ResumeState) -> list[str]:
                 lost=sum(past.count_lost(id) for id in past.claims),
             )
         )
-    return messages

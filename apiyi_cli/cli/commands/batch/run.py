@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from apiyi_cli.batch.rows.options import RowDefaults
 from apiyi_cli.batch.rows.row import Row
@@ -28,11 +27,13 @@ from apiyi_cli.cli.commands.batch.inputs import BatchInputs
 from apiyi_cli.cli.commands.batch.outputs import Destination, open_destination, refuse_shared_files
 from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.gateway.cost_limit import require_prices
+from apiyi_cli.cli.gateway.plan import make_bulk_plan
 from apiyi_cli.cli.output.ledger import estimate_cost, load_prices
 from apiyi_cli.cli.process import Process, find_grace_s
 from apiyi_cli.core.events import Usage
 from apiyi_cli.core.options.batch import BatchOptions
 from apiyi_cli.errors import ApiyiError, OutputError, UsageError
+from apiyi_cli.settings.defaults import BATCH
 from apiyi_cli.store.prices import Prices, format_cost
 from apiyi_cli.text import Text
 from apiyi_cli.wire.send import Plan
@@ -59,15 +60,7 @@ def send_rows(ctx: Context, inputs: BatchInputs) -> None:
     """Send the rows and record their answers; raise the error that ends the run."""
     options, clock = inputs.options, ctx.process.clock
     wire_plan = make_wire_plan(ctx)
-    limited = choose_jobs(ctx.settings.jobs, wire_plan)
-    if limited.reduced_from:
-        ctx.messages.note(
-            Text(
-                "{jobs} at once instead of {jobs2}: few files may be open here",
-                jobs=limited.jobs,
-                jobs2=limited.reduced_from,
-            )
-        )
+    jobs = _limit_jobs(ctx, wire_plan)
     refuse_shared_files(inputs.source.path, ctx.settings.output.output, options)
     inputs.refuse_columns()
     prices = load_prices(ctx.settings)
@@ -75,7 +68,7 @@ def send_rows(ctx: Context, inputs: BatchInputs) -> None:
     if rules.max_cost is not None:
         require_prices(prices)
     destination = open_destination(ctx, inputs, wire_plan)
-    plan = _make_plan(ctx, inputs, destination, wire_plan, prices, (limited.jobs, rules))
+    plan = _make_plan(ctx, inputs, destination, wire_plan, prices, (jobs, rules))
     scheduler = Scheduler(plan, inputs.rows(destination.past), destination.past)
     open_worker = _make_worker_factory(inputs, destination, wire_plan)
     run = BatchRun(plan, scheduler, destination.writer, open_worker)
@@ -115,7 +108,9 @@ def _make_plan(
         rules=rules,
         price=lambda row, usage: estimate_cost(prices, row.call, usage) if row.call else None,
         check_row=check_price(prices) if rules.max_cost is not None else lambda row: None,
-        budget=make_budget(prices, rules.max_cost),
+        budget=None
+        if rules.max_cost is None
+        else CostBudget(rules.max_cost, partial(estimate_row, prices)),
         check_run=lambda: _find_trouble(ctx, wire_plan, destination),
         show=ProgressReporter(ctx, inputs.total, wire_plan).show,
         note=ctx.messages.note,
@@ -129,12 +124,8 @@ def _make_worker_factory(
     options, output = inputs.options, destination.output
     folder = Path() if output is None else output.output.parent
     saver = MediaSaver(options.save, folder, wire_plan, private=inputs.allow_private)
-    answers = AnswerRules(
-        bool(options.extract),
-        bool(options.strict_finish),
-        options.retry_misfit or 0,
-        inputs.prepare,
-    )
+    is_extracted, is_strict = bool(options.extract), bool(options.strict_finish)
+    answers = AnswerRules(is_extracted, is_strict, options.retry_misfit or 0, inputs.prepare)
     journal = destination.writer.journal
     return lambda gate: Worker(wire_plan, journal, gate, saver, answers)
 
@@ -149,9 +140,6 @@ def _find_trouble(ctx: Context, plan: Plan, destination: Destination) -> ApiyiEr
 
 def make_wire_plan(ctx: Context) -> Plan:
     """Return the plan of the requests, with the retry policy of a batch."""
-    from apiyi_cli.cli.gateway.plan import make_bulk_plan
-    from apiyi_cli.settings.defaults import BATCH
-
     plan = ctx.gateway.make_plan()
     if plan.account is not None:
         plan.account.many = True
@@ -219,21 +207,23 @@ class ProgressReporter:
 _MAX_ERRORS = 1 << 60
 
 
-class JobCount(NamedTuple):
-    """The number of concurrent requests; `reduced_from` is 0 unless the system allows fewer."""
-
-    jobs: int
-    reduced_from: int
-
-
-def choose_jobs(jobs: int, plan: Plan) -> JobCount:
+def _limit_jobs(ctx: Context, plan: Plan) -> int:
     """Return the number of concurrent requests, from the key's limits and open files."""
     from apiyi_cli.wire.http.descriptors import limit_jobs
 
+    wanted = ctx.settings.jobs
     if plan.limiter is not None:
-        jobs = min(jobs, plan.limiter.limits.concurrency)
-    count = limit_jobs(jobs)
-    return JobCount(count, jobs if count < jobs else 0)
+        wanted = min(wanted, plan.limiter.limits.concurrency)
+    jobs = limit_jobs(wanted)
+    if jobs < wanted:
+        ctx.messages.note(
+            Text(
+                "{jobs} at once instead of {jobs2}: few files may be open here",
+                jobs=jobs,
+                jobs2=wanted,
+            )
+        )
+    return jobs
 
 
 def read_stop_rules(options: BatchOptions, max_cost: float | None) -> StopRules:
@@ -261,13 +251,6 @@ def check_price(prices: Prices) -> Callable[[Row], None]:
             raise make_unpriced_error(row.call.model)
 
     return check
-
-
-def make_budget(prices: Prices, max_cost: float | None) -> CostBudget | None:
-    """Return the budget of `--max-cost`, None without it."""
-    if max_cost is None:
-        return None
-    return CostBudget(max_cost, partial(estimate_row, prices))
 
 
 def estimate_row(prices: Prices, row: Row, answer_mean: float | None) -> float | None:

@@ -10,7 +10,11 @@ from typing import Any, Final
 from apiyi_cli.batch.rows.identity import IdAssigner
 from apiyi_cli.batch.rows.options import RowDefaults
 from apiyi_cli.batch.rows.row import Row
+from apiyi_cli.batch.state.entries import ENTRIES, read_lines, skip_broken
+from apiyi_cli.batch.state.journal import journal_path
+from apiyi_cli.cli.commands.batch.inputs import BatchInputs
 from apiyi_cli.cli.context import Context
+from apiyi_cli.core.jsontext import write
 from apiyi_cli.core.options import list_given
 from apiyi_cli.core.options.batch import BatchOptions
 from apiyi_cli.core.options.request import Model
@@ -48,7 +52,6 @@ def verify(
     """Print the numbers of outputs and their journals; raise if they disagree."""
     from apiyi_cli.batch.state.verify import verify_output
     from apiyi_cli.batch.state.verify_rows import verify_outputs
-    from apiyi_cli.core.jsontext import write
 
     outputs = [Path(path) for path in paths]
     try:
@@ -107,8 +110,6 @@ def _open_rows(
     They are read with the options of the run that the journal's `header` is of, unless others
     were given.
     """
-    from apiyi_cli.cli.commands.batch.inputs import BatchInputs
-
     known = header.get("rows")
     known = known if isinstance(known, dict) else {}
     shaping = {
@@ -140,9 +141,6 @@ def _open_rows(
 
 def _read_header(outputs: Sequence[Path]) -> dict[str, Any]:
     """Return the last run's header of the first output that has one."""
-    from apiyi_cli.batch.state.entries import ENTRIES, read_lines, skip_broken
-    from apiyi_cli.batch.state.journal import journal_path
-
     for output in outputs:
         journal = journal_path(output)
         header: dict[str, Any] = {}

@@ -195,7 +195,7 @@ class EmbedRun:
         if file is not None:
             answers = send_in_order(gateway, groups, ask, jobs, stop, bulk, file.observer)
         else:
-            send = partial(send_softly, ctx.process) if bulk else send_in_order
+            send = send_softly if bulk else send_in_order
             answers = send(gateway, groups, ask, jobs, stop)
         for answer in answers:
             for _, got, from_cache in answer.replies:

@@ -96,10 +96,7 @@ def read_job(ctx: Context, words: list[str], paths: list[str]) -> ImageJob:
         model,
         image_options,
         ctx.inputs.read_options(ctx.settings.request),
-        [
-            _read_input(ctx, name, inline=takes_inline(picture))
-            for name in image_options.input or ()
-        ],
+        [_read_input(ctx, name, takes_inline(picture)) for name in image_options.input or ()],
         None if image_options.mask is None else read_upload(ctx.inputs, image_options.mask),
         None if ctx.settings.output.output == "-" else _name_files(ctx, model, image_options),
         families,
@@ -203,7 +200,7 @@ def _count_pictures(body: dict[str, Any]) -> int:
     return max((count for count in counts if type(count) is int), default=1)
 
 
-def _read_input(ctx: Context, name: str, *, inline: bool) -> Upload | str:
+def _read_input(ctx: Context, name: str, inline: bool) -> Upload | str:
     if name.startswith(("https://", "http://", "data:")):
         return name
     return read_upload(ctx.inputs, name, whole=inline)
@@ -212,12 +209,22 @@ def _read_input(ctx: Context, name: str, *, inline: bool) -> Upload | str:
 def _read_tasks(
     ctx: Context, image_options: ImageOptions, words: list[str], paths: list[str]
 ) -> Iterator[ImageTask]:
+    from apiyi_cli.cli.inputs.lines import read_prompts
+
     numbers = tuple(range(1, (image_options.n or 1) + 1))
-    source = _source_fields(image_options.input)
+    inputs, lines = image_options.input or (), bool(image_options.lines)
+    source = input_fields(inputs[0], default="image") if inputs else {}
     if image_options.vary:
         yield ImageTask(0, None, slug(source.get("stem", ""), default="image"), numbers, source)
         return
-    for index, prompt in enumerate(_read_prompts(ctx, image_options, words, paths)):
+    prompts = read_prompts(ctx.inputs, words, paths, lines=lines, needed="-" not in inputs)
+    for index, prompt in enumerate(prompts):
+        if prompt is None:
+            raise UsageError(
+                Text("nothing to draw"),
+                Text("no prompt was given"),
+                hint='apiyi image "a cat in the rain"',
+            )
         yield ImageTask(index, prompt, slug(prompt, default="image"), numbers, source)
 
 
@@ -229,32 +236,6 @@ def _split_tasks(tasks: Iterable[ImageTask]) -> Iterator[ImageTask]:
             continue
         for n in task.numbers:
             yield task._replace(numbers=(n,), total=len(task.numbers))
-
-
-def _read_prompts(
-    ctx: Context, image_options: ImageOptions, words: list[str], paths: list[str]
-) -> Iterator[str]:
-    if image_options.lines:
-        from apiyi_cli.cli.inputs.lines import read_line_batches
-
-        # All lines at once: names that clash are to be known before the first is paid for.
-        for batch in read_line_batches(ctx.inputs, "--lines", 1):
-            yield from (text for _, text in batch)
-        return
-    from_stdin = "-" in (image_options.input or ())
-    text = ctx.inputs.prompt(words, paths, joins_stdin=False, needed=not from_stdin)
-    if text is None:
-        raise UsageError(
-            Text("nothing to draw"),
-            Text("no prompt was given"),
-            hint='apiyi image "a cat in the rain"',
-        )
-    yield text
-
-
-def _source_fields(inputs: Sequence[str] | None) -> dict[str, str]:
-    """Return the fields of the first picture that is edited."""
-    return input_fields(inputs[0], default="image") if inputs else {}
 
 
 def _check_options(

@@ -35,9 +35,10 @@ def send_job(ctx: Context, job: ImageJob) -> None:
     else:
         try:
             jobs = min(ctx.settings.jobs, total)
-            take_in_order(ctx.process, ctx.gateway, job.tasks, worker.make, jobs, results.take)
+            take_in_order(ctx.gateway, job.tasks, worker.make, jobs, results.take)
         finally:
-            results.stop_progress()
+            if results.progress is not None:
+                results.progress.stop()
     print_usage(results.usage, ctx.settings, ctx.messages)
     if results.failures and total == 1:
         raise results.failures[0]
@@ -56,7 +57,7 @@ class ImageResults:
         self._ctx = ctx
         self._job = job
         self._is_single = len(job.tasks) == 1
-        self._progress = None if self._is_single else _make_progress(ctx, len(job.tasks))
+        self.progress = None if self._is_single else _make_progress(ctx, len(job.tasks))
         self._count = 0
         self.usage = UsageTotals()
         self.failures: list[ApiyiError] = []
@@ -79,14 +80,9 @@ class ImageResults:
             self.failures.append(result.failure)
             if not self._is_single:
                 print_item_failure(ctx.messages, result.task.name, result.failure)
-        if self._progress is not None:
+        if self.progress is not None:
             failed = len(self.failures)
-            self._progress.show(self._count, ok=self._count - failed, failed=failed)
-
-    def stop_progress(self) -> None:
-        """Remove the progress line from the terminal."""
-        if self._progress is not None:
-            self._progress.stop()
+            self.progress.show(self._count, ok=self._count - failed, failed=failed)
 
     def _format_lines(self, result: ImageResult) -> Iterator[bytes]:
         from apiyi_cli.core.jsontext import as_line, write

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from apiyi_cli.cli.commands.image.job import ImageJob, ImageTask, build_call
@@ -25,14 +24,8 @@ from apiyi_cli.output.rescue import describe_loss
 from apiyi_cli.text import Text, join_texts, system_reason
 from apiyi_cli.wire.send import Sender
 
-_EXTENSIONS = {
-    "png": "png",
-    "jpg": "jpg",
-    "jpeg": "jpg",
-    "webp": "webp",
-    "gif": "gif",
-    "svg": "svg",
-    "avif": "avif",
+_EXTENSIONS = {"jpeg": "jpg"} | {
+    name: name for name in ("png", "jpg", "webp", "gif", "svg", "avif")
 }
 
 
@@ -206,10 +199,8 @@ class ImageWorker:
         self, task: ImageTask, n: int, content: bytes, kind: FileType
     ) -> dict[str, Any]:
         """Save a picture beyond those requested: beside the others, or in the rescue folder."""
-        path: Path | None = None
-        if self._job.files is not None:
-            fields = task.fields(self._job.model, n)
-            path = self._job.files.write_extra(fields, kind.extension, content, self._rescue)
+        fields, files = task.fields(self._job.model, n), self._job.files
+        path = files and files.write_extra(fields, kind.extension, content, self._rescue)
         try:
             path = path or self._rescue.keep([content])
         except OSError as failure:
@@ -226,13 +217,12 @@ class ImageWorker:
         path = self._job.files.write(fields, kind.extension, content, self._rescue)
         suffix = path.suffix.lower().removeprefix(".")
         if _EXTENSIONS.get(suffix, kind.extension) != kind.extension:
-            self._ctx.messages.note(
-                Text(
-                    "{path} holds {extension}, whatever its name says",
-                    path=path,
-                    extension=kind.extension,
-                )
+            text = Text(
+                "{path} holds {extension}, whatever its name says",
+                path=path,
+                extension=kind.extension,
             )
+            self._ctx.messages.note(text)
         return {"path": str(path), "bytes": len(content), "type": kind.mime}
 
     def _record(

@@ -222,7 +222,6 @@ class RankRun:
         ctx.output.jq_filter  # noqa: B018 - a broken program is said before anything is sent
         try:
             take_in_order(
-                ctx.process,
                 ctx.gateway,
                 divide(documents),
                 self._ranker.ask,

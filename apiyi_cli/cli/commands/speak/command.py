@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from apiyi_cli.build.speak import FORMATS, speak_call
 from apiyi_cli.cli.app import single
@@ -54,7 +55,7 @@ def speak(
     check_skipping(ctx.settings.output, speak_options.skip_existing, needs_output=True)
     target = _find_target(ctx, speak_options, spoken, files)
     calls = _build_calls(ctx, speak_options, spoken, target)
-    if target is not None and target.exists:
+    if target is not None and target.places.should_skip(target.values):
         print_skipped(ctx.messages, 1)
     elif ctx.settings.prints_request:
         for call in calls:
@@ -68,8 +69,7 @@ def _build_calls(
 ) -> list[Call]:
     """Return the requests in the text's order: one, or with --split one a part."""
     model = ctx.settings.models[0]
-    path = None if target is None else target.path
-    completed = _complete_options(ctx, speak_options, path)
+    completed = _complete_options(ctx, speak_options, None if target is None else target.path)
     options = ctx.inputs.read_options(ctx.settings.request)
     texts = [text]
     if speak_options.split:
@@ -89,7 +89,7 @@ def _write_speech(ctx: Context, calls: list[Call], target: SpeechFile | None) ->
         ctx.output.require_ready()
         ctx.output.refuse_terminal("speech", Text("-o speech.mp3, or | a player: mpv -, ffplay -"))
     else:
-        target.check()
+        target.places.require_creatable([(str(target.path), target.values)])
     if len(calls) == 1:
         ctx.output.write(_request_audio(ctx, calls[0]), content="raw", path=path)
         return
@@ -114,22 +114,12 @@ def _request_audio(ctx: Context, call: Call) -> Iterator[bytes]:
     return ctx.gateway.stream(call, decode, shows=lambda piece: True)
 
 
-class SpeechFile:
-    """The file that `-o` names for one speech."""
+class SpeechFile(NamedTuple):
+    """The file that `-o` names for one speech, with the values in its name."""
 
-    def __init__(self, places: OutputFiles, values: Values) -> None:
-        self._places = places
-        self._values = values
-        self.path = places.likely_path(values)
-
-    @property
-    def exists(self) -> bool:
-        """Return True if the file exists and is to be skipped."""
-        return self._places.should_skip(self._values)
-
-    def check(self) -> None:
-        """Raise OutputError, before sending, if the file cannot be created."""
-        self._places.require_creatable([(str(self.path), self._values)])
+    path: Path
+    places: OutputFiles
+    values: Values
 
 
 def _find_target(
@@ -152,7 +142,8 @@ def _find_target(
     )
     source = source_fields(files[0]) if files else {}
     own = {"slug": slug(text, default="speech"), "model": ctx.settings.models[0]}
-    return SpeechFile(places, {**source, **own})
+    values = {**source, **own}
+    return SpeechFile(places.likely_path(values), places, values)
 
 
 def _complete_options(

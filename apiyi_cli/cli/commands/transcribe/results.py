@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 from apiyi_cli.build.transcribe import asks_json
@@ -65,11 +66,7 @@ def send_job(ctx: Context, job: TranscribeJob) -> None:
     """
     if not job.recordings:
         return
-    notes = NotePrinter(ctx.messages.note)
-
-    def ask(sender: Sender, part: RecordingPart) -> PartResult:
-        return _ask(ctx, job, notes, sender, part)
-
+    ask = partial(_ask, ctx, job, NotePrinter(ctx.messages.note))
     results = TranscribeResults(ctx, job)
     first = job.recordings[0]
     try:
@@ -77,7 +74,7 @@ def send_job(ctx: Context, job: TranscribeJob) -> None:
             results.take(ask(ctx.gateway.sender, RecordingPart(first, first.upload)))
         else:
             parts, jobs = _cut(ctx, job), ctx.settings.jobs
-            take_in_order(ctx.process, ctx.gateway, parts, ask, jobs, results.take)
+            take_in_order(ctx.gateway, parts, ask, jobs, results.take)
     except BaseException:
         results.end_early()
         raise

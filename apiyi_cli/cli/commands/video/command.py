@@ -46,7 +46,7 @@ def video(
     if job.print_requests():
         return
     job.check()
-    job.run(ctx.settings.jobs)
+    job.run()
 
 
 app = single(spread(video))

@@ -13,7 +13,7 @@ from apiyi_cli.cli.commands.video.output import VideoOutcome, VideoOutput, refus
 from apiyi_cli.cli.commands.video.task_list import open_tasks
 from apiyi_cli.cli.commands.video.worker import VideoWorker
 from apiyi_cli.cli.context import Context
-from apiyi_cli.cli.gateway.parallel import send_in_order
+from apiyi_cli.cli.inputs.lines import read_prompts
 from apiyi_cli.cli.output.file_names import FileKind, OutputFiles, check_skipping, print_skipped
 from apiyi_cli.cli.output.usage import print_usage
 from apiyi_cli.core.call import Call
@@ -21,7 +21,7 @@ from apiyi_cli.core.families import find_family
 from apiyi_cli.core.filetypes import detect_type
 from apiyi_cli.core.hosts import origin
 from apiyi_cli.core.options.video import VideoOptions
-from apiyi_cli.errors import ApiyiError, Interrupted, PartialError, UsageError
+from apiyi_cli.errors import ApiyiError, Interrupted, UsageError
 from apiyi_cli.output.names import input_fields, slug
 from apiyi_cli.store.video_tasks import VideoRecord, VideoTasks, make_claim_id
 from apiyi_cli.text import Text
@@ -50,9 +50,17 @@ def plan_videos(
     ctx: Context, options: VideoOptions, words: list[str], files: list[str]
 ) -> Iterator[PlannedVideo]:
     """Yield the videos of a run. Raises UsageError if there is nothing to make one of."""
-    name = find_source(options)
+    name, lines = find_source(options), bool(options.lines)
     source = {} if name is None else input_fields(name, default="video")
-    for place, prompt in enumerate(_read_prompts(ctx, options, words, files)):
+    has_media = bool(options.input or options.first or options.last or options.reference)
+    prompts = read_prompts(ctx.inputs, words, files, lines=lines, needed=not has_media)
+    for place, prompt in enumerate(prompts):
+        if prompt is None and not has_media:
+            raise UsageError(
+                Text("nothing to film"),
+                Text("no prompt was given"),
+                hint='apiyi video "a cat surfs" -o cat.mp4',
+            )
         yield PlannedVideo(place, prompt, source)
 
 
@@ -60,27 +68,6 @@ def find_source(options: VideoOptions) -> str | None:
     """Return the input after which files are named, None without one."""
     inputs = (options.first, *(options.input or ()))
     return next((name for name in inputs if name is not None), None)
-
-
-def _read_prompts(
-    ctx: Context, options: VideoOptions, words: list[str], files: list[str]
-) -> Iterator[str | None]:
-    if options.lines:
-        from apiyi_cli.cli.inputs.lines import read_line_batches
-
-        # All lines at once: names that clash are to be known before the first is paid for.
-        for batch in read_line_batches(ctx.inputs, "--lines", 1):
-            yield from (text for _, text in batch)
-        return
-    has_media = bool(options.input or options.first or options.last or options.reference)
-    text = ctx.inputs.prompt(words, files, joins_stdin=False, needed=not has_media)
-    if text is None and not has_media:
-        raise UsageError(
-            Text("nothing to film"),
-            Text("no prompt was given"),
-            hint='apiyi video "a cat surfs" -o cat.mp4',
-        )
-    yield text
 
 
 _FIELDS = ("index", "slug", "model", "n", "ext")
@@ -135,42 +122,28 @@ class VideoJob:
         if self._planned:
             self._ctx.gateway.sender  # noqa: B018 - what is wrong with the set-up is said once
 
-    def run(self, jobs: int) -> None:
+    def run(self) -> None:
         """Submit the tasks, wait for them, save the videos; print each as it is saved.
 
         Raises the error of a single task; of several, PartialError at the end, if some failed.
         An early end leaves the tasks running, and prints how to resume them.
         """
-        total = len(self._planned)
-        if not total:
+        if not self._planned:
             return
         try:
-            if total == 1:
-                outcome = self._make(self._ctx.gateway.sender, self._planned[0])
-                self._output.add(outcome)
-                if self._to_stdout and outcome.failure is None:
-                    write_out(self._ctx, self._tasks, outcome.record)
-            else:
-                items, stop = iter(self._planned), self._worker.stop
-                for outcome in send_in_order(
-                    self._ctx.gateway, items, self._make, min(jobs, total), stop, bulk=True
-                ):
-                    self._output.add(outcome)
+            outcome = self._output.add_all(self._planned, self._make, self._worker.stop)
+            if self._to_stdout and outcome.failure is None:
+                write_out(self._ctx, self._tasks, outcome.record)
         except BaseException as ended:
             self._leave(ended)
             raise
         finally:
             self._output.end()
         print_usage(self._output.usage, self._ctx.settings, self._ctx.messages)
-        failed = self._output.failed
-        if failed and total == 1:
-            raise failed[0]
-        if failed:
-            raise PartialError(
-                Text("some videos are missing"),
-                Text("{count} of {total} failed", count=len(failed), total=total),
-                hint=Text("apiyi video list; --skip-existing makes only those that are missing"),
-            )
+        self._output.raise_failures(
+            len(self._planned),
+            Text("apiyi video list; --skip-existing makes only those that are missing"),
+        )
 
     def _leave(self, ended: BaseException) -> None:
         """Start no further task, and report which ones continue."""

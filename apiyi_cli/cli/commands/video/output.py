@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from apiyi_cli.cli.commands.video.messages import describe_going_on
 from apiyi_cli.cli.commands.video.saver import note_task
 from apiyi_cli.cli.commands.video.worker import TaskStatus
 from apiyi_cli.cli.context import Context
-from apiyi_cli.cli.gateway.parallel import print_item_failure
+from apiyi_cli.cli.gateway.parallel import print_item_failure, send_in_order
 from apiyi_cli.cli.output.usage import UsageTotals
 from apiyi_cli.cli.records import describe_error, write_record
 from apiyi_cli.core.jsontext import as_line
 from apiyi_cli.core.shells import quote_word
 from apiyi_cli.decode.frames.usage import usage
 from apiyi_cli.decode.video import VideoTask
-from apiyi_cli.errors import ApiyiError, OutputError
+from apiyi_cli.errors import ApiyiError, OutputError, PartialError
 from apiyi_cli.store.video_tasks import VideoRecord, VideoTasks
 from apiyi_cli.text import Text
+from apiyi_cli.wire.send import Sender
 
+T = TypeVar("T")
 _PIECE_BYTES = 1 << 20
 
 
@@ -99,18 +102,43 @@ class VideoOutput:
         if line := self._line(outcome):
             for piece in ctx.output.filter_lines([line]):
                 ctx.process.console.write(piece, "text" if ctx.output.form == "text" else "json")
-        failure = outcome.failure
-        if failure is None:
-            return
-        self.failed.append(failure)
-        if self._alone:
-            return
-        print_item_failure(ctx.messages, outcome.label, failure)
+        if outcome.failure is not None:
+            self.failed.append(outcome.failure)
+            if not self._alone:
+                print_item_failure(ctx.messages, outcome.label, outcome.failure)
+
+    def add_all(
+        self,
+        items: Sequence[T],
+        make: Callable[[Sender, T], VideoOutcome],
+        stop: threading.Event,
+    ) -> VideoOutcome:
+        """Make the videos of all items, print each outcome, and return the last one."""
+        gateway, jobs = self._ctx.gateway, min(self._ctx.settings.jobs, len(items))
+        if len(items) == 1:
+            outcomes = iter((make(gateway.sender, items[0]),))
+        else:
+            outcomes = send_in_order(gateway, iter(items), make, jobs, stop, bulk=True)
+        for outcome in outcomes:
+            self.add(outcome)
+        return outcome
+
+    def raise_failures(self, total: int, hint: str) -> None:
+        """Raise the failure of the only video; of several, PartialError with the hint."""
+        if self.failed and total == 1:
+            raise self.failed[0]
+        if self.failed:
+            raise PartialError(
+                Text("some videos are missing"),
+                Text("{count} of {total} failed", count=len(self.failed), total=total),
+                hint=hint,
+            )
 
     def describe_open(self, tasks: VideoTasks) -> Text | None:
         """Return the message about tasks of this run that are not saved, None without any."""
-        records = [record for record in tasks.read() if record.claim in self._claims]
-        records = [record for record in records if record.is_open]
+        records = [
+            record for record in tasks.read() if record.claim in self._claims and record.is_open
+        ]
         if not records:
             return None
         if len(records) == 1:

@@ -10,18 +10,17 @@ from apiyi_cli.cli.commands.video.messages import describe_going_on, format_time
 from apiyi_cli.cli.commands.video.output import VideoOutcome, VideoOutput, refuse_stdout, write_out
 from apiyi_cli.cli.commands.video.worker import VideoWorker
 from apiyi_cli.cli.context import Context
-from apiyi_cli.cli.gateway.parallel import send_in_order
 from apiyi_cli.core.hosts import origin
 from apiyi_cli.core.options.video import VideoOptions
 from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import (
     ApiyiError,
     Interrupted,
-    PartialError,
     RejectedError,
     UsageError,
     describe_billing,
 )
+from apiyi_cli.settings.paths import state_dir
 from apiyi_cli.store.video_tasks import VideoRecord, VideoTasks
 from apiyi_cli.text import Text
 from apiyi_cli.wire.send import Sender
@@ -40,8 +39,6 @@ def open_tasks(ctx: Context) -> VideoTasks:
     """Return the records of this user; those of the built-in sandbox are temporary."""
     if ctx.settings.sandbox:
         return VideoTasks(ctx.process.make_scratch_folder())
-    from apiyi_cli.settings.paths import state_dir
-
     return VideoTasks(state_dir(ctx.process.environ) / "video")
 
 
@@ -115,7 +112,17 @@ def resume(
         outcome = _resume_one(worker, path, sender, record)
         return outcome._replace(path=None) if to_stdout else outcome
 
-    _resume_all(ctx, list(records), worker, output, work)
+    try:
+        output.add_all(records, work, worker.stop)
+    except Interrupted as stop:
+        going_on = Text("the tasks go on without us, and are billed: apiyi video resume")
+        note = describe_going_on(records[0]) if len(records) == 1 else going_on
+        stop.note = stop.note or note
+        raise
+    finally:
+        worker.stop.set()
+        output.end()
+    output.raise_failures(len(records), "apiyi video list")
     if to_stdout:
         write_out(ctx, tasks, tasks.newest(records[0]))
 
@@ -134,36 +141,6 @@ def _find_target(ctx: Context, tasks: VideoTasks, records: Sequence[VideoRecord]
             raise UsageError(Text("cannot do that"), why)
         return tasks.kept_path(records[0].claim)
     return None if target is None else Path(target)
-
-
-def _resume_all(
-    ctx: Context, records: list[VideoRecord], worker: VideoWorker, output: VideoOutput, work: Any
-) -> None:
-    try:
-        if len(records) == 1:
-            output.add(work(ctx.gateway.sender, records[0]))
-        else:
-            jobs = min(ctx.settings.jobs, len(records))
-            for outcome in send_in_order(
-                ctx.gateway, iter(records), work, jobs, worker.stop, bulk=True
-            ):
-                output.add(outcome)
-    except Interrupted as stop:
-        going_on = Text("the tasks go on without us, and are billed: apiyi video resume")
-        note = describe_going_on(records[0]) if len(records) == 1 else going_on
-        stop.note = stop.note or note
-        raise
-    finally:
-        worker.stop.set()
-        output.end()
-    if output.failed and len(records) == 1:
-        raise output.failed[0]
-    if output.failed:
-        raise PartialError(
-            Text("some videos are missing"),
-            Text("{count} of {total} failed", count=len(output.failed), total=len(records)),
-            hint="apiyi video list",
-        )
 
 
 def _resume_one(
@@ -292,7 +269,7 @@ def _refuse_closed(ctx: Context, record: VideoRecord) -> None:
 def _describe(record: VideoRecord) -> dict[str, Any]:
     return {
         "id": record.name,
-        "state": "unknown" if record.stage == "claimed" else _STATE_WORDS[record.stage],
+        "state": {"claimed": "unknown", "submitted": "running"}.get(record.stage, record.stage),
         "model": record.model,
         "profile": record.profile,
         "prompt": record.prompt,
@@ -303,12 +280,3 @@ def _describe(record: VideoRecord) -> dict[str, Any]:
         "url": record.url,
         "message": record.message,
     }
-
-
-_STATE_WORDS = {
-    "submitted": "running",
-    "done": "done",
-    "saved": "saved",
-    "failed": "failed",
-    "expired": "expired",
-}

@@ -17,7 +17,7 @@ from apiyi_cli.cli.commands.video.messages import (
 )
 from apiyi_cli.cli.commands.video.saver import VideoSaver, note_task
 from apiyi_cli.cli.context import Context
-from apiyi_cli.core.call import Call, Reply
+from apiyi_cli.core.call import Call
 from apiyi_cli.decode.frames.reply_body import read_json
 from apiyi_cli.decode.video import VideoTask, read_task, task_id
 from apiyi_cli.errors import (
@@ -88,7 +88,9 @@ class VideoWorker:
         sender.plan = sender.plan._replace(cache=None)
         try:
             with self._count_submission():
-                task = self._ctx.gateway.ask(call, _read_submission, sender=sender)
+                task = self._ctx.gateway.ask(
+                    call, lambda reply: task_id(read_json(reply, cost="heavy")[0]), sender=sender
+                )
                 record = record._replace(stage="submitted", task=task)
                 note_task(self._ctx, self._tasks, record)
         except ApiyiError as failure:
@@ -199,7 +201,3 @@ def _is_free(failure: ApiyiError) -> bool:
         # --max-cost, or a wait for the rate limits: nothing was sent.
         return True
     return not isinstance(failure, IncompleteError | LimitError)
-
-
-def _read_submission(reply: Reply) -> str:
-    return task_id(read_json(reply, cost="heavy")[0])
