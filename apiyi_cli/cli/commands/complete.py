@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from apiyi_cli.build.complete import complete_call
 from apiyi_cli.build.stream_underneath import stream_underneath
@@ -14,10 +14,14 @@ from apiyi_cli.cli.app import single
 from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.conversation.loop import print_reply
 from apiyi_cli.cli.conversation.request import begin_draft, read_prompt
+from apiyi_cli.cli.gateway.parallel import send_softly
+from apiyi_cli.cli.inputs.lines import read_line_batches
 from apiyi_cli.cli.output.stderr_events import describe_finish, empty_answer
 from apiyi_cli.cli.output.usage import UsageTotals, print_usage
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.call import Call, Reply
+from apiyi_cli.core.events import Usage
+from apiyi_cli.core.jsontext import write
 from apiyi_cli.core.options.chat import AnswerForm, Sampling
 from apiyi_cli.core.options.complete import CompleteOptions
 from apiyi_cli.core.options.connection import Connection
@@ -26,6 +30,7 @@ from apiyi_cli.core.options.prompt import DraftOptions, Prompt
 from apiyi_cli.core.options.request import Model, Request
 from apiyi_cli.decode.complete import events
 from apiyi_cli.decode.frames.fields import find_places, read_object, read_objects
+from apiyi_cli.decode.frames.reply_body import read_json
 from apiyi_cli.errors import (
     IncompleteError,
     PartialError,
@@ -35,10 +40,7 @@ from apiyi_cli.errors import (
     describe_billing,
 )
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    from apiyi_cli.core.events import Usage
-    from apiyi_cli.wire.send import Sender
+from apiyi_cli.wire.send import Sender, find_usage
 
 PROMPTS_AT_ONCE = 20
 SHOWN_EMPTY = 5
@@ -64,12 +66,7 @@ def complete(
     fill = ctx.settings.fill
     template = begin_draft(ctx)
     complete_options, sampling, answer = fill(complete_options), fill(sampling), fill(answer)
-    if answer.schema is not None or answer.json_mode:
-        raise UsageError(
-            Text("cannot use --schema or --json-mode"),
-            Text("the completions endpoint has no response format"),
-            hint="apiyi chat",
-        )
+    _refuse_schema(answer)
     options = ctx.inputs.read_options(ctx.settings.request)
 
     def build(text: str | Sequence[str], stream: bool) -> Call:
@@ -123,8 +120,6 @@ def _complete_lines(
 
     While a request waits to be tried again the next ones are sent.
     """
-    from apiyi_cli.cli.inputs.lines import read_line_batches
-
     ctx.settings.models  # noqa: B018 - a missing model is reported before stdin is read
     ctx.output.require_ready()
     batch_size = complete_options.batch_size or PROMPTS_AT_ONCE
@@ -161,10 +156,6 @@ def _complete_in_order(
     finishes: LineFinishes,
 ) -> Iterator[bytes]:
     """Send the calls and yield a JSON line for each completion; sum usage and finishes."""
-    from apiyi_cli.cli.gateway.parallel import send_softly
-    from apiyi_cli.core.jsontext import write
-    from apiyi_cli.decode.frames.reply_body import read_json
-    from apiyi_cli.wire.send import find_usage
 
     def ask(sender: Sender, item: tuple[int, Call]) -> tuple[int, _Completions, bool]:
         count, call = item
@@ -257,6 +248,15 @@ def _read_choices(answer: Any, count: int) -> list[dict[str, Any]]:
     if not all(isinstance(item.get("finish_reason"), str) for item in items):
         raise IncompleteError(Text("the answer was cut"), Text("a completion has no finish_reason"))
     return [items[at] for _, at in sorted(zip(places, range(count), strict=True))]
+
+
+def _refuse_schema(answer: AnswerForm) -> None:
+    if answer.schema is not None or answer.json_mode:
+        raise UsageError(
+            Text("cannot use --schema or --json-mode"),
+            Text("the completions endpoint has no response format"),
+            hint="apiyi chat",
+        )
 
 
 @contextmanager

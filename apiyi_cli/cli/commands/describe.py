@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
@@ -61,17 +60,15 @@ def _choose(commands: list[Any], words: list[str]) -> list[Any]:
 def _read_environment(say: Translate) -> dict[str, str]:
     """Return the manual's text about each environment variable, by name."""
     from apiyi_cli.manual.handwritten import topic
-    from apiyi_cli.manual.markdown import Definitions, Span, plain
-
-    def names(term: Iterable[Span]) -> list[str]:
-        return [span.text for span in term if span.style == "code"]
+    from apiyi_cli.manual.markdown import Definitions, plain
 
     return {
-        name: plain(text)
+        span.text: plain(text)
         for block in topic("environment", say)
         if isinstance(block, Definitions)
         for term, text in block.items
-        for name in names(term)
+        for span in term
+        if span.style == "code"
     }
 
 

@@ -43,7 +43,11 @@ def mcp(ctx: Context, *, mcp_options: McpOptions, connection: Connection, output
         line = Text("agents speak to this by JSON: name the line in their configuration")
         ctx.messages.note(Text("{line}; Ctrl-C ends it", line=line))
     options = ServerOptions(
-        shared=tuple(_write_options(connection)),
+        shared=tuple(
+            _write_option(option, item)
+            for option, value in list_given(connection)
+            for item in (value if option.many else [value])
+        ),
         max_usd=mcp_options.max_cost,
         folder=folder,
         scratch=ctx.process.make_scratch_folder(),
@@ -54,17 +58,8 @@ def mcp(ctx: Context, *, mcp_options: McpOptions, connection: Connection, output
     serve(options, commands, __version__, ctx.messages.translate)
 
 
-def _write_options(connection: Connection) -> list[str]:
-    """Return the connection options as typed words, for the command of each call."""
-    return [
-        word
-        for option, value in list_given(connection)
-        for item in (value if option.many else [value])
-        for word in [_write_option(option, item)]
-    ]
-
-
 def _write_option(option: Flag, value: object) -> str:
+    """Return an option as it is typed, for the command of each call."""
     yes, _, no = option.names[-1].partition("/")
     if value is True:
         return yes

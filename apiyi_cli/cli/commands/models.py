@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import re
+import time
 from contextlib import suppress
 from typing import Any
 
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.gateway.hints import nearest
+from apiyi_cli.cli.gateway.key_group import keep_group
+from apiyi_cli.cli.gateway.key_log import fetch_key_charges
 from apiyi_cli.cli.gateway.models import (
     fetch_models,
     fetch_pricing,
     fetch_registry,
     update_catalogue,
 )
+from apiyi_cli.cli.output.ledger import load_prices
 from apiyi_cli.cli.typer_options import Words, spread
+from apiyi_cli.core.context_lengths import find_context
+from apiyi_cli.core.endpoints import MODELS
+from apiyi_cli.core.jsontext import as_line
 from apiyi_cli.core.options import Group, flag
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
@@ -23,6 +30,7 @@ from apiyi_cli.core.options.request import Request
 from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import ApiyiError, AuthError, RejectedError, UnknownModelError, UsageError
 from apiyi_cli.store.prices import Price
+from apiyi_cli.store.registry import ModelFacts, read_offers
 from apiyi_cli.text import Text
 
 _BREAKS = re.compile(r"[\r\n\x0b\x0c\x85\u2028\u2029]")
@@ -55,8 +63,6 @@ def models(
     request: Request,
 ) -> None:
     """List the models whose name has all words of QUERY; `models show ID` shows one."""
-    from apiyi_cli.core.endpoints import MODELS
-
     if ctx.settings.prints_request:
         ctx.gateway.print_request(MODELS.call())
         return
@@ -87,9 +93,6 @@ def models(
 
 def _update_group(ctx: Context) -> None:
     """Keep the group that the key's log names, if that may be read."""
-    from apiyi_cli.cli.gateway.key_group import keep_group
-    from apiyi_cli.cli.gateway.key_log import fetch_key_charges
-
     with suppress(ApiyiError):
         if not ctx.settings.sandbox and ctx.settings.secret:
             keep_group(ctx.settings, fetch_key_charges(ctx.gateway.plan, ctx.messages.debug))
@@ -115,8 +118,6 @@ def _fetch_public_names(ctx: Context) -> list[str]:
 
     Raises what the price list fails with where the registry cannot be read either.
     """
-    from apiyi_cli.store.registry import read_offers
-
     plan = ctx.gateway.make_public_plan()
     refusal: ApiyiError | None = None
     names: list[str] = []
@@ -165,16 +166,16 @@ def _write_model(ctx: Context, model: dict[str, Any]) -> None:
         ctx.output.write_records([{**model, "registry": facts} if facts else model])
         return
     shown = {**model, "created": _format_date(model.get("created")), **facts}
-    rows = [(name, _format_value(value)) for name, value in shown.items()]
-    ctx.output.write(
-        [ctx.output.format_table([row for row in rows if row[1]], ["", ""])], content="styled"
-    )
+    rows = [
+        (name, ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value))
+        for name, value in shown.items()
+        if value not in (None, "", [], ())
+    ]
+    ctx.output.write([ctx.output.format_table(rows, ["", ""])], content="styled")
 
 
 def _describe_model(ctx: Context, name: str) -> dict[str, Any]:
     """Return the facts about a model from registry and price list; {} if unknown."""
-    from apiyi_cli.cli.output.ledger import load_prices
-
     facts, prices = ctx.settings.model_facts.get(name), load_prices(ctx.settings)
     price = prices.of(name)
     known = {} if facts is None else facts._asdict()
@@ -183,12 +184,6 @@ def _describe_model(ctx: Context, name: str) -> dict[str, Any]:
     if (cached := prices.find_cached(name)) is not None:
         known["cached_price"] = f"${cached:.4g} M"
     return {field: value for field, value in known.items() if value}
-
-
-def _format_value(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
-    return "" if value is None else str(value)
 
 
 def _search(words: list[str], models: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -215,8 +210,6 @@ def _write_list(ctx: Context, models: list[dict[str, Any]], raw: bytes | None) -
     elif raw is None:
         ctx.output.write_records([{"object": "list", "data": models}])
     else:
-        from apiyi_cli.core.jsontext import as_line
-
         ctx.output.write(ctx.output.filter_lines([as_line(raw) + b"\n"]), content="json")
 
 
@@ -225,38 +218,28 @@ def _format_models(ctx: Context, models: list[dict[str, Any]]) -> bytes:
         # One id a line: what breaks lines in an id is shown as one character that no id has.
         names = (_BREAKS.sub(chr(0xFFFD), model["id"]) for model in models)
         return "".join(f"{name}\n" for name in names).encode("utf-8", "replace")
-    headers = [Text("model"), Text("owner"), Text("created")]
     rows = [
         [model["id"], str(model.get("owned_by") or ""), _format_date(model.get("created"))]
         for model in models
     ]
     has_dates = len({row[2] for row in rows} - {""}) > 1
     columns = 3 if has_dates else 2
-    rows, headers = [row[:columns] for row in rows], headers[:columns]
+    titles: list[str] = [Text("model"), Text("owner"), Text("created")]
+    headers = titles[:columns]
+    rows = [row[:columns] for row in rows]
     _add_facts(ctx, headers, rows)
-    words = [str(header) for header in headers]
-    whole = [words.index(word) for word in _WHOLE if word in words]
-    spare = [words.index(word) for word in _SPARE if word in words]
+    whole = [headers.index(word) for word in _WHOLE if word in headers]
+    spare = [headers.index(word) for word in _SPARE if word in headers]
     return ctx.output.format_table(rows, headers, whole=whole, spare=spare)
 
 
 def _add_facts(ctx: Context, headers: list[Any], rows: list[list[Any]]) -> None:
     """Add the facts of `--update` to a table: kind, price, context, endpoints, groups."""
-    from apiyi_cli.cli.output.ledger import load_prices
-    from apiyi_cli.core.context_lengths import find_context
-    from apiyi_cli.store.registry import ModelFacts
-
     known = ctx.settings.model_facts
     if not known:
         return
     prices = load_prices(ctx.settings)
-    headers += [
-        Text("kind"),
-        Text("price"),
-        Text("context"),
-        Text("endpoints"),
-        Text("groups"),
-    ]
+    headers += [Text("kind"), Text("price"), Text("context"), Text("endpoints"), Text("groups")]
     for row in rows:
         facts = known.get(row[0], ModelFacts())
         price = prices.of(row[0])
@@ -279,8 +262,6 @@ def format_price(price: Price) -> str:
 
 
 def _format_date(created: Any) -> str:
-    import time
-
     if not isinstance(created, int) or created in (0, CONSTANT_CREATED):
         return ""
     try:

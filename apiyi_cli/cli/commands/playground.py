@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from apiyi_cli.cli.app import load_command, single
+from apiyi_cli.cli.command_table import COMMANDS
 from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.core.options import Group, flag
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
+from apiyi_cli.wire.cache import parse_ttl
 
 if TYPE_CHECKING:
     from apiyi_cli.playground.facts import PageProgram
@@ -76,8 +78,6 @@ def playground(
 
 def _read_idle(text: str) -> float:
     """Return `--idle` in seconds. Raises UsageError."""
-    from apiyi_cli.wire.cache import parse_ttl
-
     try:
         return parse_ttl(text)
     except UsageError:
@@ -87,7 +87,6 @@ def _read_idle(text: str) -> float:
 
 def make_program(ctx: Context, command: str | None, page_options: PlaygroundOptions) -> PageProgram:
     """Return the program's facts for the server. Raises UsageError, SetupError."""
-    from apiyi_cli.cli.command_table import COMMANDS
     from apiyi_cli.cli.gateway.models import facts_file
     from apiyi_cli.cli.output.ledger import estimate_cost, load_prices
     from apiyi_cli.core.language import chinese
@@ -127,21 +126,17 @@ def _open_page(ctx: Context, url: str, port: int, *, is_wanted: bool) -> None:
         host = environ["SSH_CONNECTION"].split()[2:3]
         user = environ.get("USER") or environ.get("LOGNAME") or "USER"
         target = f"{user}@{host[0] if host else 'HOST'}"
-        ctx.messages.note(Text("on your own machine, first: {line}", line=_ssh_line(port, target)))
+        line = f"ssh -L {port}:127.0.0.1:{port} {target}"
+        ctx.messages.note(Text("on your own machine, first: {line}", line=line))
         return
-    has_screen = sys.platform in ("darwin", "win32") or not {
-        "DISPLAY",
-        "WAYLAND_DISPLAY",
-    }.isdisjoint(environ)
+    has_screen = sys.platform in ("darwin", "win32") or bool(
+        environ.keys() & {"DISPLAY", "WAYLAND_DISPLAY"}
+    )
     if is_wanted and has_screen and ctx.process.console.stdout_is_terminal:
         import threading
         import webbrowser
 
         threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
-
-
-def _ssh_line(port: int, target: str) -> str:
-    return f"ssh -L {port}:127.0.0.1:{port} {target}"
 
 
 app = single(spread(playground))

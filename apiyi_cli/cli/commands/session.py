@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from apiyi_cli.cli.app import several
 from apiyi_cli.cli.context import Context
+from apiyi_cli.cli.conversation.history import format_sessions
 from apiyi_cli.cli.typer_options import spread
 from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.terminal_text import neutralize, neutralize_line
 from apiyi_cli.errors import UsageError
-from apiyi_cli.store.sessions import SessionInfo, SessionStore
+from apiyi_cli.store.sessions import SessionStore
 from apiyi_cli.text import Text
 
 Name = Annotated[str, typer.Argument(help=Text("Name of the conversation."), show_default=False)]
@@ -26,16 +26,14 @@ def list_(ctx: Context, *, output: Output) -> None:
     """List the conversations, the one that was used last first."""
     sessions = SessionStore.open(ctx.process.environ).all()
     if ctx.output.form != "text":
-        ctx.output.write_records(map(_make_record, sessions))
+        ctx.output.write_records(
+            {"name": item.name, "messages": item.messages, "used": item.used_s, "bytes": item.size}
+            for item in sessions
+        )
     elif ctx.process.console.stdout_is_terminal and not sessions:
         ctx.messages.note(Text("no conversation is kept: apiyi chat --session NAME keeps one"))
     elif ctx.process.console.stdout_is_terminal:
-        headers = [Text("session"), Text("messages"), Text("last used")]
-        rows = [
-            [session.name, str(session.messages), _format_time(session.used_s)]
-            for session in sessions
-        ]
-        ctx.output.write([ctx.output.format_table(rows, headers)], content="styled")
+        ctx.output.write([format_sessions(ctx.output, sessions)], content="styled")
     else:
         ctx.output.write(f"{session.name}\n".encode() for session in sessions)
 
@@ -63,19 +61,6 @@ def rm(ctx: Context, names: Names, *, output: Output) -> None:
         store.path(name)
     for name in names:
         store.remove(name)
-
-
-def _make_record(session: SessionInfo) -> dict[str, Any]:
-    return {
-        "name": session.name,
-        "messages": session.messages,
-        "used": session.used_s,
-        "bytes": session.size,
-    }
-
-
-def _format_time(at_s: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(at_s))
 
 
 def _format_message(message: dict[str, object], cut: str, *, color: bool) -> bytes:

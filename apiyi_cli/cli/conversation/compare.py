@@ -132,11 +132,7 @@ def _ask_all(
 
     def ask(row: CompareRow) -> None:
         sender = Sender(plan)
-        try:
-            _ask(ctx, request, row, decode, sender, stop)
-        except Exception as defect:
-            row.defect = defect
-        row.is_done = True
+        _ask(ctx, request, row, decode, sender, stop)
         sender.close()
         done.put(row)
 
@@ -146,12 +142,7 @@ def _ask_all(
             if start_thread(partial(ask, row)) is None:
                 ask(row)
         for _ in rows:
-            while True:
-                show_status()
-                # Polls, because a signal just before an endless wait would not end it.
-                with suppress(queue.Empty):
-                    row = done.get(timeout=QUEUE_POLL_S)
-                    break
+            row = _wait_for(done, show_status)
             # Here, so that no two threads look for a free name.
             row.save_files(ctx.output.keep_attachment)
             yield row
@@ -177,6 +168,14 @@ def _make_status(ctx: Context, rows: Sequence[CompareRow]) -> Callable[[], None]
     return show_status
 
 
+def _wait_for(done: queue.SimpleQueue[CompareRow], show_status: Callable[[], None]) -> CompareRow:
+    while True:
+        show_status()
+        # Polls, because a signal just before an endless wait would not end it.
+        with suppress(queue.Empty):
+            return done.get(timeout=QUEUE_POLL_S)
+
+
 def _ask(
     ctx: Context,
     request: ConversationRequest,
@@ -186,8 +185,7 @@ def _ask(
     stop: threading.Event,
 ) -> None:
     """Ask one model and collect its answer, until `stop` is set."""
-    clock = ctx.process.clock
-    started_s = clock.monotonic()
+    started_s = ctx.process.clock.monotonic()
     call = row.call
     decode = find_decode(call, decode)
 
@@ -210,11 +208,14 @@ def _ask(
             require_fit(request.schema, row.text, ctx.gateway.left_s)
     except ApiyiError as failure:
         row.error = failure
+    except Exception as defect:
+        row.defect = defect
     finally:
-        row.ms = round((clock.monotonic() - started_s) * 1000)
+        row.ms = round((ctx.process.clock.monotonic() - started_s) * 1000)
         row.from_cache = sender.from_cache
         if row.error:
             row.warning = ""
+        row.is_done = True
 
 
 def _print_notes(ctx: Context, rows: Sequence[CompareRow]) -> None:

@@ -16,7 +16,8 @@ from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:
-    from apiyi_cli.store.sessions import SessionStore
+    from apiyi_cli.cli.output.answer import AnswerOutput
+    from apiyi_cli.store.sessions import SessionInfo, SessionStore
 
 
 MOST_TERMINAL_S = 7 * 86400.0
@@ -81,9 +82,20 @@ def find_history(process: Process, sessions: SessionOptions) -> History | None:
             Text("none was kept yet"),
             hint=Text("apiyi chat --session NAME … keeps one"),
         )
-    when = strftime("%Y-%m-%d %H:%M", localtime(newest.used_s))
+    when = _format_time(newest.used_s)
     notice = Text("going on with the session {name}, used last {when}", name=newest.name, when=when)
     return History(store, newest.name, notice=notice)
+
+
+def format_sessions(output: AnswerOutput, sessions: Sequence[SessionInfo]) -> bytes:
+    """Return a table of stored conversations."""
+    headers = [Text("session"), Text("messages"), Text("last used")]
+    rows = [[info.name, str(info.messages), _format_time(info.used_s)] for info in sessions]
+    return output.format_table(rows, headers)
+
+
+def _format_time(at_s: float) -> str:
+    return strftime("%Y-%m-%d %H:%M", localtime(at_s))
 
 
 def without_marks(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -131,7 +131,6 @@ def read_request(
     system = None if conversation.system is None else inputs.expand_file(conversation.system)
     kept = history or find_history(ctx.process, sessions)
     old = kept.messages() if kept else []
-    is_old = any(item["role"] == "system" and item.get("content") == system for item in old)
     given = _read_messages(inputs, conversation.messages)
     # Before the prompt, which would read a stdin that is the attachment.
     attachments = [_read_attachment(inputs, name) for name in conversation.attach or ()]
@@ -139,7 +138,7 @@ def read_request(
     functions, commands = _read_commands(ctx, fill(tool_run), _read_functions(inputs, tools.tool))
     return ConversationRequest(
         text=text,
-        system=None if is_old else system,
+        system=None if _has_system(old, system) else system,
         old=old,
         given=given,
         attachments=attachments,
@@ -210,6 +209,11 @@ def missing_prompt_error(command: str) -> UsageError:
             example=EXAMPLES[command],
         ),
     )
+
+
+def _has_system(messages: Sequence[dict[str, Any]], text: str | None) -> bool:
+    """Return True if the history has the system text that is given again."""
+    return any(item["role"] == "system" and item.get("content") == text for item in messages)
 
 
 def _read_messages(inputs: Inputs, path: str | None) -> list[dict[str, Any]]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from apiyi_cli.build.body import read_value, set_path
 from apiyi_cli.cli.inputs.prompt import Inputs
 from apiyi_cli.core.call import Call, Cost
 from apiyi_cli.core.endpoints import GENERATE_STREAM, METHODS, find_endpoint
+from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.core.options import Group, flag
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
@@ -87,19 +90,16 @@ def _read_fields(inputs: Inputs, fields: Fields) -> dict[str, Any]:
                     Text("cannot use {option} {value}", option=option, value=value),
                     Text("it is not KEY=VALUE"),
                 )
-            set_path(body, key, text if option == "-f" else _read_typed(inputs, text))
+            item: Any = text
+            if option == "-F":
+                is_file = text.startswith(("@", "\\@"))
+                item = inputs.expand_file(text) if is_file else read_value(text)
+            set_path(body, key, item)
     return body
-
-
-def _read_typed(inputs: Inputs, text: str) -> Any:
-    return inputs.expand_file(text) if text.startswith(("@", "\\@")) else read_value(text)
 
 
 def _make_call(method: str, path: str) -> Call:
     """Return the call without a body, with the endpoint's cost class and kind of answer."""
-    import os
-    from urllib.parse import quote
-
     if "://" in path:
         raise UsageError(
             Text("cannot call {path}", path=path),
@@ -127,16 +127,10 @@ def _with_input(call: Call, content: bytes) -> Call:
 
 
 def _add_query(path: str, fields: dict[str, Any]) -> str:
-    from urllib.parse import urlencode
-
-    from apiyi_cli.core.jsontext import write_text
-
-    query = urlencode(
-        {
-            key: value if isinstance(value, str) else write_text(value)
-            for key, value in fields.items()
-        }
-    )
+    texts = {
+        key: value if isinstance(value, str) else write_text(value) for key, value in fields.items()
+    }
+    query = urlencode(texts)
     return f"{path}{'&' if '?' in path else '?'}{query}"
 
 

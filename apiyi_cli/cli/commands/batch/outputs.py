@@ -113,14 +113,7 @@ def open_destination(ctx: Context, inputs: BatchInputs, plan: Plan) -> Destinati
 
     options, target, note = inputs.options, ctx.settings.output.output, ctx.messages.note
     kept = KeptAnswers(ctx.process.rescue)
-    # What the writers of all kinds of output are given.
-    shared: dict[str, Any] = {
-        "texts": inputs.writes_texts,
-        "table": inputs.table,
-        "note": note,
-        "keep": kept.take,
-        "redact": ctx.messages.redact,
-    }
+    shared = _share(ctx, inputs, kept)
     if options.summary not in (None, "-"):
         refuse_existing(Path(options.summary), force=True)
     if target is None or target == "-":
@@ -149,6 +142,17 @@ def open_destination(ctx: Context, inputs: BatchInputs, plan: Plan) -> Destinati
     _print_past(path, output.past, note)
     writer = RecordWriter(output.out, journal, errors=output.errors, **shared)
     return Destination(writer, output.past, output, kept)
+
+
+def _share(ctx: Context, inputs: BatchInputs, kept: KeptAnswers) -> dict[str, Any]:
+    """Return what the writers of all kinds of output are given."""
+    return {
+        "texts": inputs.writes_texts,
+        "table": inputs.table,
+        "note": ctx.messages.note,
+        "keep": kept.take,
+        "redact": ctx.messages.redact,
+    }
 
 
 def _open_stdout(

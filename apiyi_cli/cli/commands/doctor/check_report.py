@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from apiyi_cli.cli.context import Context
+from apiyi_cli.cli.gateway.account import fetch_balance
+from apiyi_cli.cli.gateway.models import read_models
+from apiyi_cli.cli.gateway.plan import ask_probe
+from apiyi_cli.core.endpoints import MODELS
 from apiyi_cli.core.hosts import NODES
 from apiyi_cli.errors import ApiyiError, AuthError, SetupError
 from apiyi_cli.text import Text
@@ -79,10 +83,6 @@ def name_node(base_url: str) -> str:
 
 def _count_models(ctx: Context, plan: Plan, base_url: str) -> tuple[int, int]:
     """Return how many models a node lists, and its response time in milliseconds."""
-    from apiyi_cli.cli.gateway.models import read_models
-    from apiyi_cli.cli.gateway.plan import ask_probe
-    from apiyi_cli.core.endpoints import MODELS
-
     began_s = ctx.process.clock.monotonic()
     models, _ = ask_probe(plan, MODELS.call(), read_models, base_url)
     return len(models), round((ctx.process.clock.monotonic() - began_s) * 1000)
@@ -90,8 +90,6 @@ def _count_models(ctx: Context, plan: Plan, base_url: str) -> tuple[int, int]:
 
 def _find_balance(ctx: Context) -> float | None:
     """Return the balance in dollars, None without a system token."""
-    from apiyi_cli.cli.gateway.account import fetch_balance
-
     try:
         ctx.settings.system_token  # noqa: B018
     except ApiyiError:
@@ -108,11 +106,8 @@ def _describe(ctx: Context, report: BriefReport, failure: ApiyiError | None) -> 
     say = ctx.messages.translate if ctx.process.console.stdout_is_terminal else str
     status = say(STATUS_NAMES[report.status])
     if failure is not None:
-        line = Text("{what}: {why}", what=status, why=failure.sentence())
-        lines: Sequence[Any] = [say(line)]
-        if failure.hint:
-            lines = [*lines, f"  {say(Text('try: '))}{say(failure.hint)}"]
-        return "\n".join(lines)
+        line = say(Text("{what}: {why}", what=status, why=failure.sentence()))
+        return f"{line}\n  {say(Text('try: '))}{say(failure.hint)}" if failure.hint else line
     ready = Text(
         "{status}: {count} models at {node} in {ms} ms, key from {source}",
         status=status,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from apiyi_cli.cli.commands.doctor.finding import Finding, State, make_failure
@@ -16,16 +16,20 @@ from apiyi_cli.cli.commands.doctor.installed import (
 )
 from apiyi_cli.cli.commands.doctor.models import list_unknown
 from apiyi_cli.cli.context import Context
+from apiyi_cli.cli.gateway.account import fetch_balance
+from apiyi_cli.cli.gateway.plan import ask, make_probe
 from apiyi_cli.core.call import Reply
+from apiyi_cli.core.endpoints import MODELS
 from apiyi_cli.core.hosts import NODES
 from apiyi_cli.core.shells import find_shell
+from apiyi_cli.decode.frames.fields import read_object, read_objects
+from apiyi_cli.decode.frames.reply_body import read_json
 from apiyi_cli.errors import ApiyiError, AuthError, SetupError, TemporaryError
+from apiyi_cli.settings.key_store import list_places
 from apiyi_cli.settings.paths import runtime_dir
 from apiyi_cli.settings.vendor_files import is_for_gateway
 from apiyi_cli.text import Text, join_texts
-
-if TYPE_CHECKING:
-    from apiyi_cli.wire.send import Sender
+from apiyi_cli.wire.send import Sender
 
 SKEW_S = 30.0
 SLOW_S = 3.0
@@ -54,8 +58,6 @@ def key(ctx: Context) -> Iterator[Finding]:
 
 def keyring(ctx: Context) -> Iterator[Finding]:
     """Yield whether the keyring answers; a machine without one is normal."""
-    from apiyi_cli.settings.key_store import list_places
-
     for place in list_places(ctx.settings):
         if "keyring" in place.name:
             if place.present is None:
@@ -98,8 +100,6 @@ def tls(ctx: Context) -> Iterator[Finding]:
 
 def hosts(ctx: Context) -> Iterator[Finding]:
     """Ask every host for its models, and compare its clock with ours."""
-    from apiyi_cli.cli.gateway.plan import make_probe
-
     plan = ctx.gateway.make_plan(keyless=not _has_key(ctx))
     names: set[str] = set()
     for base_url in plan.base_urls:
@@ -146,11 +146,6 @@ def _measure_host(
     ctx: Context, sender: Sender, base_url: str
 ) -> Generator[Finding, None, set[str]]:
     """Yield how fast a host answers and whether the clocks agree; return its models."""
-    from apiyi_cli.cli.gateway.plan import ask
-    from apiyi_cli.core.endpoints import MODELS
-    from apiyi_cli.decode.frames.fields import read_object, read_objects
-    from apiyi_cli.decode.frames.reply_body import read_json
-
     clock = ctx.process.clock
     began_s = clock.monotonic()
 
@@ -198,8 +193,6 @@ def _compare_clock(ctx: Context, reply: Reply) -> Iterator[Finding]:
 
 def balance(ctx: Context) -> Iterator[Finding]:
     """Tell what the account has left, where a system token is kept."""
-    from apiyi_cli.cli.gateway.account import fetch_balance
-
     try:
         ctx.settings.system_token  # noqa: B018
     except ApiyiError:
@@ -333,9 +326,6 @@ def nodes(ctx: Context) -> Iterator[Finding]:
 
 
 def _probe_node(ctx: Context, name: str, base_url: str) -> Finding:
-    from apiyi_cli.cli.gateway.plan import ask, make_probe
-    from apiyi_cli.core.endpoints import MODELS
-
     sender = make_probe(ctx.gateway.make_plan(keyless=True), base_url)
     try:
         ask(sender, MODELS.call(), lambda reply: reply.status)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 
 from apiyi_cli.cli.commands.doctor.finding import Finding
 from apiyi_cli.cli.context import Context
+from apiyi_cli.cli.gateway.models import propose_model
 from apiyi_cli.cli.settings import no_model
 from apiyi_cli.core.families import OTHER_COMMANDS, PROPOSED, refusal
 from apiyi_cli.settings.defaults import default_of
@@ -37,8 +38,6 @@ def list_models(ctx: Context) -> Iterator[Finding]:
 
 def list_unknown(ctx: Context, names: Collection[str]) -> Iterator[Finding]:
     """Yield a warning for each chosen model that the gateway's list lacks."""
-    from apiyi_cli.cli.gateway.models import propose_model
-
     for command, model in find_models(ctx).items():
         if model not in names and model != default_of("model", command):
             told = Text(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-
+from apiyi_cli.cli.conversation.history import format_sessions
 from apiyi_cli.cli.conversation.repl.dialogue import Dialogue
 from apiyi_cli.cli.conversation.repl.log import ConversationLog, new_log
 from apiyi_cli.errors import UsageError
@@ -43,17 +42,8 @@ def _list(dialogue: Dialogue, store: SessionStore) -> None:
     if not sessions:
         dialogue.messages.print(Text("no session is kept yet"))
         return
-    rows = [
-        [
-            info.name,
-            str(info.messages),
-            time.strftime("%Y-%m-%d %H:%M", time.localtime(info.used_s)),
-        ]
-        for info in sessions
-    ]
-    headers = [Text("session"), Text("messages"), Text("last used")]
     output = dialogue.make_context().output
-    output.write([output.format_table(rows, headers)], content="styled", to_stdout=True)
+    output.write([format_sessions(output, sessions)], content="styled", to_stdout=True)
 
 
 def _begin(dialogue: Dialogue, store: SessionStore, name: str) -> None:
