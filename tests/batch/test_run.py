@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from apiyi_cli.batch.rows.fields import CommandDefaults
-from apiyi_cli.batch.rows.id_set import IdTable
-from apiyi_cli.batch.rows.identity import IdAssigner
+from apiyi_cli.batch.rows.identity import IdAssigner, IdTable
 from apiyi_cli.batch.rows.requests import RowOptions
 from apiyi_cli.batch.rows.row import Row, RowReader
 from apiyi_cli.batch.rows.source import RowSource

@@ -110,12 +110,9 @@ class AnswerTable:
             except csv.Error:
                 head = []
         if head != self._columns:
+            there, here = ", ".join(head), ", ".join(self._columns)
             raise SetupError(
                 Text("{path} has other columns", path=path),
-                Text(
-                    "they are {there}, and those of this run {here}",
-                    there=", ".join(head),
-                    here=", ".join(self._columns),
-                ),
+                Text("they are {there}, and those of this run {here}", there=there, here=here),
                 hint=Text("name another -o, or --force to begin anew"),
             )

@@ -10,26 +10,30 @@ from urllib.parse import unquote
 from apiyi_cli.batch.rows import answers
 from apiyi_cli.batch.rows.fields import (
     FILE_FIELDS,
+    PICTURE_FIELDS,
     CommandDefaults,
     InvalidField,
     RowFields,
+    cannot_read,
     index_options,
-)
-from apiyi_cli.batch.rows.media import (
-    build_image,
-    build_speech,
-    build_transcript,
 )
 from apiyi_cli.build.body import TextRequest, post
 from apiyi_cli.build.chat import build_messages, chat_call
 from apiyi_cli.build.complete import complete_call
 from apiyi_cli.build.embed import embed_call
+from apiyi_cli.build.image import image_call
 from apiyi_cli.build.native.anthropic import HEADERS
 from apiyi_cli.build.rank import rank_call
 from apiyi_cli.build.respond import build_items, respond_call
+from apiyi_cli.build.speak import speak_call
+from apiyi_cli.build.transcribe import RECORDING_BYTES, transcribe_call
+from apiyi_cli.build.upload import Upload
 from apiyi_cli.core import endpoints
 from apiyi_cli.core.call import Call, Source
+from apiyi_cli.core.disk import read_sample
 from apiyi_cli.core.endpoints import generate_path
+from apiyi_cli.core.families import find_family
+from apiyi_cli.core.filetypes import HEAD_BYTES
 from apiyi_cli.core.options import Flag, Group
 from apiyi_cli.core.options.chat import ChatSampling, Sampling, Tools
 from apiyi_cli.core.options.complete import CompleteOptions
@@ -39,6 +43,8 @@ from apiyi_cli.core.options.respond import RespondOptions
 from apiyi_cli.core.options.speak import SpeakOptions
 from apiyi_cli.core.options.transcribe import TranscribeOptions
 from apiyi_cli.text import Text
+
+_URLS = ("https://", "http://", "data:")
 
 
 @dataclass(frozen=True)
@@ -171,7 +177,8 @@ def _build_rank(row: RowFields) -> Call:
     query, documents = row.take("query"), row.take("documents")
     if not isinstance(query, str) or not query.strip():
         raise InvalidField("query" if query is not None else "", Text("the row has no query"))
-    if not documents or not _is_texts(documents):
+    is_list = isinstance(documents, list) and all(isinstance(text, str) for text in documents)
+    if not documents or not is_list:
         raise InvalidField(
             "documents" if documents is not None else "",
             Text("the row has no documents, a list of texts"),
@@ -181,8 +188,72 @@ def _build_rank(row: RowFields) -> Call:
     )
 
 
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+def _build_image(row: RowFields) -> Call:
+    vary = bool(row.take("vary"))
+    inputs = row.files("input", *PICTURE_FIELDS)
+    mask = row.text("mask")
+    if mask is not None and not inputs:
+        raise InvalidField("mask", Text("it belongs to a picture, and the row has no image"))
+    prompt = row.text("prompt")
+    if prompt is None and not vary:
+        raise InvalidField("", Text("the row has no prompt"))
+    image_options = row.group(ImageOptions).replace(vary=vary or None)
+    _refuse_count(row, image_options.n)
+    return image_call(
+        model=row.model,
+        prompt=prompt,
+        image_options=image_options,
+        inputs=[
+            name if name.startswith(_URLS) else _read_upload(name, field, whole=True)
+            for field, name in inputs
+        ],
+        mask=None if mask is None else _read_upload(mask, "mask"),
+        options=[*row.defaults.options, *row.rest()],
+        families=row.defaults.families,
+    )
+
+
+def _refuse_count(row: RowFields, count: int | None) -> None:
+    """Raise InvalidField for several pictures if the model draws one: a row is one request."""
+    if count is None or count < 2:
+        return
+    if find_family(row.model, row.defaults.families).picture.one_each:
+        why = Text(
+            "{model} makes one picture a request: write the row {count} times",
+            model=row.model,
+            count=count,
+        )
+        raise InvalidField("n", why)
+
+
+def _build_transcript(row: RowFields) -> Call:
+    fields = ("file", "audio", "path", "input")
+    named = next((name for name in fields if row.fields.get(name) is not None), "file")
+    recording = _read_upload(row.prompt(*fields), named)
+    recording.check_size(RECORDING_BYTES, Text("apiyi transcribe --split cuts it at silences"))
+    return transcribe_call(
+        recording,
+        model=row.model,
+        transcribe_options=row.group(TranscribeOptions),
+        options=[*row.defaults.options, *row.rest()],
+    )
+
+
+def _build_speech(row: RowFields) -> Call:
+    return speak_call(
+        model=row.model,
+        text=row.prompt("input", "text", "prompt"),
+        speak_options=row.group(SpeakOptions),
+        options=[*row.defaults.options, *row.rest()],
+    )
+
+
+def _read_upload(name: str, field: str, *, whole: bool = False) -> Upload:
+    """Return the file that a row's field names; `whole` with all of its content."""
+    try:
+        return Upload(name, name, *read_sample(name, HEAD_BYTES, whole=whole))
+    except (OSError, ValueError) as failure:
+        raise cannot_read(field, name, failure) from None
 
 
 def _names(text: str) -> frozenset[str]:
@@ -249,7 +320,7 @@ ROW_ENDPOINTS: Mapping[str, RowEndpoint] = {
             endpoints.IMAGE,
             "prompt",
             (ImageOptions,),
-            build_image,
+            _build_image,
             answers.read_pictures,
             _IMAGE_FIELDS,
         ),
@@ -257,7 +328,7 @@ ROW_ENDPOINTS: Mapping[str, RowEndpoint] = {
             endpoints.TRANSCRIBE,
             "file",
             (TranscribeOptions,),
-            build_transcript,
+            _build_transcript,
             answers.read_transcript,
             _names("audio path input response_format chunking_strategy include"),
         ),
@@ -265,7 +336,7 @@ ROW_ENDPOINTS: Mapping[str, RowEndpoint] = {
             endpoints.SPEAK,
             "input",
             (SpeakOptions,),
-            build_speech,
+            _build_speech,
             answers.read_speech,
             _names("text prompt response_format stream_format"),
         ),

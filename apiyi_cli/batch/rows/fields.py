@@ -24,18 +24,8 @@ from apiyi_cli.text import Text
 _ANY_OBJECT: Final = {"type": "object"}
 _UNWIRED = frozenset(("web_search", "base64", "format", "timestamps", "diarize", "translate"))
 
-FILE_FIELDS = (
-    "image",
-    "images",
-    "image_url",
-    "picture",
-    "file",
-    "files",
-    "audio",
-    "pdf",
-    "attachment",
-    "attachments",
-)
+PICTURE_FIELDS = ("image", "images", "image_url", "picture")
+FILE_FIELDS = (*PICTURE_FIELDS, "file", "files", "audio", "pdf", "attachment", "attachments")
 """Names of fields that hold a path or URL to attach, in several spellings."""
 
 
@@ -75,9 +65,8 @@ class CommandDefaults:
             raise MissingModel()
         if not self.force_model and (why := self.refuse(model, command)):
             if own is not None:
-                raise InvalidField(
-                    "model", Text("{model} cannot be used: {why}", model=model, why=why)
-                )
+                reason = Text("{model} cannot be used: {why}", model=model, why=why)
+                raise InvalidField("model", reason)
             raise MissingModel(model, why)
         return model
 
@@ -146,9 +135,8 @@ class RowFields:
                     fields[name] = value
                     self._options.pop(option.name, None)
                     continue
-                raise InvalidField(
-                    name, Text("expected {item}", item=describe_expected(option))
-                ) from None
+                why = Text("expected {item}", item=describe_expected(option))
+                raise InvalidField(name, why) from None
 
     def group(self, kind: type[Group]) -> Any:
         """Return an option group with the values of the row and the defaults."""
@@ -169,10 +157,7 @@ class RowFields:
         if self._as_text:
             # Other columns than options are data of the user, not of the request.
             return []
-        return [
-            f"{name.replace('.', chr(92) + '.')}={write_text(value)}"
-            for name, value in left.items()
-        ]
+        return [rf"{name.replace('.', chr(92) + '.')}={write_text(left[name])}" for name in left]
 
     def text(self, *names: str) -> str | None:
         """Remove a field; return its text, which must not be empty."""
@@ -187,14 +172,13 @@ class RowFields:
         """Remove the input of the row; raise InvalidField if there is none."""
         value = self.text(*names)
         if value is None:
-            listed = " or ".join(names)
+            why = Text("the row has no {names}", names=" or ".join(names))
             if "input" in self.fields and "input" not in names:
                 why = Text(
                     "the row has an input and no {names}: --endpoint embed or respond reads it",
-                    names=listed,
+                    names=" or ".join(names),
                 )
-                raise InvalidField("", why)
-            raise InvalidField("", Text("the row has no {names}", names=listed))
+            raise InvalidField("", why)
         return value
 
     @property
@@ -207,8 +191,7 @@ class RowFields:
         own = self.take("tools", "tool")
         if own is None:
             return self.defaults.functions
-        given = own if isinstance(own, list) else [own]
-        return read_tools(given)
+        return read_tools(own if isinstance(own, list) else [own])
 
     def tool_choice(self, functions: Sequence[dict[str, Any]]) -> str | dict[str, Any] | None:
         """Return the function that must be called, as `tool_choice` has it."""
@@ -303,16 +286,14 @@ def find_schema(call: Call) -> Any:
     if call.protocol == "google":
         return _google_schema(call, read_object(body.get("generationConfig")))
     asked = body.get("response_format")
-    if asked is None and isinstance(body.get("text"), dict):
-        asked = body["text"].get("format")
-    if not isinstance(asked, dict):
-        return None
+    if asked is None:
+        asked = read_object(body.get("text")).get("format")
+    asked = read_object(asked)
     if asked.get("type") == "json_object":
         return _ANY_OBJECT
     if asked.get("type") != "json_schema":
         return None
-    find_holder = asked.get("json_schema", asked)
-    return find_holder.get("schema") if isinstance(find_holder, dict) else None
+    return read_object(asked.get("json_schema", asked)).get("schema")
 
 
 def _google_schema(call: Call, config: Mapping[str, Any]) -> Any:
@@ -334,7 +315,10 @@ def _content(field: str, name: str) -> bytes | None:
     try:
         return read_regular(name)
     except (OSError, ValueError) as failure:
-        why = getattr(failure, "strerror", None) or str(failure)
-        raise InvalidField(
-            field, Text("cannot read {name}: {why}", name=show_name(name), why=why)
-        ) from None
+        raise cannot_read(field, name, failure) from None
+
+
+def cannot_read(field: str, name: str, failure: OSError | ValueError) -> InvalidField:
+    """Return the error for a file that a row's field names."""
+    why = getattr(failure, "strerror", None) or str(failure)
+    return InvalidField(field, Text("cannot read {name}: {why}", name=show_name(name), why=why))

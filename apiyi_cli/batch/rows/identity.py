@@ -15,7 +15,7 @@ from array import array
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from apiyi_cli.batch.rows.id_set import IdTable
+from apiyi_cli.batch.rows.fields import InvalidField
 from apiyi_cli.core.jsontext import whole_characters, write_text
 from apiyi_cli.text import Text
 
@@ -28,19 +28,12 @@ _GENERATED = re.compile(r"~[0-9a-f]{12}(\.[0-9]+)?")
 _DIGITS = 12
 _MAX_OLD_ROWS = 1 << 24
 _SHOWN_CHARACTERS = 80
-
-
-class InvalidId(ValueError):
-    """An id that a row cannot have: the name of its field, and the reason."""
-
-    def __init__(self, name: str, why: str) -> None:
-        super().__init__(name, why)
-        self.name = name
-        self.why = why
+_MASK = (1 << 64) - 1
+_FIRST_SIZE = 1 << 10
 
 
 def read_id(fields: Mapping[str, Any]) -> str | None:
-    """Return the id that a row names, None when it names none. Raises InvalidId.
+    """Return the id that a row names, None when it names none. Raises InvalidField.
 
     It is a text, or a whole number as it was written.
     """
@@ -55,15 +48,76 @@ def read_id(fields: Mapping[str, Any]) -> str | None:
             if len(text) > _SHOWN_CHARACTERS:
                 text = text[:_SHOWN_CHARACTERS] + "…"
             why = Text("expected a text or a whole number, not {message}", message=text)
-            raise InvalidId(name, why)
+            raise InvalidField(name, why)
         # As it will be in the record, and be read from there.
         value = whole_characters(value)
         if _GENERATED.fullmatch(value):
-            raise InvalidId(
+            raise InvalidField(
                 name, Text("{value} looks like the id of a row that names none", value=value)
             )
         return value
     return None
+
+
+class IdTable:
+    """An open-addressed table: for each id 16 `flags` and 64 bits of a `sha`.
+
+    An id is kept as 64 bits of its hash: two of a million ids share one with a chance of 1 in 30
+    million, and then one of the two is refused as a duplicate. `slot` returns the position of an
+    id in both, valid until the next new id. The column of shas is made on first use: a run that
+    resumes nothing needs none.
+    """
+
+    def __init__(self) -> None:
+        self.flags = array("H", bytes(2 * _FIRST_SIZE))
+        self._keys = array("Q", bytes(8 * _FIRST_SIZE))
+        self._shas: array[int] | None = None
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def shas(self) -> array[int]:
+        """Return the column of shas, 0 where none was set."""
+        if self._shas is None:
+            self._shas = array("Q", bytes(8 * len(self._keys)))
+        return self._shas
+
+    def slot(self, id: str) -> int:
+        """Return the position of an id; a new one is added with all flags off."""
+        if 5 * self._count > 3 * len(self._keys):
+            self._grow()
+        key = (hash(id) & _MASK) or 1
+        keys = self._keys
+        mask = len(keys) - 1
+        place = key & mask
+        while (entry := keys[place]) != key:
+            if not entry:
+                keys[place] = key
+                self._count += 1
+                break
+            place = (place + 1) & mask
+        return place
+
+    def _grow(self) -> None:
+        old_keys, old_flags, old_shas = self._keys, self.flags, self._shas
+        size = 2 * len(old_keys)
+        keys = array("Q", bytes(8 * size))
+        flags = array("H", bytes(2 * size))
+        shas = None if old_shas is None else array("Q", bytes(8 * size))
+        mask = size - 1
+        for old, key in enumerate(old_keys):
+            if not key:
+                continue
+            place = key & mask
+            while keys[place]:
+                place = (place + 1) & mask
+            keys[place] = key
+            flags[place] = old_flags[old]
+            if shas is not None and old_shas is not None:
+                shas[place] = old_shas[old]
+        self._keys, self.flags, self._shas = keys, flags, shas
 
 
 class LegacyIds:

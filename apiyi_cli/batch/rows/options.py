@@ -23,39 +23,30 @@ class RowDefaults(Group):
     """Values for every short row that does not set them itself."""
 
 
-_PICKED: tuple[tuple[type[Group], tuple[str, ...] | None], ...] = (
-    (Conversation, ("system",)),
+_IMAGE = "size quality style background output_format output_compression aspect_ratio allow_private"
+_PICKED: tuple[tuple[type[Group], str | None], ...] = (
+    (Conversation, "system"),
     (ChatSampling, None),
-    (ProtocolOptions, ("protocol",)),
-    (AnswerForm, ("schema", "json_mode")),
+    (ProtocolOptions, "protocol"),
+    (AnswerForm, "schema json_mode"),
     (Tools, None),
-    (CompleteOptions, ("suffix", "echo", "best_of")),
-    (RespondOptions, ("web_search", "reasoning_summary")),
-    (EmbedOptions, ("dimensions", "base64", "batch_size")),
-    (
-        ImageOptions,
-        (
-            "size",
-            "quality",
-            "style",
-            "background",
-            "output_format",
-            "output_compression",
-            "aspect_ratio",
-            "allow_private",
-        ),
-    ),
-    (TranscribeOptions, ("language", "timestamps", "diarize", "translate")),
-    (SpeakOptions, ("voice", "speed", "instructions")),
+    (CompleteOptions, "suffix echo best_of"),
+    (RespondOptions, "web_search reasoning_summary"),
+    (EmbedOptions, "dimensions base64 batch_size"),
+    (ImageOptions, _IMAGE),
+    (TranscribeOptions, "language timestamps diarize translate"),
+    (SpeakOptions, "voice speed instructions"),
 )
+"""The groups, each with the names of the options that are taken, None for all."""
 
 
-def _adopt(own: type[Group], picked: Iterable[tuple[type[Group], tuple[str, ...] | None]]) -> None:
+def _adopt(own: type[Group], picked: Iterable[tuple[type[Group], str | None]]) -> None:
     """Add options of other groups to a group, each with its declaration."""
     spellings: set[str] = set()
     for group, names in picked:
         for name, option in group.flags.items():
-            if (names is None or name in names) and spellings.isdisjoint(option.names):
+            is_picked = names is None or name in names.split()
+            if is_picked and spellings.isdisjoint(option.names):
                 own.flags[name] = option
                 spellings.update(option.names)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,11 +19,45 @@ from apiyi_cli.batch.rows.fields import CommandDefaults, InvalidField
 from apiyi_cli.batch.rows.shard import Shard
 from apiyi_cli.batch.rows.source import Form, SourceRecord
 from apiyi_cli.batch.rows.tables import InputTable, TableLayout
-from apiyi_cli.batch.rows.template import RowTemplate
 from apiyi_cli.core.call import Call
+from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.core.shells import quote_word
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
+
+
+class RowTemplate:
+    """A text with fields, `Translate: {text}`; `{{` and `}}` are braces."""
+
+    def __init__(self, text: str) -> None:
+        what, hint = (
+            Text("cannot use --template {text}", text=repr(text)),
+            Text("write {{ for a brace"),
+        )
+        try:
+            pieces = list(string.Formatter().parse(text))
+        except ValueError as failure:
+            raise UsageError(what, str(failure), hint=hint) from None
+        self._pieces = [(literal, name) for literal, name, _, _ in pieces]
+        self.fields = tuple(dict.fromkeys(name for _, name in self._pieces if name is not None))
+        if any(spec or conversion for _, _, spec, conversion in pieces) or "" in self.fields:
+            why = Text("braces hold the name of a column or field, nothing else")
+            raise UsageError(what, why, hint=hint)
+
+    def text(self, fields: Mapping[str, Any]) -> str:
+        """Return the text for one row. Raises InvalidField if the row lacks a field."""
+        parts = []
+        for literal, name in self._pieces:
+            parts.append(literal)
+            if name is not None:
+                if name not in fields:
+                    why = Text(
+                        "the template wants {{{name}}}, and the row has no {name}", name=name
+                    )
+                    raise InvalidField("", why)
+                value = fields[name]
+                parts.append(value if isinstance(value, str) else write_text(value))
+        return "".join(parts)
 
 
 @dataclass(frozen=True)
@@ -148,15 +183,13 @@ def _read_openai_row(fields: dict[str, Any], options: RowOptions) -> tuple[RowEn
         if known is None:
             raise InvalidField("url", Text("no endpoint is known for {url}", url=repr(url)))
         if options.endpoint is not None and known.name != endpoint.name:
-            raise InvalidField(
-                "url",
-                Text(
-                    "{url} is a row for apiyi {found}, not {endpoint}",
-                    url=url,
-                    found=known.name,
-                    endpoint=endpoint.name,
-                ),
+            why = Text(
+                "{url} is a row for apiyi {found}, not {endpoint}",
+                url=url,
+                found=known.name,
+                endpoint=endpoint.name,
             )
+            raise InvalidField("url", why)
         endpoint = known
     if endpoint.name == "transcribe":
         why = Text('it cannot hold a recording; a row names one: {"file": "a.mp3"}')

@@ -12,7 +12,7 @@ from typing import Any
 
 from apiyi_cli.batch.rows.endpoints import RowEndpoint
 from apiyi_cli.batch.rows.fields import InvalidField, MissingModel, find_schema
-from apiyi_cli.batch.rows.identity import IdAssigner, InvalidId, read_id
+from apiyi_cli.batch.rows.identity import IdAssigner, read_id
 from apiyi_cli.batch.rows.requests import (
     RowOptions,
     build_request,
@@ -140,9 +140,8 @@ class RowReader:
         """Return the id that a record names, and the error if it is invalid."""
         try:
             return read_id(record.fields or {}), None
-        except InvalidId as invalid:
-            why = Text("{field}: {why}", field=invalid.name, why=invalid.why)
-            return None, _refuse(record, place, why, invalid.name)
+        except InvalidField as invalid:
+            return None, _describe(invalid, record, place)
 
     def _is_elsewhere(self, home: str) -> bool:
         """Return True if a row belongs to another shard, by its id or index."""
@@ -198,7 +197,7 @@ def _describe(
         return _refuse(record, place, why)
     why = failure.why
     if failure.name:
-        why = Text("{field}: {why}", field=failure.name, why=failure.why)
+        why = Text("{field}: {why}", field=failure.name, why=why)
     return _refuse(record, place, why, failure.name)
 
 

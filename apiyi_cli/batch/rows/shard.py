@@ -15,20 +15,14 @@ class Shard:
     """
 
     def __init__(self, text: str) -> None:
+        what = Text("cannot use --shard {text}", text=text)
         number, slash, count = text.partition("/")
         if not (slash and number.isdecimal() and count.isdecimal()):
-            raise UsageError(
-                Text("cannot use --shard {text}", text=text),
-                Text("it is not K/N"),
-                hint="--shard 3/8",
-            )
+            raise UsageError(what, Text("it is not K/N"), hint="--shard 3/8")
         self._text = text
         self.number, self.count = int(number), int(count)
         if not 1 <= self.count <= 1_000_000 or self.number > self.count:
-            raise UsageError(
-                Text("cannot use --shard {text}", text=text),
-                Text("K goes from 0 to N-1, or from 1 to N"),
-            )
+            raise UsageError(what, Text("K goes from 0 to N-1, or from 1 to N"))
 
     @property
     def part(self) -> tuple[int, int]:

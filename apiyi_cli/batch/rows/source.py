@@ -62,7 +62,7 @@ class RowSource:
         encoding: str | None = None,
     ) -> None:
         self.path = path
-        self.name = "stdin" if path == "-" else show_name(path)
+        self.name = _show_input(path)
         self._pieces = pieces
         self._encoding = encoding
         self._spool: ScratchFile | None = None
@@ -197,13 +197,12 @@ class FormChecker(NamedTuple):
     def check_text(self, head: bytes, whole: bool) -> None:
         """Raise UsageError for a text in UTF-8 that is empty, or other than JSON lines."""
         if whole and not head.strip():
-            name = "stdin" if self.path == "-" else show_name(self.path)
-            raise UsageError(Text("nothing to send"), Text("{name} is empty", name=name))
+            why = Text("{name} is empty", name=_show_input(self.path))
+            raise UsageError(Text("nothing to send"), why)
         if self.form != "lines":
             refuse_old_line_ends(head, self.path)
         if self.form in ("csv", "tsv") and whole and b"\n" not in head.strip():
-            name = "stdin" if self.path == "-" else show_name(self.path)
-            why = Text("{name} has a header and no rows", name=name)
+            why = Text("{name} has a header and no rows", name=_show_input(self.path))
             raise UsageError(Text("nothing to send"), why)
         if self.form == "jsonl":
             refuse_json_form(head, self.path, whole=whole)
@@ -222,10 +221,8 @@ def choose_form(
         )
     if lines:
         if given not in (None, "lines"):
-            raise UsageError(
-                Text("cannot use --lines with --format {given}", given=given),
-                Text("they say two things"),
-            )
+            what = Text("cannot use --lines with --format {given}", given=given)
+            raise UsageError(what, Text("they say two things"))
         return "lines"
     if given is not None:
         return given  # type: ignore[return-value]
@@ -233,6 +230,10 @@ def choose_form(
     if ending in ("csv", "tsv"):
         return ending  # type: ignore[return-value]
     return "csv" if is_laid_out else "jsonl"
+
+
+def _show_input(path: str) -> str:
+    return "stdin" if path == "-" else show_name(path)
 
 
 def _parse_json(number: int, line: bytes) -> SourceRecord:
@@ -243,9 +244,8 @@ def _parse_json(number: int, line: bytes) -> SourceRecord:
             line.decode("utf-8")
         except UnicodeDecodeError as undecoded:
             return _refuse_bytes(number, line, undecoded)
-        return SourceRecord(
-            number, line, None, Text("not valid JSON: {msg}", msg=failure.msg), failure.colno
-        )
+        why = Text("not valid JSON: {msg}", msg=failure.msg)
+        return SourceRecord(number, line, None, why, failure.colno)
     if not isinstance(value, dict):
         return SourceRecord(number, line, None, Text("the row is not a JSON object"), 1)
     return SourceRecord(number, line, value)

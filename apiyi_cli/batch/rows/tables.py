@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from itertools import chain
+from itertools import chain, dropwhile
 from typing import Any, Final, NamedTuple
 
 from apiyi_cli.errors import UsageError
@@ -104,14 +104,18 @@ def read_table(
     `lines` have their number and their end. Rows of empty cells are left out like blank lines,
     because spreadsheets write them. Raises UsageError for a header that cannot be read.
     """
-    arriving = _begin(lines, layout)
+    arriving = dropwhile(lambda item: not item[1].strip(), lines)
     first = next(arriving, None)
+    if first is not None and (match := _SEP_LINE.fullmatch(first[1].rstrip(b"\n"))):
+        named = match[1].decode("ascii", "replace")
+        layout = layout._replace(delimiter=layout.delimiter or named)
+        first = next(arriving, None)
     if first is None:
         return
-    number, line, layout = first
+    line = first[1]
     delimiter = layout.delimiter or find_delimiter(_text(line), layout.default)
     quotes = delimiter != "\t" if layout.quotes is None else layout.quotes
-    rest = chain([(number, line)], ((number, line) for number, line, _ in arriving))
+    rest = chain([first], arriving)
     rows = _read_quoted(rest, delimiter) if quotes else _plain(rest, delimiter)
     table: InputTable | None = None
     for row in rows:
@@ -119,9 +123,8 @@ def read_table(
             continue
         if table is None:
             if row.why:
-                raise UsageError(
-                    Text("cannot use {name}:{line}", name=name, line=row.line), row.why
-                )
+                what = Text("cannot use {name}:{line}", name=name, line=row.line)
+                raise UsageError(what, row.why)
             newline = "\r\n" if line.endswith(b"\r\n") else "\n"
             columns = [cell.strip() for cell in row.cells]
             table = InputTable(columns, delimiter, quotes=quotes, newline=newline)
@@ -135,23 +138,6 @@ def find_delimiter(header: str, default: str = ",") -> str:
     counts = {char: bare.count(char) for char in DELIMITERS}
     best = max(counts, key=counts.__getitem__)
     return best if counts[best] else default
-
-
-def _begin(
-    lines: Iterable[tuple[int, bytes]], layout: TableLayout
-) -> Iterator[tuple[int, bytes, TableLayout]]:
-    """Yield the lines without a leading `sep=;`, which names the delimiter."""
-    is_first = True
-    for number, line in lines:
-        if is_first and not line.strip():
-            continue
-        if is_first and (match := _SEP_LINE.fullmatch(line.rstrip(b"\n"))):
-            delimiter = match[1].decode("ascii", "replace")
-            layout = layout._replace(delimiter=layout.delimiter or delimiter)
-            is_first = False
-            continue
-        is_first = False
-        yield number, line, layout
 
 
 def _read_quoted(lines: Iterator[tuple[int, bytes]], delimiter: str) -> Iterator[TableRow]:
@@ -194,11 +180,8 @@ def _fit(row: TableRow, table: InputTable) -> TableRow:
     if len(cells) > count and not any(cells[count:]):
         cells = cells[:count]
     if len(cells) != count:
-        return row._replace(
-            why=Text(
-                "it has {cells} columns, the header {columns}", cells=len(cells), columns=count
-            )
-        )
+        why = Text("it has {cells} columns, the header {columns}", cells=len(cells), columns=count)
+        return row._replace(why=why)
     for cell in cells:
         try:
             cell.encode("utf-8")

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from apiyi_cli.batch.rows.id_set import IdTable
+from apiyi_cli.batch.rows.identity import IdTable
 from apiyi_cli.batch.state.entries import (
     JOURNAL_VERSION,
     RECORDS,

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from zlib import crc32
 
-from apiyi_cli.batch.rows.id_set import IdTable
-from apiyi_cli.batch.rows.identity import LegacyIds
+from apiyi_cli.batch.rows.identity import IdTable, LegacyIds
 from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.batch.state.entries import ENTRIES, RECORDS, StoredLine, read_lines
 from apiyi_cli.batch.state.journal import WrittenRecord

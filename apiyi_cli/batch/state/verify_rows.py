@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from apiyi_cli.batch.rows.id_set import IdTable
-from apiyi_cli.batch.rows.identity import IdAssigner
+from apiyi_cli.batch.rows.identity import IdAssigner, IdTable
 from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.batch.state.entries import RECORDS, read_lines, skip_broken
 from apiyi_cli.batch.state.resume import FAILED, OK, RECORD

@@ -13,12 +13,11 @@ from apiyi_cli.batch.rows.fields import CommandDefaults
 from apiyi_cli.batch.rows.identity import IdAssigner
 from apiyi_cli.batch.rows.options import RowDefaults
 from apiyi_cli.batch.rows.packing import Packer
-from apiyi_cli.batch.rows.requests import RowOptions
+from apiyi_cli.batch.rows.requests import RowOptions, RowTemplate
 from apiyi_cli.batch.rows.row import RowReader
 from apiyi_cli.batch.rows.shard import Shard
 from apiyi_cli.batch.rows.source import FormChecker, RowSource, choose_form
 from apiyi_cli.batch.rows.tables import TableLayout, parse_delimiter
-from apiyi_cli.batch.rows.template import RowTemplate
 from apiyi_cli.batch.state.resume import PREFIX_BYTES, ResumeState, hash_prefix
 from apiyi_cli.build.embed import BATCH_SIZE
 from apiyi_cli.build.stream_underneath import stream_underneath
