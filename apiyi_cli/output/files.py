@@ -12,7 +12,6 @@ import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from apiyi_cli.core.disk import BINARY, EXCLUSIVE, is_reserved, part_path, sync_folder, write_all
@@ -53,7 +52,7 @@ class AtomicFile:
             else:
                 self._fd = os.open(self._part, EXCLUSIVE, self._mode)
         except OSError as error:
-            raise _cannot_write(self.path, error) from error
+            raise cannot_write(self.path, error) from error
         return self
 
     def write(self, data: bytes) -> None:
@@ -63,21 +62,16 @@ class AtomicFile:
         except BrokenPipeError:
             raise Interrupted(SIGPIPE) from None
         except OSError as error:
-            raise _cannot_write(self.path, error) from error
+            raise cannot_write(self.path, error) from error
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         try:
             if kind is None:
                 self._finish()
         except FileExistsError:
             raise _make_exists_error(self.path) from None
         except OSError as failure:
-            raise _cannot_write(self.path, failure) from failure
+            raise cannot_write(self.path, failure) from failure
         finally:
             self._discard()
 
@@ -144,7 +138,7 @@ def _refuse_impossible(path: Path) -> None:
         return
     except (OSError, ValueError) as failure:
         why = system_reason(failure) if isinstance(failure, OSError) else str(failure)
-        raise OutputError(Text("cannot write {path}", path=path), why) from None
+        raise _make_error(path, why) from None
 
 
 def is_device(path: Path) -> bool:
@@ -168,32 +162,19 @@ def refuse_existing(path: Path, *, force: bool = False) -> None:
     if is_device(path):
         return
     if is_reserved(path):
-        raise OutputError(
-            Text("cannot write {path}", path=path),
-            Text("its name is that of a batch's own journal or lock"),
-        )
+        raise _make_error(path, Text("its name is that of a batch's own journal or lock"))
     if path.is_dir():
-        raise OutputError(
-            Text("cannot write {path}", path=path),
-            Text("it is a directory"),
-            hint=Text("name a file in it"),
-        )
+        raise _make_error(path, Text("it is a directory"), Text("name a file in it"))
     if not force and (path.exists() or path.is_symlink()):
         raise _make_exists_error(path)
     parent = path.parent
     if not parent.is_dir():
         from apiyi_cli.core.shells import quote_word
 
-        raise OutputError(
-            Text("cannot write {path}", path=path),
-            Text("there is no directory {parent}", parent=parent),
-            hint=f"mkdir -p {quote_word(str(parent))}",
-        )
+        why = Text("there is no directory {parent}", parent=parent)
+        raise _make_error(path, why, f"mkdir -p {quote_word(str(parent))}")
     if not os.access(parent, os.W_OK | os.X_OK):
-        raise OutputError(
-            Text("cannot write {path}", path=path),
-            Text("no permission to write in {parent}", parent=parent),
-        )
+        raise _make_error(path, Text("no permission to write in {parent}", parent=parent))
 
 
 def clear_stale_parts(directory: Path) -> list[Path]:
@@ -248,5 +229,10 @@ def _make_exists_error(path: Path) -> ExistingFileError:
     )
 
 
-def _cannot_write(path: Path, error: OSError) -> OutputError:
-    return OutputError(Text("cannot write {path}", path=path), system_reason(error))
+def cannot_write(path: object, failure: OSError, hint: str | None = None) -> OutputError:
+    """Return the error for a file that the system does not let us write."""
+    return _make_error(path, system_reason(failure), hint)
+
+
+def _make_error(path: object, why: str, hint: str | None = None) -> OutputError:
+    return OutputError(Text("cannot write {path}", path=path), why, hint=hint)

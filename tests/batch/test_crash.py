@@ -77,9 +77,9 @@ def check_resumed(runner: Runner, gateway: Gateway, expected: object, ended: Run
 
 
 def runner_verify(runner: Runner) -> dict[str, Any]:
-    from apiyi_cli.batch.state.verify import verify_output
+    from apiyi_cli.batch.state.verify import Evidence
 
-    return verify_output(runner.folder / "x.out").summary
+    return Evidence(runner.folder / "x.out").judge().summary
 
 
 def check_every(runner: Runner, gateway: Gateway, points: list[int], *more: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from apiyi_cli.batch.state.output import FileTarget
-from apiyi_cli.batch.state.verify import verify_output
+from apiyi_cli.batch.state.verify import Evidence
 from apiyi_cli.sandbox.server import Gateway
 from tests.batch.crash_runner import CrashServer, Runner
 from tests.batch.test_crash import JOBS, paid_twice
@@ -44,7 +44,7 @@ def check(runner: Runner, gateway: Gateway, expected: list[list[str]], k: int) -
     found = rows(runner.folder)
     assert found[0] == ["id", "text", "answer"], k
     assert sorted(found[1:]) == sorted(expected[1:]), k
-    told = verify_output(runner.folder / "x.csv").summary
+    told = Evidence(runner.folder / "x.csv").judge().summary
     assert told["problems"] == [] and told["unknown"] == 0, k
     assert (told["rows"], told["ok"], told["failed"]) == (GOOD_ROWS + 1, GOOD_ROWS, 1)
     assert paid_twice(gateway) <= told["maybe_billed_twice"] <= JOBS, k

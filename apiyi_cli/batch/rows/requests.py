@@ -30,10 +30,8 @@ class RowTemplate:
     """A text with fields, `Translate: {text}`; `{{` and `}}` are braces."""
 
     def __init__(self, text: str) -> None:
-        what, hint = (
-            Text("cannot use --template {text}", text=repr(text)),
-            Text("write {{ for a brace"),
-        )
+        what = Text("cannot use --template {text}", text=repr(text))
+        hint = Text("write {{ for a brace")
         try:
             pieces = list(string.Formatter().parse(text))
         except ValueError as failure:

@@ -22,7 +22,7 @@ from apiyi_cli.batch.state.journal import journal_path
 from apiyi_cli.batch.state.locks import LockedFile
 from apiyi_cli.batch.state.refusals import find_holder
 from apiyi_cli.batch.state.replace import finish_compaction, replace_together
-from apiyi_cli.batch.state.verify import Evidence, verify_output
+from apiyi_cli.batch.state.verify import Evidence
 from apiyi_cli.core.disk import sync_folder, write_new
 from apiyi_cli.core.jsontext import write
 from apiyi_cli.errors import OutputError, SetupError, UsageError
@@ -46,15 +46,16 @@ def compact_output(output: Path) -> tuple[int, int]:
         repair_tail(output, is_record)
         if journal.is_file():
             repair_tail(journal, is_entry)
-        verification = verify_output(output)
-        if isinstance(verification.failure, SetupError):
-            raise verification.failure
-        if verification.holds_texts:
+        evidence = Evidence(output)
+        failure = evidence.judge().failure
+        if isinstance(failure, SetupError):
+            raise failure
+        if evidence.holds_texts:
             raise UsageError(
                 Text("cannot compact {output}", output=output),
                 Text("it holds answers alone, whose lines do not say which row they are of"),
             )
-        return Compaction(output).run()
+        return Compaction(evidence).run()
     finally:
         held.close()
 
@@ -62,8 +63,8 @@ def compact_output(output: Path) -> tuple[int, int]:
 class Compaction:
     """One compaction: the records kept of each file, and the sums for the new journal."""
 
-    def __init__(self, output: Path) -> None:
-        self._evidence = Evidence(output)
+    def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
         self._newest = self._find_newest()
         self._attempts = 0
         self._kept = 0
@@ -145,8 +146,8 @@ class Compaction:
         """Yield the new journal: the unknown claims, and everything else as sums."""
         claims = self._evidence.claims
         carried = claims.claims + claims.carried - len(claims.unknown)
-        unknown = [*claims.unknown.values()]
         # The lines of the unknown claims stay, and count themselves.
+        unknown = [*claims.unknown.values()]
         entries = [entry for line in unknown if (entry := parse_entry(line)) is not None]
         for entry in entries:
             self._note_old_id(entry["id"], entry["sha"])

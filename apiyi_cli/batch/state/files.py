@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from apiyi_cli.core.disk import BINARY, write_all
 from apiyi_cli.errors import OutputError
-from apiyi_cli.text import Text, system_reason
+from apiyi_cli.output.files import cannot_write
+from apiyi_cli.text import Text
 
 RUN_AGAIN: Final = Text("make room, then run the same line again: it goes on where it stopped")
 END_OTHER_RUN: Final = Text(
@@ -22,11 +23,6 @@ END_OTHER_RUN: Final = Text(
 CHECK_INTERVAL_S: Final = 1.0
 """How often a run looks whether somebody else changes its files."""
 _BLOCK_BYTES: Final = 1 << 16
-
-
-def cannot_write(path: object, failure: OSError, hint: str | None = None) -> OutputError:
-    """Return the error for a file that the system does not let us write."""
-    return OutputError(Text("cannot write {path}", path=path), system_reason(failure), hint=hint)
 
 
 def is_replaced(path: Path, fd: int) -> bool:

@@ -36,17 +36,12 @@ from zlib import crc32
 
 from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.batch.state.entries import JOURNAL_VERSION
-from apiyi_cli.batch.state.files import (
-    END_OTHER_RUN,
-    RUN_AGAIN,
-    cannot_write,
-    is_replaced,
-    removed_error,
-)
+from apiyi_cli.batch.state.files import END_OTHER_RUN, RUN_AGAIN, is_replaced, removed_error
 from apiyi_cli.core.clock import CLOCK, Clock, start_thread
 from apiyi_cli.core.disk import BINARY, NO_FOLLOW, read_at, write_all, write_new
 from apiyi_cli.core.jsontext import write
 from apiyi_cli.errors import OutputError
+from apiyi_cli.output.files import cannot_write
 from apiyi_cli.text import Text
 
 SUFFIX: Final = ".apiyi-journal"

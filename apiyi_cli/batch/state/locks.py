@@ -10,12 +10,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from apiyi_cli.batch.state.files import cannot_write, is_replaced
+from apiyi_cli.batch.state.files import is_replaced
 from apiyi_cli.core.disk import BINARY, EXCLUSIVE, write_all
 from apiyi_cli.core.jsontext import InvalidJSON, read, write
 from apiyi_cli.core.processes import is_running
 from apiyi_cli.core.shells import quote_word
+from apiyi_cli.decode.frames.fields import read_object
 from apiyi_cli.errors import SetupError, UsageError
+from apiyi_cli.output.files import cannot_write
 from apiyi_cli.text import Text, system_reason
 
 WAIT_FOR_IT: Final = Text("wait for it, or give this run an output of its own")
@@ -122,10 +124,17 @@ def describe_process() -> dict[str, Any]:
 
 def _read_lock(lock: Path) -> dict[str, Any]:
     try:
-        value = read(lock.read_bytes())
-    except (OSError, InvalidJSON):
+        return parse_holder(lock.read_bytes())
+    except OSError:
         return {}
-    return value if isinstance(value, dict) else {}
+
+
+def parse_holder(text: bytes | str) -> dict[str, Any]:
+    """Return what `describe_process` returned for a lock's holder, {} if it is unreadable."""
+    try:
+        return read_object(read(text))
+    except InvalidJSON:
+        return {}
 
 
 def is_stale(theirs: dict[str, Any], ours: dict[str, Any]) -> bool:

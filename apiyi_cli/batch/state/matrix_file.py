@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from apiyi_cli.batch.state.files import cannot_write
 from apiyi_cli.core.disk import BINARY, read_at, write_all
 from apiyi_cli.core.jsontext import read
 from apiyi_cli.core.npy import NPY_HEAD_BYTES, format_npy_head, parse_npy_head
 from apiyi_cli.errors import SetupError
+from apiyi_cli.output.files import cannot_write
 from apiyi_cli.text import Text
 
 ITEM_BYTES: Final = 4
+NAME_ANOTHER: Final = Text("name another -o; --force to begin anew")
 
 
 class MatrixFile:
@@ -89,11 +90,9 @@ class MatrixFile:
         # Lines without a vector alone have no row yet.
         is_short = bool(size) and size < self._offset(self.rows)
         if self.columns < 0 or is_short or (self.rows and not size):
-            raise SetupError(
-                Text("{path} lacks rows of its lines", path=self.path),
-                Text("{count} lines are there", count=self.rows),
-                hint=Text("name another -o; --force to begin anew"),
-            )
+            what = Text("{path} lacks rows of its lines", path=self.path)
+            why = Text("{count} lines are there", count=self.rows)
+            raise SetupError(what, why, hint=NAME_ANOTHER)
 
     def _offset(self, row: int) -> int:
         return NPY_HEAD_BYTES + row * self.columns * ITEM_BYTES

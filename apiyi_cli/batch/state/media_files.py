@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from apiyi_cli.batch.rows.row import Row
-from apiyi_cli.batch.state.files import cannot_write
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.encodings import show_name
 from apiyi_cli.core.filetypes import detect_picture, detect_type
 from apiyi_cli.core.jsontext import read_first, write
 from apiyi_cli.decode.image import Picture, is_whole, join_reasons, pictures
 from apiyi_cli.errors import ApiyiError, IncompleteError, LimitError, OutputError
-from apiyi_cli.output.files import AtomicFile
+from apiyi_cli.output.files import AtomicFile, cannot_write
 from apiyi_cli.output.names import PathTemplate, slug
 from apiyi_cli.text import Text
 from apiyi_cli.wire.send import Plan

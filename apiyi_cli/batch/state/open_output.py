@@ -21,7 +21,7 @@ from apiyi_cli.batch.state.entries import (
     read_lines,
     skip_broken,
 )
-from apiyi_cli.batch.state.files import cannot_write, open_errors_file, repair_tail, truncate_at
+from apiyi_cli.batch.state.files import open_errors_file, repair_tail, truncate_at
 from apiyi_cli.batch.state.journal import Fsync, Journal, journal_path
 from apiyi_cli.batch.state.locks import LockedFile
 from apiyi_cli.batch.state.output import FileTarget
@@ -48,6 +48,7 @@ from apiyi_cli.batch.state.resume import (
 )
 from apiyi_cli.batch.state.verify import count_unmatched
 from apiyi_cli.errors import OutputError
+from apiyi_cli.output.files import cannot_write
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:

@@ -14,18 +14,13 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from apiyi_cli.batch.rows.answer_table import AnswerTable
-from apiyi_cli.batch.state.files import (
-    END_OTHER_RUN,
-    RUN_AGAIN,
-    cannot_write,
-    is_replaced,
-    removed_error,
-)
+from apiyi_cli.batch.state.files import END_OTHER_RUN, RUN_AGAIN, is_replaced, removed_error
 from apiyi_cli.batch.state.journal import Journal, WrittenRecord, format_held
 from apiyi_cli.batch.state.record import RowOutcome, format_record
 from apiyi_cli.core.disk import count_written, write_all
 from apiyi_cli.core.jsontext import whole_characters
 from apiyi_cli.errors import OutputError
+from apiyi_cli.output.files import cannot_write
 from apiyi_cli.text import Text
 
 TargetName = Literal["out", "errors"]

@@ -42,7 +42,6 @@ class PendingLine(NamedTuple):
     sha: str
     line: bytes
     failed: str | None
-    target: str
 
 
 class RecordPlace(NamedTuple):
@@ -146,12 +145,14 @@ class ResumeState:
         elif kind == "S":
             self._claim(entry)
         elif kind == "D":
-            self._note_written(entry)
+            place = entry["offset"], entry["size"], entry["failed"]
+            billed = entry.get("billed") is True
+            written = WrittenRecord(entry["id"], entry["sha"], *place, billed, entry["to"])
+            self._note_written(written)
         elif kind == "P":
             self.announced = entry
         elif kind == "W":
-            line = entry["line"].encode()
-            pending = PendingLine(entry["sha"], line, entry["failed"], entry["to"])
+            pending = PendingLine(entry["sha"], entry["line"].encode(), entry["failed"])
             self.waiting[entry["id"]] = pending
             self.claims.pop(entry["id"], None)
         elif kind == "A":
@@ -212,10 +213,10 @@ class ResumeState:
                     line = file.read(size)
                     if (len(line), crc32(line)) != (size, row["crc"]):
                         return
-                    id, sha, failed = row["id"], row["sha"], row["failed"]
-                    written = WrittenRecord(id, sha, offset, size, failed, False, target)
+                    place = offset, size, row["failed"]
+                    written = WrittenRecord(row["id"], row["sha"], *place, False, target)
                     self.unsettled.append(written)
-                    self._note_written(written._asdict())
+                    self._note_written(written)
                 offset += size
 
     def is_newest(self, line: StoredLine, target: str) -> bool:
@@ -262,18 +263,15 @@ class ResumeState:
         if self.is_old:
             self.old_ids.note(entry.get("index"), id, entry["sha"])
 
-    def _note_written(self, entry: dict[str, Any]) -> None:
-        id, target, end = entry["id"], entry["to"], entry["offset"] + entry["size"]
-        self.claims.pop(id, None)
-        self.waiting.pop(id, None)
-        self.ends[target] = max(end, self.ends.get(target, 0))
+    def _note_written(self, record: WrittenRecord) -> None:
+        end = record.offset + record.size
+        self.claims.pop(record.id, None)
+        self.waiting.pop(record.id, None)
+        self.ends[record.to] = max(end, self.ends.get(record.to, 0))
         flags = WRITTEN
-        if self.text_size is not None and (target == "errors" or end <= self.text_size):
+        if self.text_size is not None and (record.to == "errors" or end <= self.text_size):
             flags |= RECORD
-        billed, failed = entry.get("billed") is True, entry["failed"]
-        size = entry["size"]
-        written = WrittenRecord(id, entry["sha"], entry["offset"], size, failed, billed, target)
-        self._note(written, flags)
+        self._note(record, flags)
 
     def _note(self, record: WrittenRecord, flags: int) -> None:
         """Remember the newest record of an id."""

@@ -9,13 +9,19 @@ import hashlib
 import secrets
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from apiyi_cli.batch.run.stop_rules import make_time_error
 from apiyi_cli.batch.state.files import END_OTHER_RUN
-from apiyi_cli.batch.state.locks import WAIT_FOR_IT, describe_process, in_use_error, is_stale
+from apiyi_cli.batch.state.locks import (
+    WAIT_FOR_IT,
+    describe_process,
+    in_use_error,
+    is_stale,
+    parse_holder,
+)
 from apiyi_cli.core.clock import Clock
-from apiyi_cli.core.jsontext import InvalidJSON, read, write
+from apiyi_cli.core.jsontext import write
 from apiyi_cli.errors import OutputError
 from apiyi_cli.text import Text
 from apiyi_cli.wire.limits.redis_limiter import LEASE_S, RedisLimiter
@@ -51,7 +57,7 @@ class StoreLock:
         until_s, gone = self._clock.monotonic() + 1.2 * LEASE_S, ""
         is_told = False
         while holder := self._store.hold_output(name, write(ours).decode(), gone, self._sleep):
-            theirs = _parse(holder)
+            theirs = parse_holder(holder)
             pid, host = theirs.get("pid"), theirs.get("host")
             if is_stale(theirs, ours):
                 gone = holder
@@ -100,11 +106,3 @@ def _name_of(journal: Path) -> str | None:
     except OSError:
         return None
     return hashlib.sha256(line).hexdigest()[:32] if line.endswith(b"\n") else None
-
-
-def _parse(holder: str) -> dict[str, Any]:
-    try:
-        value = read(holder)
-    except InvalidJSON:
-        return {}
-    return value if isinstance(value, dict) else {}

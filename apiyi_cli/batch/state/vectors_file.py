@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.batch.state.files import CHECK_INTERVAL_S
 from apiyi_cli.batch.state.journal import WrittenRecord, format_held
-from apiyi_cli.batch.state.matrix_file import MatrixFile
+from apiyi_cli.batch.state.matrix_file import NAME_ANOTHER, MatrixFile
 from apiyi_cli.batch.state.open_output import OpenOptions, OpenOutput
 from apiyi_cli.batch.state.output import PartialWriteError
 from apiyi_cli.batch.state.resume import WRITTEN, PendingLine
@@ -83,8 +83,7 @@ class VectorsFile:
         try:
             self._check_header(header)
             self.done = self.failed = 0
-            written = sum(1 for flag in past.ids.flags if flag & WRITTEN)
-            self.known = written + len(past.waiting)
+            self.known = past.count(WRITTEN) + len(past.waiting)
             self.waiting = len(past.waiting)
             self.lost = sum(past.count_lost(id) for id in past.claims)
             self.is_first = past.is_first
@@ -106,11 +105,9 @@ class VectorsFile:
         """
         state = self._past.of(row)
         if state == "changed" or self._is_other(row):
-            raise SetupError(
-                Text("{path} belongs to another input", path=self.path),
-                Text("{place} is not what its line was made of", place=row.place),
-                hint=Text("name another -o; --force to begin anew"),
-            )
+            what = Text("{path} belongs to another input", path=self.path)
+            why = Text("{place} is not what its line was made of", place=row.place)
+            raise SetupError(what, why, hint=NAME_ANOTHER)
         if state in ("done", "failed", "again"):
             self.done += 1
             self.failed += state != "done"
@@ -234,22 +231,18 @@ class VectorsFile:
         if not then:
             return
         if then.get("command") != "embed":
-            raise SetupError(
-                Text("{path} was not written by apiyi embed", path=self.path),
-                hint=Text("name another -o; --force to begin anew"),
-            )
+            what = Text("{path} was not written by apiyi embed", path=self.path)
+            raise SetupError(what, hint=NAME_ANOTHER)
         for name, option in _SHOWN.items():
             if then.get(name) != header.get(name):
-                raise SetupError(
-                    Text("{path} holds other vectors", path=self.path),
-                    Text(
-                        "it was made with {option} {then}, this run has {now}",
-                        option=option,
-                        then=_format_value(then.get(name)),
-                        now=_format_value(header.get(name)),
-                    ),
-                    hint=Text("name another -o; --force to begin anew"),
+                why = Text(
+                    "it was made with {option} {then}, this run has {now}",
+                    option=option,
+                    then="-" if then.get(name) is None else then[name],
+                    now="-" if header.get(name) is None else header[name],
                 )
+                what = Text("{path} holds other vectors", path=self.path)
+                raise SetupError(what, why, hint=NAME_ANOTHER)
 
 
 def make_row(index: int, place: str, sha: str) -> Row:
@@ -260,7 +253,3 @@ def make_row(index: int, place: str, sha: str) -> Row:
 def _count_lines(path: Path) -> int:
     with open(path, "rb") as file:
         return sum(piece.count(b"\n") for piece in iter(lambda: file.read(1 << 20), b""))
-
-
-def _format_value(value: object) -> str:
-    return "-" if value is None else str(value)

@@ -23,14 +23,10 @@ MAX_PROBLEMS: Final = 20
 
 
 class Verification(NamedTuple):
-    """The numbers of an output, and the error if they do not agree.
-
-    `holds_texts` says that its lines do not name their rows, so that only the journal does.
-    """
+    """The numbers of an output, and the error if they do not agree."""
 
     summary: dict[str, Any]
     failure: ApiyiError | None
-    holds_texts: bool = False
 
 
 @dataclass(slots=True)
@@ -125,7 +121,8 @@ class ClaimTotals:
 class Evidence:
     """Everything that an output, its file of errors and its journal say, read once.
 
-    Lines that say nothing are `problems`. Raises UsageError if the output cannot be read, and
+    Lines that say nothing are `problems`. `holds_texts` says that the output's lines do not name
+    their rows, so that only the journal does. Raises UsageError if the output cannot be read, and
     SetupError for a journal of a newer version.
     """
 
@@ -162,9 +159,8 @@ class Evidence:
             try:
                 shards.add(Shard(text).part)
             except UsageError:
-                self._add_problem(
-                    Text("{journal} tells of a shard {text}", journal=self.journal, text=text)
-                )
+                problem = Text("{journal} tells of a shard {text}", journal=self.journal, text=text)
+                self._add_problem(problem)
         return shards
 
     def summarize(self) -> dict[str, Any]:
@@ -194,6 +190,17 @@ class Evidence:
             "problems": [*self.problems, *gaps],
         }
 
+    def judge(self) -> Verification:
+        """Return the numbers of the output, and the error if they do not agree."""
+        summary = self.summarize()
+        failure: ApiyiError | None = None
+        if summary["problems"]:
+            what = Text("{output} does not add up", output=self.output)
+            failure = SetupError(what, summary["problems"][0])
+        elif summary["unknown"]:
+            failure = describe_unanswered(summary["unknown"])
+        return Verification(summary, failure)
+
     def _add_problem(self, text: str) -> None:
         if len(self.problems) < MAX_PROBLEMS:
             self.problems.append(text)
@@ -204,13 +211,8 @@ class Evidence:
             self._add_problem(Text("a compaction was interrupted: run `apiyi batch compact` again"))
 
         def report(number: int, data: bytes) -> None:
-            self._add_problem(
-                Text(
-                    "{journal}:{number} is no line of a journal",
-                    journal=self.journal,
-                    number=number,
-                )
-            )
+            place = {"journal": self.journal, "number": number}
+            self._add_problem(Text("{journal}:{number} is no line of a journal", **place))
 
         for line in read_lines(self.journal, ENTRIES, on_broken=report):
             if line.value["t"] == "H" and not line.value.get("texts"):
@@ -280,19 +282,6 @@ class Evidence:
                     found=rows,
                 )
             )
-
-
-def verify_output(output: Path) -> Verification:
-    """Check an output, with its journal if there is one. Raises UsageError if it is not there."""
-    evidence = Evidence(output)
-    summary = evidence.summarize()
-    failure: ApiyiError | None = None
-    if summary["problems"]:
-        what = Text("{output} does not add up", output=output)
-        failure = SetupError(what, summary["problems"][0])
-    elif summary["unknown"]:
-        failure = describe_unanswered(summary["unknown"])
-    return Verification(summary, failure, evidence.holds_texts)
 
 
 def count_unmatched(output: Path) -> int:

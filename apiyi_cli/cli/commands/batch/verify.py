@@ -50,7 +50,7 @@ def verify(
     ctx: Context, paths: Sequence[str], model: Model, batch_options: BatchOptions, rows: RowDefaults
 ) -> None:
     """Print the numbers of outputs and their journals; raise if they disagree."""
-    from apiyi_cli.batch.state.verify import verify_output
+    from apiyi_cli.batch.state.verify import Evidence
     from apiyi_cli.batch.state.verify_rows import verify_outputs
 
     outputs = [Path(path) for path in paths]
@@ -59,7 +59,7 @@ def verify(
             read_rows = _open_rows(ctx, _read_header(outputs), model, batch_options, rows)
             result = verify_outputs(outputs, read_rows)
         elif len(outputs) == 1:
-            result = verify_output(outputs[0])
+            result = Evidence(outputs[0]).judge()
         else:
             result = verify_outputs(outputs)
     except OSError as failure:
