@@ -164,12 +164,8 @@ class PathTemplate:
             elif field:
                 parts[-1] += _fill(values.get(field), spec)
                 open_part[-1] = True
-        return Path(
-            "/".join(
-                _safe_part(part) if has_field else part
-                for part, has_field in zip(parts, open_part, strict=True)
-            )
-        )
+        named = zip(parts, open_part, strict=True)
+        return Path("/".join(_safe_part(part) if is_open else part for part, is_open in named))
 
     def _refuse_misplaced_folder(self) -> None:
         """Raise UsageError if `{dir}` is not a whole part of the path."""
@@ -188,36 +184,23 @@ class PathTemplate:
             before = "" if field else before
 
     def _parse(self) -> Iterable[tuple[str, str, str]]:
-        known = ", ".join(f"{{{name}}}" for name in self._known)
+        shown, known = repr(self.text), ", ".join(f"{{{name}}}" for name in self._known)
         try:
             pieces = list(string.Formatter().parse(self.text))
         except ValueError as error:
-            raise UsageError(
-                Text("{text} is not a template", text=repr(self.text)),
-                str(error),
-                hint=Text("write {{ for a brace"),
-            ) from None
+            what = Text("{text} is not a template", text=shown)
+            raise UsageError(what, str(error), hint=Text("write {{ for a brace")) from None
         for literal, field, spec, conversion in pieces:
             if field is None:
                 yield literal, "", ""
                 continue
             if field not in self._known or conversion:
-                raise UsageError(
-                    Text(
-                        "{text} has no field {{{field}}} to fill", text=repr(self.text), field=field
-                    ),
-                    hint=Text("use {known}", known=known),
-                )
+                what = Text("{text} has no field {{{field}}} to fill", text=shown, field=field)
+                raise UsageError(what, hint=Text("use {known}", known=known))
             if spec and not (field in ("index", "n") and re.fullmatch(r"0?[1-9]\d?", spec)):
-                raise UsageError(
-                    Text(
-                        "{text}: {{{field}:{spec}}} is not a width",
-                        text=repr(self.text),
-                        field=field,
-                        spec=spec,
-                    ),
-                    hint=Text("write {index:04} or {n:02}"),
-                )
+                named = {"text": shown, "field": field, "spec": spec}
+                what = Text("{text}: {{{field}:{spec}}} is not a width", **named)
+                raise UsageError(what, hint=Text("write {index:04} or {n:02}"))
             yield literal, field, spec or ""
 
 

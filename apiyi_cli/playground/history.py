@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from apiyi_cli.core.disk import make_private_folder, open_regular, read_regular, replace_private
 from apiyi_cli.core.jsontext import InvalidJSON, read_event, write
-from apiyi_cli.store.session_writer import ends_line, lock_file, open_to_append, write_at_end
+from apiyi_cli.store.session_writer import append_lines, lock_file
 
 FILE_NAME: Final = "history.ndjson"
 MOST_ENTRIES: Final = 10_000
@@ -163,7 +163,7 @@ class PageHistory:
                 (place / path.name).chmod(0o600)
         size = sum(path.stat().st_size for path in files)
         with self._hold_lock():
-            _append_line(self._folder / FILE_NAME, write({**entry, "files_size": size}))
+            append_lines(self._folder / FILE_NAME, write({**entry, "files_size": size}) + b"\n")
             self._drop_old()
 
     def search(self, words: str = "", before: str = "") -> dict[str, Any]:
@@ -244,14 +244,3 @@ class PageHistory:
                     yield
             finally:
                 os.close(fd)
-
-
-def _append_line(path: Path, line: bytes) -> None:
-    """Append a line to a private file, also after one that was cut."""
-    fd = open_to_append(path)
-    try:
-        size = os.fstat(fd).st_size
-        start = b"" if ends_line(fd, size) else b"\n"
-        write_at_end(fd, size, start + line + b"\n")
-    finally:
-        os.close(fd)

@@ -100,20 +100,17 @@ class SentRecord(PlainValue):
 
 
 class Ledger:
-    """The ledger in a private folder, created with the first record."""
+    """The ledger in a private folder, created with the first record; `path` is its database."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._spool = folder / "usage.spool"
-
-    @property
-    def path(self) -> Path:
-        """Return the SQLite file."""
-        return self._folder / "usage.sqlite3"
+        self.path = folder / "usage.sqlite3"
 
     def append(self, records: Iterable[Record]) -> None:
         """Add records; raises OSError, on which the run's result does not depend."""
-        lines = b"".join(write(_values_of(record)) + b"\n" for record in records)
+        rows = ([getattr(record, name) for name in Record._fields] for record in records)
+        lines = b"".join(write(sanitize_values(row)) + b"\n" for row in rows)
         make_private_folder(self._folder)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         fd = open_regular(self._spool, flags)
@@ -139,11 +136,8 @@ class Ledger:
                     with suppress(FileNotFoundError), _transaction(database):
                         _move_spool(database, path)
         except (sqlite3.Error, OSError) as failure:
-            raise SetupError(
-                Text("cannot read the usage ledger"),
-                Text("{path}: {reason}", path=self.path, reason=failure),
-                hint=Text("move {path} away to begin a new one", path=self.path),
-            ) from None
+            hint = Text("move {path} away to begin a new one", path=self.path)
+            raise self._unreadable(failure).with_hint(hint) from None
 
     def totals(self, since: float, by: str) -> list[Total]:
         """Return the sums since a moment, grouped by a key of `GROUPINGS`.
@@ -177,10 +171,11 @@ class Ledger:
             with closing(self._open()) as database:
                 return list(database.execute(query, values))
         except (sqlite3.Error, OSError) as failure:
-            raise SetupError(
-                Text("cannot read the usage ledger"),
-                Text("{path}: {reason}", path=self.path, reason=failure),
-            ) from None
+            raise self._unreadable(failure) from None
+
+    def _unreadable(self, failure: Exception) -> SetupError:
+        why = Text("{path}: {reason}", path=self.path, reason=failure)
+        return SetupError(Text("cannot read the usage ledger"), why)
 
     def _open(self, patience_s: float = PATIENCE_S) -> sqlite3.Connection:
         import sqlite3
@@ -237,10 +232,6 @@ def _records(lines: bytes) -> Iterator[list[Any]]:
             if isinstance(values, list) and _OLD_LENGTH <= len(values) <= len(Record._fields):
                 values += (False, "")[len(values) - _OLD_LENGTH :]
                 yield sanitize_values(values)
-
-
-def _values_of(record: Record) -> list[Any]:
-    return sanitize_values([getattr(record, name) for name in Record._fields])
 
 
 def sanitize_values(values: Sequence[Any]) -> list[Any]:

@@ -179,11 +179,8 @@ def encode_price_list(value: Any, now: float, registry: Any = None) -> bytes:
             cached.setdefault(name, reduced * factor)
         if models[name][2] is None and (listed_tiers := _read_tiers(billing)):
             tiers[name] = [
-                [
-                    tier.above,
-                    *(usd and usd * factor for usd in (tier.input, tier.output, tier.cached)),
-                ]
-                for tier in listed_tiers
+                [above, *(usd and usd * factor for usd in (into, out, cached_usd))]
+                for above, into, out, cached_usd in listed_tiers
             ]
     if not models:
         raise ValueError(Text("it has no prices"))
@@ -243,15 +240,15 @@ def _read_token_prices(
     return into, out, reduced
 
 
-def _read_tiers(billing: Mapping[str, Any]) -> list[Tier]:
-    """Return the prices of long prompts, [] where the registry does not list them.
+def _read_tiers(billing: Mapping[str, Any]) -> list[tuple[float, float, float, float | None]]:
+    """Return the rows of `Tier` for long prompts, [] where the registry lists none.
 
     How it writes them is not documented: a list, with prices as those of the model and either
     the least or the most tokens of each tier.
     """
     given = billing.get("tiered")
     rows = given if isinstance(given, list) else billing.get("tiers")
-    tiers: list[Tier] = []
+    tiers: list[tuple[float, float, float, float | None]] = []
     above = 0.0
     for row in rows if isinstance(rows, list) else ():
         if not isinstance(row, dict):
@@ -263,7 +260,7 @@ def _read_tiers(billing: Mapping[str, Any]) -> list[Tier]:
         into, out, reduced = _read_token_prices(row)
         if into is None or out is None:
             return []
-        tiers.append(Tier(above if least is None else least, into, out, reduced))
+        tiers.append((above if least is None else least, into, out, reduced))
         above = most or above
     return tiers
 

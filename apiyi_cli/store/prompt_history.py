@@ -5,15 +5,13 @@ The file is private (0600). A prompt that begins with a space is not kept.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from apiyi_cli.core.disk import make_private_folder, read_regular, replace_private
+from apiyi_cli.core.disk import read_regular, replace_private
 from apiyi_cli.core.jsontext import InvalidJSON, read, write
-from apiyi_cli.store.session_writer import ends_line, lock_file, open_to_append, write_at_end
+from apiyi_cli.store.session_writer import append_lines
 
 KEPT_PROMPTS = 1000
 _TRIMMED_AT = 2 * KEPT_PROMPTS
@@ -50,31 +48,15 @@ class PromptHistory:
         if self._path is None:
             return
         with suppress(OSError):
-            make_private_folder(self._path.parent)
-            fd = open_to_append(self._path)
-            try:
-                with lock_file(fd):
-                    size = os.fstat(fd).st_size
-                    line = write(text) + b"\n"
-                    write_at_end(fd, size, line if ends_line(fd, size) else b"\n" + line)
-            finally:
-                os.close(fd)
+            append_lines(self._path, write(text) + b"\n")
 
 
 def _read_prompts(path: Path | None) -> list[str]:
     """Return the readable lines of a history's file."""
-    if path is None:
-        return []
-    try:
-        lines = read_regular(path).split(b"\n")
-    except OSError:
-        return []
-    values = [_read_value(line) for line in lines if line.strip()]
-    return [value for value in values if isinstance(value, str)]
-
-
-def _read_value(line: bytes) -> Any:
-    try:
-        return read(line)
-    except InvalidJSON:
-        return None
+    prompts: list[str] = []
+    with suppress(OSError):
+        for line in [] if path is None else read_regular(path).split(b"\n"):
+            with suppress(InvalidJSON):
+                value = read(line)
+                prompts += [value] if isinstance(value, str) else []
+    return prompts

@@ -17,8 +17,6 @@ from apiyi_cli.text import Text
 
 SCHEMA_VERSION = 1
 """The newest schema of the registry whose fields are all known."""
-
-
 _CONTEXT_NAMES = ("context_window", "context_length", "context", "max_input_tokens")
 
 
@@ -128,9 +126,8 @@ def merge_facts(
     merged = dict(registry)
     for name, offer in offers.items():
         known = registry.get(name, ModelFacts())
-        merged[name] = known._replace(
-            endpoints=known.endpoints or offer.endpoints, groups=offer.groups or known.groups
-        )
+        endpoints, groups = known.endpoints or offer.endpoints, offer.groups or known.groups
+        merged[name] = known._replace(endpoints=endpoints, groups=groups)
     return merged
 
 

@@ -85,14 +85,14 @@ class TurnWriter:
         try:
             if self._fd is None:
                 make_private_folder(self._path.parent)
-                self._fd = open_to_append(self._path)
+                self._fd = _open_to_append(self._path)
             with lock_file(self._fd):
                 size = os.fstat(self._fd).st_size
                 data, start = more, self._line_start
                 if size != self._size:
-                    before = (b"" if ends_line(self._fd, size) else b"\n") + self._asked
+                    before = (b"" if _ends_line(self._fd, size) else b"\n") + self._asked
                     data, start = before + whole(), size + len(before)
-                write_at_end(self._fd, size, data)
+                _write_at_end(self._fd, size, data)
                 if size != self._size:
                     self._blank_line()
                 self._asked, self._line_start, self._size = b"", start, size + len(data)
@@ -139,12 +139,25 @@ def read_cut_line(line: bytes) -> dict[str, Any] | None:
     return None
 
 
-def open_to_append(path: Path) -> int:
-    """Open a conversation's file, creating it if needed; return its descriptor."""
+def append_lines(path: Path, lines: bytes, *, synced: bool = False) -> None:
+    """Append whole lines to a private file, all or nothing. Raises OSError."""
+    make_private_folder(path.parent)
+    fd = _open_to_append(path)
+    try:
+        with lock_file(fd):
+            size = os.fstat(fd).st_size
+            _write_at_end(fd, size, lines if _ends_line(fd, size) else b"\n" + lines)
+            if synced:
+                os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _open_to_append(path: Path) -> int:
     return open_regular(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0))
 
 
-def write_at_end(fd: int, size: int, data: bytes) -> None:
+def _write_at_end(fd: int, size: int, data: bytes) -> None:
     """Append `data` to a file of `size` bytes, all or nothing. Raises OSError."""
     written = os.write(fd, data)
     if written != len(data):
@@ -181,7 +194,7 @@ def cannot_keep(path: Path, failure: OSError) -> OutputError:
     )
 
 
-def ends_line(fd: int, size: int) -> bool:
+def _ends_line(fd: int, size: int) -> bool:
     """Return False if an editor or a kill left the last line incomplete."""
     if size == 0:
         return True

@@ -15,17 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from apiyi_cli.core.disk import make_private_folder, read_regular, replace_private
+from apiyi_cli.core.disk import read_regular, replace_private
 from apiyi_cli.core.jsontext import InvalidJSON, read, write
 from apiyi_cli.errors import OutputError, SetupError, UsageError
-from apiyi_cli.store.session_writer import (
-    cannot_keep,
-    ends_line,
-    lock_file,
-    open_to_append,
-    read_cut_line,
-    write_at_end,
-)
+from apiyi_cli.store.session_writer import append_lines, cannot_keep, read_cut_line
 from apiyi_cli.text import Text, system_reason
 
 _NAME = r"[^\W_][\w.@+-]*"
@@ -82,9 +75,8 @@ class SessionStore:
         except FileNotFoundError:
             return []
         except OSError as failure:
-            raise SetupError(
-                Text("cannot read {path}", path=path), system_reason(failure)
-            ) from None
+            what = Text("cannot read {path}", path=path)
+            raise SetupError(what, system_reason(failure)) from None
         messages = []
         for number, line in enumerate(content.split(b"\n"), 1):
             if not line.strip():
@@ -103,19 +95,8 @@ class SessionStore:
     def append(self, name: str, messages: Sequence[dict[str, Any]]) -> None:
         """Append messages, all or none. Raises OutputError if that fails."""
         path = self.path(name)
-        lines = b"".join(_encode(message) for message in messages)
         try:
-            make_private_folder(self._folder)
-            fd = open_to_append(path)
-            try:
-                with lock_file(fd):
-                    size = os.fstat(fd).st_size
-                    if not ends_line(fd, size):
-                        lines = b"\n" + lines
-                    write_at_end(fd, size, lines)
-                    os.fsync(fd)
-            finally:
-                os.close(fd)
+            append_lines(path, _encode(messages), synced=True)
         except OSError as failure:
             raise cannot_keep(path, failure) from None
 
@@ -123,7 +104,7 @@ class SessionStore:
         """Replace all messages of a conversation. Raises OutputError."""
         path = self.path(name)
         try:
-            replace_private(path, b"".join(_encode(message) for message in messages))
+            replace_private(path, _encode(messages))
         except OSError as failure:
             raise cannot_keep(path, failure) from None
 
@@ -135,15 +116,17 @@ class SessionStore:
         """Return the conversation of this name, None if there is none."""
         return next((info for info in self.all() if info.name == name), None)
 
-    def drop(self, name: str) -> None:
-        """Remove a conversation if it exists. Raises OutputError if that fails."""
+    def drop(self, name: str) -> bool:
+        """Remove a conversation; return False if there is none. Raises OutputError."""
         path = self.path(name)
         try:
-            path.unlink(missing_ok=True)
+            path.unlink()
+        except FileNotFoundError:
+            return False
         except OSError as failure:
-            raise OutputError(
-                Text("cannot remove {path}", path=path), system_reason(failure)
-            ) from None
+            what = Text("cannot remove {path}", path=path)
+            raise OutputError(what, system_reason(failure)) from None
+        return True
 
     def drop_old(self, age_s: float) -> None:
         """Remove conversations unused for `age_s` seconds."""
@@ -175,22 +158,13 @@ class SessionStore:
 
     def remove(self, name: str) -> None:
         """Remove a conversation. Raises UsageError if it does not exist."""
-        try:
-            self.path(name).unlink()
-        except FileNotFoundError:
-            raise UsageError(
-                Text("there is no session {name}", name=repr(name)),
-                Text("nothing was removed"),
-                hint="apiyi session list",
-            ) from None
-        except OSError as failure:
-            raise OutputError(
-                Text("cannot remove {path}", path=self.path(name)), system_reason(failure)
-            ) from None
+        if not self.drop(name):
+            what = Text("there is no session {name}", name=repr(name))
+            raise UsageError(what, Text("nothing was removed"), hint="apiyi session list")
 
 
-def _encode(message: dict[str, Any]) -> bytes:
-    return write(message) + b"\n"
+def _encode(messages: Sequence[dict[str, Any]]) -> bytes:
+    return b"".join(write(message) + b"\n" for message in messages)
 
 
 def _broken_line_error(path: Path, number: int, why: str) -> SetupError:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from apiyi_cli.core.disk import make_private_folder, read_regular, replace_private
 from apiyi_cli.core.jsontext import InvalidJSON, read_strict, write
+from apiyi_cli.decode.frames.fields import read_object
 
 RETENTION_S = 24 * 3600.0
 """How long the gateway keeps a finished video."""
@@ -102,7 +102,8 @@ class VideoTasks:
 
     def read(self) -> list[VideoRecord]:
         """Return all records, the oldest first; other files are skipped."""
-        return sorted(self._read_all(), key=lambda record: (record.began, record.claim))
+        records = filter(None, map(_record, self._folder.glob("*.json")))
+        return sorted(records, key=lambda record: (record.began, record.claim))
 
     def find(self, name: str) -> VideoRecord | None:
         """Return the record of a task by the gateway's id or by ours."""
@@ -112,13 +113,6 @@ class VideoTasks:
         """Return the record on disk, which another process may have changed."""
         return _record(self._folder / f"{record.claim}.json") or record
 
-    def _read_all(self) -> Iterator[VideoRecord]:
-        if not self._folder.is_dir():
-            return
-        for path in self._folder.glob("*.json"):
-            if record := _record(path):
-                yield record
-
 
 def make_claim_id() -> str:
     """Return an id for a new claim."""
@@ -127,17 +121,10 @@ def make_claim_id() -> str:
 
 def _record(path: Path) -> VideoRecord | None:
     try:
-        value = read_strict(read_regular(path))
-    except (OSError, InvalidJSON):
-        return None
-    return _from_fields(value) if isinstance(value, dict) else None
-
-
-def _from_fields(value: dict[str, Any]) -> VideoRecord | None:
-    known = {name: value[name] for name in VideoRecord._fields if name in value}
-    try:
+        value = read_object(read_strict(read_regular(path)))
+        known = {name: value[name] for name in VideoRecord._fields if name in value}
         record = VideoRecord(**known)
-    except TypeError:
+    except (OSError, InvalidJSON, TypeError):
         return None
     texts = (record.claim, record.stage, record.model, record.form, record.host)
     fine = all(isinstance(text, str) for text in texts) and isinstance(record.began, int | float)

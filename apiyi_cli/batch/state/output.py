@@ -11,7 +11,7 @@ import stat
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from apiyi_cli.batch.rows.answer_table import AnswerTable
 from apiyi_cli.batch.state.files import END_OTHER_RUN, RUN_AGAIN, is_replaced, removed_error
@@ -24,13 +24,6 @@ from apiyi_cli.output.files import cannot_write
 from apiyi_cli.text import Text
 
 TargetName = Literal["out", "errors"]
-
-
-class Target(Protocol):
-    """Something that lines are appended to."""
-
-    def take(self, lines: Sequence[bytes]) -> list[int]:
-        """Append lines and return their offsets; raise PartialWriteError if some did not fit."""
 
 
 class PartialWriteError(Exception):
@@ -145,6 +138,10 @@ class StreamTarget:
         except OutputError as failure:
             raise PartialWriteError([], failure) from failure
         return [0] * len(lines)
+
+
+Target = FileTarget | StreamTarget
+"""Appends lines and returns their offsets; raises PartialWriteError if some did not fit."""
 
 
 class RecordWriter:

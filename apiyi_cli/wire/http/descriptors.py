@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from apiyi_cli.errors import SetupError
 from apiyi_cli.text import Text
@@ -27,11 +28,9 @@ def limit_jobs(jobs: int) -> int:
     unlimited = resource.RLIM_INFINITY
     wanted = WANTED if hard == unlimited else min(hard, WANTED)
     if soft not in (unlimited, wanted) and soft < wanted:
-        try:
+        with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
             soft = wanted
-        except (OSError, ValueError):
-            pass
     return jobs if soft == unlimited else max(1, min(jobs, soft - RESERVED_DESCRIPTORS))
 
 
@@ -58,11 +57,8 @@ def require_descriptors() -> None:
 
 def too_few_descriptors(count: int | None = None) -> SetupError:
     """Return the error for a too low limit of open files."""
-    why = (
-        Text("too few files may be open at once here")
-        if count is None
-        else Text("too few files may be open at once here ({count})", count=count)
-    )
-    return SetupError(
-        Text("cannot open the files and connections that are needed"), why, hint="ulimit -n 256"
-    )
+    what = Text("cannot open the files and connections that are needed")
+    why = Text("too few files may be open at once here")
+    if count is not None:
+        why = Text("too few files may be open at once here ({count})", count=count)
+    return SetupError(what, why, hint="ulimit -n 256")

@@ -260,14 +260,6 @@ class _SecureStream(httpcore.NetworkStream):
     def close(self) -> None:
         self._connection.close()
 
-    def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
-    ) -> httpcore.NetworkStream:
-        raise NotImplementedError
-
     def get_extra_info(self, info: str) -> Any:
         if info == "ssl_object":
             return self._connection

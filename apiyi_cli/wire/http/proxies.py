@@ -78,21 +78,17 @@ def parse_proxy(value: str, source: str) -> Proxy:
     url = value if "://" in value else f"http://{value}"
     parts = split_url(url) or urlsplit("http://")
     scheme = _SCHEMES.get(parts.scheme.lower())
+    what = Text("cannot use {source}", source=source)
     if scheme is None:
-        raise SetupError(
-            Text("cannot use {source}", source=source),
-            Text("proxies of the kind {scheme}:// are not supported", scheme=parts.scheme),
-            hint=Text("use http://, https://, socks5:// or socks5h://"),
-        )
+        why = Text("proxies of the kind {scheme}:// are not supported", scheme=parts.scheme)
+        hint = Text("use http://, https://, socks5:// or socks5h://")
+        raise SetupError(what, why, hint=hint)
     host = parts.hostname or ""
     if not re.fullmatch(_HOST, host):
-        raise SetupError(
-            Text("cannot use {source}", source=source),
-            Text("its value is not the URL of a proxy"),
-            hint=Text(
-                "set {source} to something like http://127.0.0.1:7890, or unset it", source=source
-            ),
+        hint = Text(
+            "set {source} to something like http://127.0.0.1:7890, or unset it", source=source
         )
+        raise SetupError(what, Text("its value is not the URL of a proxy"), hint=hint)
     return Proxy(
         scheme,
         host,
@@ -117,11 +113,8 @@ def _is_excluded(host: str, environ: Mapping[str, str]) -> bool:
     """Return True if `no_proxy` covers the host: by name, parent domain, address or block."""
     listed = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
     name = bare_host(host)
-    for item in listed.replace(",", " ").split():
-        entry = item.lower().rstrip(".")
-        if entry == "*" or _matches(entry, name):
-            return True
-    return False
+    entries = (item.lower().rstrip(".") for item in listed.replace(",", " ").split())
+    return any(entry == "*" or _matches(entry, name) for entry in entries)
 
 
 def _matches(entry: str, name: str) -> bool:

@@ -40,13 +40,9 @@ def address(call: Call, base_url: str) -> str:
 
 def key_header(auth: Auth, key: str) -> tuple[str, str]:
     """Return the header that carries the key."""
-    match auth:
-        case "bearer":
-            return "Authorization", f"Bearer {key}"
-        case "bare":
-            return "Authorization", key
-        case _:
-            return auth, key
+    if auth in ("bearer", "bare"):
+        return "Authorization", f"Bearer {key}" if auth == "bearer" else key
+    return auth, key
 
 
 def json_bytes(value: Any) -> bytes:

@@ -51,19 +51,16 @@ def trust_of(cacert: str | None, environ: Mapping[str, str]) -> tuple[str | None
 
     Contexts of the same two trust the same servers.
     """
-    return (
-        cacert or environ.get("SSL_CERT_FILE"),
-        None if cacert else environ.get("SSL_CERT_DIR"),
-    )
+    if cacert:
+        return cacert, None
+    return environ.get("SSL_CERT_FILE"), environ.get("SSL_CERT_DIR")
 
 
 def _load(context: ssl.SSLContext, source: str, file: str | None, folder: str | None) -> None:
     path = file or folder or ""
-    hint = (
-        Text("give {source} a file of PEM certificates", source=source)
-        if file
-        else Text("correct {source}", source=source)
-    )
+    what, hint = Text("cannot use {source}", source=source), Text("correct {source}", source=source)
+    if file:
+        hint = Text("give {source} a file of PEM certificates", source=source)
     if folder and not Path(folder).is_dir():
         raise SetupError(
             Text("cannot use SSL_CERT_DIR"),
@@ -73,13 +70,7 @@ def _load(context: ssl.SSLContext, source: str, file: str | None, folder: str | 
     try:
         context.load_verify_locations(cafile=file, capath=folder)
     except FileNotFoundError:
-        raise SetupError(
-            Text("cannot use {source}", source=source),
-            Text("{path} does not exist", path=path),
-            hint=hint,
-        ) from None
+        raise SetupError(what, Text("{path} does not exist", path=path), hint=hint) from None
     except OSError as failure:
         why = failure.strerror or Text("holds no certificate")
-        raise SetupError(
-            Text("cannot use {source}", source=source), f"{path}: {why}", hint=hint
-        ) from None
+        raise SetupError(what, f"{path}: {why}", hint=hint) from None

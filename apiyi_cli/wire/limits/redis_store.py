@@ -215,9 +215,8 @@ class LimitServer:
                 for step, answer in zip(left, answers, strict=True):
                     step.failure = answer if isinstance(answer, Exception) else None
                     step.answer = answer
-                left = [
-                    step for step in left if isinstance(step.failure, self._kinds.NoScriptError)
-                ]
+                no_script = self._kinds.NoScriptError
+                left = [step for step in left if isinstance(step.failure, no_script)]
                 if not left:
                     break
             failure = None
@@ -227,10 +226,6 @@ class LimitServer:
             if failure is not None:
                 for step in left:
                     step.failure = failure
-        self._note(steps)
-
-    def _note(self, steps: list[Step]) -> None:
-        """Report failures and recovery of the server, and set the steps' answers."""
         for step in steps:
             if step.failure is not None:
                 # Who waits for a step decides what its failure means.

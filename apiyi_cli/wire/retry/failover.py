@@ -15,12 +15,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from apiyi_cli.core.call import Cost
 from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.core.disk import read_regular
 from apiyi_cli.core.jsontext import read, write
+from apiyi_cli.decode.frames.fields import read_object
 from apiyi_cli.errors import ApiyiError, SetupError, TemporaryError
 from apiyi_cli.settings.defaults import URL_DOWN_S
 from apiyi_cli.settings.paths import private_write
@@ -35,11 +36,8 @@ State = Literal["up", "down", "half-open"]
 """In use; skipped; to be probed for free before it is used again."""
 
 
-class _DownSince(NamedTuple):
-    """When a URL went down, on both clocks."""
-
-    wall: float
-    monotonic: float
+_DownSince = tuple[float, float]
+"""When a URL went down, on both clocks: wall and monotonic."""
 
 
 class CircuitBreaker:
@@ -63,19 +61,13 @@ class CircuitBreaker:
             mark = self._marks().get(url)
         if mark is None:
             return "up"
-        for now, then in (
-            (self._clock.wall(), mark.wall),
-            (self._clock.monotonic(), mark.monotonic),
-        ):
-            if not 0 <= now - then < URL_DOWN_S:
-                return "half-open"
-        return "down"
+        ages_s = (now - then for now, then in zip(self._now(), mark, strict=True))
+        return "down" if all(0 <= age_s < URL_DOWN_S for age_s in ages_s) else "half-open"
 
     def mark(self, url: str) -> None:
         """Record that the URL is down from now on."""
         with self._lock:
-            now = _DownSince(self._clock.wall(), self._clock.monotonic())
-            self._own[url] = now
+            self._own[url] = now = self._now()
             self._write({**self._marks(), url: now})
 
     def clear(self, url: str) -> None:
@@ -85,6 +77,9 @@ class CircuitBreaker:
             marks = self._marks()
             if marks.pop(url, None) is not None:
                 self._write(marks)
+
+    def _now(self) -> _DownSince:
+        return self._clock.wall(), self._clock.monotonic()
 
     def _marks(self) -> dict[str, _DownSince]:
         try:
@@ -192,9 +187,8 @@ class Route:
             return
         self._failures_here += 1
         # A proxy in front of the API usually recovers within a second.
-        if trouble == "in front" and self._failures_here < 2:
-            return
-        if len(self._failover.base_urls) == 1:
+        is_passing = trouble == "in front" and self._failures_here < 2
+        if is_passing or len(self._failover.base_urls) == 1:
             return
         left = self.url
         if trouble != "unanswered":
@@ -203,11 +197,9 @@ class Route:
         self._failures_here = 0
         self.url = self._failover.find_usable(self._avoid)
         if self.url != left:
-            why = (
-                Text("HTTP {status}", status=error.facts.status)
-                if error.facts.status
-                else error.why or error.what
-            )
+            why = error.why or error.what
+            if error.facts.status:
+                why = Text("HTTP {status}", status=error.facts.status)
             # Reported when there is another attempt, not before.
             self._left = left, why
 
@@ -230,9 +222,8 @@ def _trouble(
 def _marks_in(text: bytes) -> dict[str, _DownSince]:
     marks = {}
     with suppress(ValueError):
-        value: Any = read(text)
-        for url, mark in (value if isinstance(value, dict) else {}).items():
+        for url, mark in read_object(read(text)).items():
             with suppress(TypeError, ValueError, OverflowError):
                 wall, monotonic = mark
-                marks[url] = _DownSince(float(wall), float(monotonic))
+                marks[url] = float(wall), float(monotonic)
     return marks
