@@ -165,19 +165,15 @@ class AnswerBuffer:
 
 def describe_loss(what: Text, error: OSError) -> Text:
     """Return the hint for paid data that no folder took whole."""
-    partial = getattr(error, "partial", None)
-    if partial is not None:
+    values = {"what": what, "path": getattr(error, "partial", None), "why": system_reason(error)}
+    if values["path"] is not None:
         return Text(
             "make room, then ask again: only the beginning of {what} could be kept, in {path} "
             "({why})",
-            what=what,
-            path=partial,
-            why=system_reason(error),
+            **values,
         )
     return Text(
-        "make room, then ask again: {what} could not be kept elsewhere either ({why})",
-        what=what,
-        why=system_reason(error),
+        "make room, then ask again: {what} could not be kept elsewhere either ({why})", **values
     )
 
 

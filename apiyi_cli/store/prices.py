@@ -116,12 +116,6 @@ class Prices:
         cached = None if tier.cached is None else tier.cached * ratio
         return Tier(tier.above, tier.input * ratio, tier.output * ratio, cached)
 
-    def cost(
-        self, model: str, prompt_tokens: int | None, completion_tokens: int | None
-    ) -> float | None:
-        """Estimate one request by its tokens alone."""
-        return self.estimate(model, BilledUnits(prompt_tokens, completion_tokens))
-
     def estimate(self, model: str, units: BilledUnits) -> float | None:
         """Estimate a request in US dollars, None if price or usage is unknown.
 

@@ -57,14 +57,12 @@ class SessionStore:
     def path(self, name: str) -> Path:
         """Return the file of a conversation. Raises UsageError for an invalid name."""
         if not re.fullmatch(_NAME, name) or len(name.encode()) > MOST_NAME_BYTES:
-            raise UsageError(
-                Text("cannot use the session name {name}", name=repr(name)),
-                Text(
-                    "a name is letters, digits and . @ + - _, begins with a letter "
-                    "or digit, and has {most_name_bytes} bytes at most",
-                    most_name_bytes=MOST_NAME_BYTES,
-                ),
+            why = Text(
+                "a name is letters, digits and . @ + - _, begins with a letter "
+                "or digit, and has {most_name_bytes} bytes at most",
+                most_name_bytes=MOST_NAME_BYTES,
             )
+            raise UsageError(Text("cannot use the session name {name}", name=repr(name)), why)
         return self._folder / f"{name}{ENDING}"
 
     def messages(self, name: str) -> list[dict[str, Any]]:
@@ -168,10 +166,6 @@ def _encode(messages: Sequence[dict[str, Any]]) -> bytes:
 
 
 def _broken_line_error(path: Path, number: int, why: str) -> SetupError:
-    return SetupError(
-        Text("cannot read {path}:{number}", path=path, number=number),
-        why,
-        hint=Text(
-            "correct or delete line {number}; the rest of the file is untouched", number=number
-        ),
-    )
+    what = Text("cannot read {path}:{number}", path=path, number=number)
+    hint = Text("correct or delete line {number}; the rest of the file is untouched", number=number)
+    return SetupError(what, why, hint=hint)

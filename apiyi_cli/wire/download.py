@@ -167,11 +167,9 @@ class _Download:
                 url = urljoin(url, target)
             except ValueError:
                 raise RejectedError(Text("its address is no https URL")) from None
+        most = MOST_REDIRECTS
         raise RejectedError(
-            Text(
-                "the server redirects more than {most_redirects} times",
-                most_redirects=MOST_REDIRECTS,
-            )
+            Text("the server redirects more than {most_redirects} times", most_redirects=most)
         )
 
     def _get(self, url: str) -> Reply:
@@ -235,13 +233,8 @@ class _Download:
             if size > self._kind.most_bytes:
                 raise _too_large(self._kind.most_bytes)
             if self._plan.clock.monotonic() > ends_at:
-                raise TemporaryError(
-                    Text(
-                        "only {size} bytes came in {longest_s} s",
-                        size=size,
-                        longest_s=f"{self._kind.longest_s:g}",
-                    )
-                )
+                numbers = {"size": size, "longest_s": f"{self._kind.longest_s:g}"}
+                raise TemporaryError(Text("only {size} bytes came in {longest_s} s", **numbers))
             yield piece
 
 

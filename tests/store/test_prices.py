@@ -22,6 +22,10 @@ ROWS: list[Any] = [
 ]
 
 
+def cost(listed: Prices, model: str, prompt: int | None, completion: int | None) -> float | None:
+    return listed.estimate(model, BilledUnits(prompt, completion))
+
+
 def prices(tmp_path: Path, **more: Any) -> Prices:
     path = tmp_path / "prices.json"
     path.write_bytes(encode_price_list({"data": ROWS, **more}, 1000.0))
@@ -31,24 +35,24 @@ def prices(tmp_path: Path, **more: Any) -> Prices:
 def test_a_ratio_of_one_is_two_dollars_a_million(tmp_path: Path) -> None:
     found = prices(tmp_path)
     assert found.of("tokens") == Price(5.0, 30.0, None)
-    assert found.cost("tokens", 1_000_000, 0) == 5.0
-    assert found.cost("tokens", 0, 1_000_000) == 30.0
-    assert found.cost("plain", 1_000_000, 1_000_000) == 2.0
+    assert cost(found, "tokens", 1_000_000, 0) == 5.0
+    assert cost(found, "tokens", 0, 1_000_000) == 30.0
+    assert cost(found, "plain", 1_000_000, 1_000_000) == 2.0
     assert found.fetched == 1000.0
 
 
 def test_the_default_groups_ratio_counts(tmp_path: Path) -> None:
     found = prices(tmp_path, group_ratio={"default": 0.5, "vip": 9})
-    assert found.cost("tokens", 1_000_000, 0) == 2.5
-    assert found.cost("call", None, None) == 0.02
+    assert cost(found, "tokens", 1_000_000, 0) == 2.5
+    assert cost(found, "call", None, None) == 0.02
 
 
 def test_a_price_for_each_request_needs_no_tokens(tmp_path: Path) -> None:
-    assert prices(tmp_path).cost("call", None, None) == 0.04
+    assert cost(prices(tmp_path), "call", None, None) == 0.04
 
 
 def test_a_model_that_is_free_costs_nothing(tmp_path: Path) -> None:
-    assert prices(tmp_path).cost("free", 10, 10) == 0.0
+    assert cost(prices(tmp_path), "free", 10, 10) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -64,7 +68,7 @@ def test_a_model_that_is_free_costs_nothing(tmp_path: Path) -> None:
 def test_what_is_not_known_has_no_estimate(
     tmp_path: Path, model: str, prompt: int | None, completion: int | None
 ) -> None:
-    assert prices(tmp_path).cost(model, prompt, completion) is None
+    assert cost(prices(tmp_path), model, prompt, completion) is None
 
 
 def test_a_date_behind_the_name_does_not_matter(tmp_path: Path) -> None:
@@ -84,7 +88,7 @@ def test_a_damaged_file_is_no_list(tmp_path: Path, content: str) -> None:
     path = tmp_path / "prices.json"
     path.write_text(content)
     assert len(Prices(path)) == 0
-    assert Prices(path).cost("tokens", 1, 1) is None
+    assert cost(Prices(path), "tokens", 1, 1) is None
 
 
 def test_a_missing_file_is_no_list(tmp_path: Path) -> None:
@@ -175,26 +179,26 @@ def test_a_long_prompt_costs_what_its_tier_says(tmp_path: Path) -> None:
         path = tmp_path / "prices.json"
         path.write_bytes(encode_price_list({"data": []}, 1000.0, {"models": [row]}))
         found = Prices(path)
-        assert found.cost("long", 200_000, 1000) == pytest.approx(0.41)
-        assert found.cost("long-2026-11-01", 300_000, 1000) == pytest.approx(1.215)
+        assert cost(found, "long", 200_000, 1000) == pytest.approx(0.41)
+        assert cost(found, "long-2026-11-01", 300_000, 1000) == pytest.approx(1.215)
         used = BilledUnits(prompt=300_000, completion=0, cached=100_000)
         assert found.estimate("long", used) == pytest.approx(0.84)
     odd = {"tiered": [{"up_to_tokens": "many", "input_usd_per_m": "x"}]}
     row = {"id": "odd", "billing": {"type": "per_token", **first, **odd}}
     (tmp_path / "prices.json").write_bytes(encode_price_list(None, 1.0, {"models": [row]}))
-    assert Prices(tmp_path / "prices.json").cost("odd", 300_000, 0) == pytest.approx(0.6)
+    assert cost(Prices(tmp_path / "prices.json"), "odd", 300_000, 0) == pytest.approx(0.6)
 
 
 def test_the_ratio_of_a_group_may_come_from_the_registry(tmp_path: Path) -> None:
-    assert with_registry(tmp_path).cost("listed", 1_000_000, 0) == pytest.approx(0.9)
+    assert cost(with_registry(tmp_path), "listed", 1_000_000, 0) == pytest.approx(0.9)
     for name in ("ClaudeCode", "claudecode"):
         found = with_registry(tmp_path, name)
-        assert found.cost("listed", 1_000_000, 0) == pytest.approx(0.95)
+        assert cost(found, "listed", 1_000_000, 0) == pytest.approx(0.95)
         assert found.find_cached("tokens") == pytest.approx(0.38)
     # The gateway's own word counts before the vendor's page.
     later = with_registry(tmp_path, "claudecode", group_ratio={"default": 1, "ClaudeCode": 0.8})
-    assert later.cost("listed", 1_000_000, 0) == pytest.approx(0.8)
-    assert with_registry(tmp_path, "unheard of").cost("tokens", 1_000_000, 0) == 4.5
+    assert cost(later, "listed", 1_000_000, 0) == pytest.approx(0.8)
+    assert cost(with_registry(tmp_path, "unheard of"), "tokens", 1_000_000, 0) == 4.5
 
 
 def test_the_registry_alone_is_a_price_list(tmp_path: Path) -> None:

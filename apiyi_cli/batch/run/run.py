@@ -165,15 +165,14 @@ class BatchRun:
             self._stop.stop()
             self._deadline_s = now_s + self._grace_s
             if in_flight := self._pool.in_flight:
-                self._plan.note(
-                    Text(
-                        "stopping: {flying} in flight, waiting up to {grace_s} s; ^C "
-                        "again to abandon them ({billing})",
-                        flying=in_flight,
-                        grace_s=f"{self._grace_s:.0f}",
-                        billing=describe_billing("pending", many=True),
-                    )
+                message = Text(
+                    "stopping: {flying} in flight, waiting up to {grace_s} s; ^C "
+                    "again to abandon them ({billing})",
+                    flying=in_flight,
+                    grace_s=f"{self._grace_s:.0f}",
+                    billing=describe_billing("pending", many=True),
                 )
+                self._plan.note(message)
 
     def _finish(self) -> RunResult:
         self._stop.stop()

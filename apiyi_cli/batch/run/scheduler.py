@@ -150,10 +150,8 @@ class Scheduler:
             counts.resumed_failed += 1
             return None, False
         if state == "held":
-            pending = self._past.waiting[row.id]
-            return RowOutcome(
-                row, line=pending.line, line_class=pending.failed, is_kept=True
-            ), False
+            held = self._past.waiting[row.id]
+            return RowOutcome(row, line=held.line, line_class=held.failed, is_kept=True), False
         self._note_new_content(row, state)
         if row.error is not None:
             return RowOutcome(row, error=row.error), False
@@ -161,41 +159,32 @@ class Scheduler:
             row.unsaved = self._past.unsaved[row.id].body()
         if state == "unknown" and (policy := self._policy(row)) != "retry":
             if policy == "fail":
-                raise IncompleteError(
-                    Text(
-                        "{place}: row {id} was in flight when an earlier run ended",
-                        place=row.place,
-                        id=row.id,
-                    ),
-                    describe_billing("maybe"),
-                    hint=Text("--on-unknown retry to send such rows again, or skip"),
-                )
+                named = {"place": row.place, "id": row.id}
+                what = Text("{place}: row {id} was in flight when an earlier run ended", **named)
+                hint = Text("--on-unknown retry to send such rows again, or skip")
+                raise IncompleteError(what, describe_billing("maybe"), hint=hint)
             return _skip_unknown(row), False
         return None, True
 
     def _note_new_content(self, row: Row, state: RowState) -> None:
         """Count rows that the output has with other content; name the first on stderr."""
-        counts = self.counts
+        counts, named = self.counts, {"place": row.place, "id": row.id}
         if state == "run" and row.index < self._past.total and is_generated_id(row.id):
             counts.unnamed += 1
             if counts.unnamed == 1:
-                self._plan.note(
-                    Text(
-                        "{place}: a row without an id is not in the output as it is now: "
-                        "it is new or has changed, and is sent",
-                        place=row.place,
-                    )
+                message = Text(
+                    "{place}: a row without an id is not in the output as it is now: "
+                    "it is new or has changed, and is sent",
+                    **named,
                 )
+                self._plan.note(message)
         if state == "changed":
             counts.changed += 1
             if counts.changed == 1:
-                self._plan.note(
-                    Text(
-                        "{place}: row {id} has changed since; changed rows run again",
-                        place=row.place,
-                        id=row.id,
-                    )
+                message = Text(
+                    "{place}: row {id} has changed since; changed rows run again", **named
                 )
+                self._plan.note(message)
 
     def _count(self, row: Row, state: RowState, sends: bool) -> None:
         if state == "unknown":
@@ -218,11 +207,9 @@ class Scheduler:
         states = [self._past.of(row) for row in first]
         paid = self._past.count(OK | RECORD)
         if first and paid and all(state in ("run", "changed") for state in states):
-            raise SetupError(
-                Text("the output belongs to another input"),
-                Text("none of the first {count} rows is in it as it is now", count=len(first)),
-                hint=Text("name another -o; --resume to add these rows all the same"),
-            )
+            why = Text("none of the first {count} rows is in it as it is now", count=len(first))
+            hint = Text("name another -o; --resume to add these rows all the same")
+            raise SetupError(Text("the output belongs to another input"), why, hint=hint)
         return chain(first, rows)
 
 

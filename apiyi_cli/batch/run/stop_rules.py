@@ -32,48 +32,35 @@ def check_rules(rules: StopRules, counts: Counts) -> LimitError | None:
         why = Text("{failed} of {done} rows have failed", failed=failed, done=done)
         return _make_stop_error(f"--max-errors {percent:g}%", why)
     if rules.max_cost is not None and (counts.cost or 0.0) >= rules.max_cost:
-        return _make_stop_error(
-            "--max-cost", Text("{cost} are used", cost=format_cost(counts.cost))
-        )
+        why = Text("{cost} are used", cost=format_cost(counts.cost))
+        return _make_stop_error("--max-cost", why)
     return None
 
 
 def make_unpriced_error(model: str | None) -> LimitError:
     """Return the error for a request without a known price under `--max-cost`."""
-    return LimitError(
-        Text("cannot keep to --max-cost"),
-        Text("there is no price for {model}", model=model),
-        hint="apiyi models --update",
-    )
+    why = Text("there is no price for {model}", model=model)
+    return LimitError(Text("cannot keep to --max-cost"), why, hint="apiyi models --update")
 
 
 def make_cost_error(usd: float, planned_usd: float, max_usd: float) -> LimitError:
     """Return the error for a request that would cost more than is left of `max_usd`."""
-    cost, limit = format_cost(usd), f"${max_usd:g}"
+    costs = {"cost": format_cost(usd), "limit": f"${max_usd:g}"}
+    why = Text("the request would cost {cost}, {limit} are allowed; nothing was sent", **costs)
     if planned_usd:
         why = Text(
             "the next request would cost {cost} after {planned}, {limit} are allowed; "
             "it was not sent",
-            cost=cost,
             planned=format_cost(planned_usd),
-            limit=limit,
-        )
-    else:
-        why = Text(
-            "the request would cost {cost}, {limit} are allowed; nothing was sent",
-            cost=cost,
-            limit=limit,
+            **costs,
         )
     return LimitError(Text("stopped by --max-cost"), why, hint=Text("raise --max-cost"))
 
 
 def make_time_error() -> LimitError:
     """Return the error of a run that must end before its rows were sent."""
-    return LimitError(
-        Text("stopped by --max-time"),
-        Text("not all rows were sent"),
-        hint=Text("run it again to go on"),
-    )
+    why, hint = Text("not all rows were sent"), Text("run it again to go on")
+    return LimitError(Text("stopped by --max-time"), why, hint=hint)
 
 
 class StopSwitch:
@@ -109,6 +96,5 @@ class StopSwitch:
 
 
 def _make_stop_error(name: str, why: str) -> LimitError:
-    return LimitError(
-        Text("stopped by {name}", name=name), why, hint=Text("run it again to go on with the rest")
-    )
+    hint = Text("run it again to go on with the rest")
+    return LimitError(Text("stopped by {name}", name=name), why, hint=hint)

@@ -233,14 +233,10 @@ def _broken_line(path: Path, number: int, form: LineFormat, data: bytes) -> Setu
 
 
 def _too_new(path: Path, version: int) -> SetupError:
-    what = Text("{path} was written by a newer version", path=path)
+    versions = {"version": version, "version2": JOURNAL_VERSION}
     return SetupError(
-        what,
-        Text(
-            "its form is {version}, this program knows {version2}",
-            version=version,
-            version2=JOURNAL_VERSION,
-        ),
+        Text("{path} was written by a newer version", path=path),
+        Text("its form is {version}, this program knows {version2}", **versions),
         hint=Text("pip install -U apiyi, or name another -o"),
     )
 

@@ -223,17 +223,15 @@ class OpenOutput:
             if size:
                 refuse_other_form(self.output, past.header, options.form)
             self._read_output()
-            self._lost = refuse_incomplete(
-                self.output, past, accepted=options.resume or options.repair
-            )
+            accepted = options.resume or options.repair
+            self._lost = refuse_incomplete(self.output, past, accepted=accepted)
             if self._lost:
-                self._note(
-                    Text(
-                        "{lost} answers are not in {output} any more: sending them again",
-                        lost=self._lost,
-                        output=self.output,
-                    )
+                message = Text(
+                    "{lost} answers are not in {output} any more: sending them again",
+                    lost=self._lost,
+                    output=self.output,
                 )
+                self._note(message)
         elif size:
             if not options.resume or options.texts:
                 raise no_journal(self.output)
@@ -254,12 +252,10 @@ class OpenOutput:
         past.take_announced(self.output)
         refuse_edited(self.output, past)
         if truncate_at(self.output, past.ends.get("out", 0)):
-            self._note(
-                Text(
-                    "the last text of {output} was torn; it is in {output}.torn",
-                    output=self.output,
-                )
+            message = Text(
+                "the last text of {output} was torn; it is in {output}.torn", output=self.output
             )
+            self._note(message)
         if options.errors is not None and options.errors.is_file():
             self._repair(options.errors, is_record)
         past.records = past.count(RECORD)

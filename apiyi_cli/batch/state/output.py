@@ -97,20 +97,13 @@ class FileTarget:
     def _check_size(self, size: int) -> None:
         if self._trouble is not None or size == self._size:
             return
+        what = Text("somebody else writes to {name}", name=self._name)
+        why, hint = Text("{size} bytes are not of this run", size=size - self._size), END_OTHER_RUN
         if size < self._size:
-            self._trouble = OutputError(
-                Text("{name} was shortened while this run wrote to it", name=self._name),
-                Text("{size} bytes of answers are gone", size=self._size - size),
-                hint=Text(
-                    "bring them back from a copy; without one --resume sends their rows again"
-                ),
-            )
-        else:
-            self._trouble = OutputError(
-                Text("somebody else writes to {name}", name=self._name),
-                Text("{size} bytes are not of this run", size=size - self._size),
-                hint=END_OTHER_RUN,
-            )
+            what = Text("{name} was shortened while this run wrote to it", name=self._name)
+            why = Text("{size} bytes of answers are gone", size=self._size - size)
+            hint = Text("bring them back from a copy; without one --resume sends their rows again")
+        self._trouble = OutputError(what, why, hint=hint)
 
     def _cut(self, lines: Sequence[bytes], written: int, failure: OSError) -> PartialWriteError:
         """Remove a partly written line from the end."""

@@ -31,13 +31,12 @@ def refuse_orphan(output: Path, journal: Path) -> None:
         return
     with suppress(OSError):
         if _PAID.search(journal.read_bytes()):
-            raise SetupError(
-                Text("{output} is gone, its journal is there", output=output),
-                Text("rows that were paid for would be sent again"),
-                hint=Text(
-                    "bring the output back, or --force to begin anew: {journal}", journal=journal
-                ),
+            what = Text("{output} is gone, its journal is there", output=output)
+            why = Text("rows that were paid for would be sent again")
+            hint = Text(
+                "bring the output back, or --force to begin anew: {journal}", journal=journal
             )
+            raise SetupError(what, why, hint=hint)
 
 
 def no_journal(output: Path) -> SetupError:
@@ -97,18 +96,16 @@ def refuse_incomplete(output: Path, past: ResumeState, *, accepted: bool) -> int
             hint=Text("bring the two together again, or name another -o"),
         )
     if not accepted:
-        raise SetupError(
-            Text("{output} is not whole", output=output),
-            Text(
-                "{lost} answers that its journal knows of are not in it; they "
-                "were paid for and would be sent again",
-                lost=lost,
-            ),
-            hint=Text(
-                "bring them back from a copy, --resume to send those rows again "
-                "all the same, or --force to begin anew"
-            ),
+        why = Text(
+            "{lost} answers that its journal knows of are not in it; they "
+            "were paid for and would be sent again",
+            lost=lost,
         )
+        hint = Text(
+            "bring them back from a copy, --resume to send those rows again "
+            "all the same, or --force to begin anew"
+        )
+        raise SetupError(Text("{output} is not whole", output=output), why, hint=hint)
     return lost
 
 

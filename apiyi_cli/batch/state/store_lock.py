@@ -67,16 +67,13 @@ class StoreLock:
                 raise in_use_error(path, pid, host).with_hint(WAIT_FOR_IT)
             if not is_told:
                 is_told = True
-                self._note(
-                    Text(
-                        "{path} is held by process {pid} on {host}, says the limits' store; "
-                        "waiting up to {wait_s} s, in case it has died",
-                        path=path,
-                        pid=pid,
-                        host=host,
-                        wait_s=f"{1.2 * LEASE_S:g}",
-                    )
+                named = {"path": path, "pid": pid, "host": host, "wait_s": f"{1.2 * LEASE_S:g}"}
+                message = Text(
+                    "{path} is held by process {pid} on {host}, says the limits' store; "
+                    "waiting up to {wait_s} s, in case it has died",
+                    **named,
                 )
+                self._note(message)
             self._sleep(_WAIT_S)
         self._path = path
 

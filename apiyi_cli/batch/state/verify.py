@@ -248,39 +248,35 @@ class Evidence:
     def _compare(self) -> None:
         """Note where the output and its journal disagree."""
         past, claims = self.past, self.claims
-        if missing := past.count(WRITTEN | OK, without=RECORD):
+        numbers: dict[str, Any] = {
+            "output": self.output,
+            "missing": past.count(WRITTEN | OK, without=RECORD),
+            "count": (past.text_size or 0) - past.ends.get("out", 0),
+            "attempts": self.attempts,
+            "expected": claims.expected,
+            "found": past.count(RECORD),
+            "total": claims.end["summary"]["total"] if claims.end.get("complete") else 0,
+        }
+        if numbers["missing"]:
             self._add_problem(
-                Text(
-                    "{missing} answers that the journal knows of are not in {output}",
-                    missing=missing,
-                    output=self.output,
-                )
+                Text("{missing} answers that the journal knows of are not in {output}", **numbers)
             )
-        unknown_bytes = (past.text_size or 0) - past.ends.get("out", 0)
-        if self.holds_texts and unknown_bytes > 0:
+        if self.holds_texts and numbers["count"] > 0:
             self._add_problem(
                 Text(
                     "the last {count} bytes of {output} are not in its journal: run it again",
-                    count=unknown_bytes,
-                    output=self.output,
+                    **numbers,
                 )
             )
         if not self.holds_texts and self.attempts != claims.expected:
             self._add_problem(
                 Text(
-                    "the records tell of {attempts} requests, the journal of {expected}",
-                    attempts=self.attempts,
-                    expected=claims.expected,
+                    "the records tell of {attempts} requests, the journal of {expected}", **numbers
                 )
             )
-        rows = past.count(RECORD)
-        if claims.end.get("complete") and rows < claims.end["summary"]["total"]:
+        if numbers["found"] < numbers["total"]:
             self._add_problem(
-                Text(
-                    "the last run had {total} rows, and there are records of {found}",
-                    total=claims.end["summary"]["total"],
-                    found=rows,
-                )
+                Text("the last run had {total} rows, and there are records of {found}", **numbers)
             )
 
 

@@ -304,21 +304,17 @@ def _transport_error(failure: Exception, deadlines: Deadlines, proxy: Proxy | No
     while cause is not None and not isinstance(cause, OSError):
         cause = cause.__cause__ or cause.__context__
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return SetupError(
-            Text("cannot trust the gateway's certificate"),
-            cause.verify_message or Text("verification failed"),
-            hint=Text("check the clock, --cacert and SSL_CERT_FILE, and who sits in between"),
-            facts=deadlines.facts("certificate"),
-        )
+        what = Text("cannot trust the gateway's certificate")
+        why = cause.verify_message or Text("verification failed")
+        hint = Text("check the clock, --cacert and SSL_CERT_FILE, and who sits in between")
+        return SetupError(what, why, hint=hint, facts=deadlines.facts("certificate"))
     if isinstance(failure, httpcore.ProxyError):
         return _proxy_error(str(failure), deadlines, proxy)
     if isinstance(failure, (httpcore.LocalProtocolError, httpcore.UnsupportedProtocol)):
-        return UsageError(
-            Text("cannot send the request"),
-            Text("a header or the address is not valid HTTP"),
-            hint=Text("look at -H, the key and --base-url"),
-            facts=Facts(phase="connect"),
-        )
+        why = Text("a header or the address is not valid HTTP")
+        hint = Text("look at -H, the key and --base-url")
+        facts = Facts(phase="connect")
+        return UsageError(Text("cannot send the request"), why, hint=hint, facts=facts)
     if deadlines.sent_at is None or _is_late_handshake(cause):
         return _unsent_error(cause, deadlines, proxy)
     return _unanswered_error(failure, deadlines)
@@ -329,12 +325,9 @@ def _proxy_error(refusal: str, deadlines: Deadlines, proxy: Proxy | None) -> Api
     if proxy is None:
         why, hint = Text("proxy: {reason}", reason=reason), None
     elif is_host_unreachable(refusal):
-        return TemporaryError(
-            Text("cannot reach the gateway through the proxy {proxy}", proxy=proxy.address),
-            reason,
-            hint=CHECK_NETWORK,
-            facts=deadlines.facts("unreachable"),
-        )
+        what = Text("cannot reach the gateway through the proxy {proxy}", proxy=proxy.address)
+        facts = deadlines.facts("unreachable")
+        return TemporaryError(what, reason, hint=CHECK_NETWORK, facts=facts)
     else:
         why = Text("{shown}: {reason}", shown=proxy.address, reason=reason)
         hint = Text("check {source}", source=proxy.source)

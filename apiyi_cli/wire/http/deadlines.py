@@ -104,12 +104,9 @@ class Deadlines:
         now = self._clock.monotonic()
         facts = self.facts("timeout")
         if self._timeouts.total_at is not None and now >= self._timeouts.total_at - EARLY_S:
-            return LimitError(
-                Text("stopped by --max-time"),
-                self._describe_sending(),
-                hint=Text("raise --max-time"),
-                facts=facts._replace(kind="max-time"),
-            )
+            what, hint = Text("stopped by --max-time"), Text("raise --max-time")
+            facts = facts._replace(kind="max-time")
+            return LimitError(what, self._describe_sending(), hint=hint, facts=facts)
         if self.headers_at is None and self.sent_at is None:
             why = Text("no connection in time")
             if self.is_sending:
@@ -125,10 +122,10 @@ class Deadlines:
         else:
             why = Text("no byte for {bytes_s} s", bytes_s=f"{self._timeouts.bytes_s:.3g}")
         if self._free:
-            hint: str = Text("try again, or raise --timeout")
+            hint = Text("try again, or raise --timeout")
             return TemporaryError(what, why, hint=hint, facts=facts)
-        hint = describe_billing("maybe", Text("raise --timeout before trying again"))
-        return IncompleteError(what, why, hint=hint, facts=facts)
+        advice = describe_billing("maybe", Text("raise --timeout before trying again"))
+        return IncompleteError(what, why, hint=advice, facts=facts)
 
     def _eventless_s(self) -> float:
         """Return the longest time without a part of the answer.

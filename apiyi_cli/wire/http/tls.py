@@ -62,11 +62,9 @@ def _load(context: ssl.SSLContext, source: str, file: str | None, folder: str | 
     if file:
         hint = Text("give {source} a file of PEM certificates", source=source)
     if folder and not Path(folder).is_dir():
-        raise SetupError(
-            Text("cannot use SSL_CERT_DIR"),
-            Text("{folder} is not a directory", folder=folder),
-            hint=Text("correct SSL_CERT_DIR, or unset it"),
-        )
+        problem = Text("{folder} is not a directory", folder=folder)
+        hint = Text("correct SSL_CERT_DIR, or unset it")
+        raise SetupError(Text("cannot use SSL_CERT_DIR"), problem, hint=hint)
     try:
         context.load_verify_locations(cafile=file, capath=folder)
     except FileNotFoundError:

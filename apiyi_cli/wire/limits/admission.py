@@ -111,14 +111,12 @@ class Admission:
 
     def _sleep(self, wait_s: float) -> None:
         if self._total_at is not None and self._clock.monotonic() + wait_s > self._total_at:
-            raise LimitError(
-                Text("stopped by --max-time"),
-                Text(
-                    "the rate limits ask for {wait_s} s more; the request had not been sent",
-                    wait_s=f"{wait_s:.1f}",
-                ),
-                hint=Text("raise --max-time"),
+            why = Text(
+                "the rate limits ask for {wait_s} s more; the request had not been sent",
+                wait_s=f"{wait_s:.1f}",
             )
+            hint = Text("raise --max-time")
+            raise LimitError(Text("stopped by --max-time"), why, hint=hint)
         self._clock.sleep(wait_s)
 
     def _sleep_for_slot(self, wait_s: float) -> None:
@@ -140,7 +138,7 @@ def _was_refused(failure: ApiyiError) -> bool:
 def describe_wait(wait_s: float, cause: Cause, limiter: RateLimiter) -> Text:
     """Return the notice of a wait for the limits: duration, reason, how to avoid it."""
     limits = limiter.limits
-    wait, window = f"{wait_s:.1f}", f"{limits.window_s:g}"
+    times = {"wait": f"{wait_s:.1f}", "window": f"{limits.window_s:g}"}
     if cause == "slots":
         return Text(
             "waiting for one of the {count} requests that the key may have in flight "
@@ -149,21 +147,19 @@ def describe_wait(wait_s: float, cause: Cause, limiter: RateLimiter) -> Text:
         )
     if cause == "pause":
         return Text(
-            "waiting {wait} s, as the gateway asked of this key (--no-limits goes on)", wait=wait
+            "waiting {wait} s, as the gateway asked of this key (--no-limits goes on)", **times
         )
     if cause == "requests":
         return Text(
             "waiting {wait} s for the key's limit of {count} requests in {window} s "
             "(--rpm N or --no-limits goes on)",
-            wait=wait,
             count=limits.rpm,
-            window=window,
+            **times,
         )
     return Text(
         "waiting {wait} s for the key's limit of {count} tokens in {window} s "
         "(--tpm N or --no-limits goes on; to clear what was counted: {clear})",
-        wait=wait,
         count=limits.tpm,
-        window=window,
         clear=limiter.clear_command,
+        **times,
     )

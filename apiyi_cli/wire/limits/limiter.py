@@ -89,12 +89,6 @@ class Limiter:
             self._counters = LocalCounters()
             self._slots = Slots()
 
-    def reserve(self, tokens: int = 0) -> float:
-        """Book one request of about `tokens` tokens; return the seconds until it may start."""
-        with self._counters as counters:
-            now = self._clock.monotonic()
-            return rates.book(counters, self.limits, now, tokens) - now
-
     def acquire(
         self,
         tokens: int = 0,
@@ -356,16 +350,8 @@ def check_limits(limits: Limits) -> Limits:
         kinds = (int, float) if name == "window_s" else (int,)
         if type(value) not in kinds or not low <= value <= high:
             kind = Text("a number") if float in kinds else Text("a whole number")
-            raise SetupError(
-                Text("the rate limits cannot be used"),
-                Text(
-                    "{name} is {value}, not {message} from {low} to {high}",
-                    name=name,
-                    value=repr(value),
-                    message=kind,
-                    low=low,
-                    high=high,
-                ),
-                hint=f"apiyi config unset limits.{name}",
-            )
+            named = {"name": name, "value": repr(value), "message": kind, "low": low, "high": high}
+            what = Text("the rate limits cannot be used")
+            why = Text("{name} is {value}, not {message} from {low} to {high}", **named)
+            raise SetupError(what, why, hint=f"apiyi config unset limits.{name}")
     return limits

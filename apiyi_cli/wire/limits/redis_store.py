@@ -21,6 +21,7 @@ from apiyi_cli.text import Text
 from apiyi_cli.wire.limits import rates, windows
 
 REDIS_TIMEOUT_S: Final = 3.0
+_CANNOT_SHARE: Final = Text("cannot share the limits between machines")
 
 
 class Step:
@@ -241,15 +242,14 @@ class LimitServer:
         with self._state:
             is_news, self.is_missed = not self.is_missed, True
         if is_news:
-            self._tell(
-                Text(
-                    "the limits' server {shown} does not answer: {reason}; "
-                    "waiting up to {wait_s} s for it",
-                    shown=self._shown,
-                    reason=_reason(failure),
-                    wait_s=f"{self._wait_s:g}",
-                )
+            message = Text(
+                "the limits' server {shown} does not answer: {reason}; "
+                "waiting up to {wait_s} s for it",
+                shown=self._shown,
+                reason=_reason(failure),
+                wait_s=f"{self._wait_s:g}",
             )
+            self._tell(message)
 
     def is_unfit(self, failure: Exception) -> bool:
         """Return True for the refusal of a server that has never been usable.
@@ -284,11 +284,8 @@ class LimitServer:
                 "start that Redis server and run it again; "
                 "apiyi config set limits.store_wait_s 600 waits longer for it"
             )
-        return SetupError(
-            Text("cannot share the limits between machines"),
-            Text("{store}: {reason}", store=self._shown, reason=_reason(failure)),
-            hint=hint,
-        )
+        why = Text("{store}: {reason}", store=self._shown, reason=_reason(failure))
+        return SetupError(_CANNOT_SHARE, why, hint=hint)
 
 
 def without_credentials(url: str) -> str:
@@ -310,9 +307,6 @@ def _package() -> Any:
         import redis.backoff
         import redis.retry
     except ImportError:
-        raise SetupError(
-            Text("cannot share the limits between machines"),
-            Text("limits.store needs the Python package redis"),
-            hint="pip install 'apiyi-cli[redis]'",
-        ) from None
+        why = Text("limits.store needs the Python package redis")
+        raise SetupError(_CANNOT_SHARE, why, hint="pip install 'apiyi-cli[redis]'") from None
     return redis

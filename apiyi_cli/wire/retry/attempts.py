@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from apiyi_cli.core.call import Cost
 from apiyi_cli.core.clock import Clock
@@ -53,9 +53,7 @@ class AttemptCounts:
     """The attempts of one request. `possibly_billed` of the `retries` may be billed twice."""
 
     def __init__(self, requests: int = 0, retries: int = 0, possibly_billed: int = 0) -> None:
-        self.requests = requests
-        self.retries = retries
-        self.possibly_billed = possibly_billed
+        self.requests, self.retries, self.possibly_billed = requests, retries, possibly_billed
 
 
 class RetryBudget:
@@ -230,23 +228,11 @@ class _Attempts:
         return FailedAttempt(self.number, error, decision, message)
 
     def _describe_retry(self, error: ApiyiError, decision: RetryDecision) -> Text:
-        most, wait_s = self._most_retries(error), f"{decision.wait_s:.1f}"
-        reason = _describe_reason(error)
-        if most is None:
-            line = Text(
-                "retry {attempt} in {wait_s} s: {error}",
-                attempt=self.number,
-                wait_s=wait_s,
-                error=reason,
-            )
-        else:
-            line = Text(
-                "retry {attempt} of {attempts} in {wait_s} s: {error}",
-                attempt=self.number,
-                attempts=most,
-                wait_s=wait_s,
-                error=reason,
-            )
+        values: dict[str, Any] = {"attempt": self.number, "wait_s": f"{decision.wait_s:.1f}"}
+        values |= {"attempts": self._most_retries(error), "error": _describe_reason(error)}
+        line = Text("retry {attempt} of {attempts} in {wait_s} s: {error}", **values)
+        if values["attempts"] is None:
+            line = Text("retry {attempt} in {wait_s} s: {error}", **values)
         if decision.possibly_billed:
             self.possibly_billed += 1
             self.counts.possibly_billed += 1
@@ -295,15 +281,12 @@ class _Attempts:
         """Return which limit ended the attempts, and the hint."""
         if decision.stop == "cap":
             most_s, wait_s = f"{self.policy.retry_after_cap_s:.0f}", f"{decision.wait_s:.0f}"
-            why = Text(
-                "asked to wait {wait_s} s, the most is {most_s} s", wait_s=wait_s, most_s=most_s
-            )
+            waits = {"wait_s": wait_s, "most_s": most_s}
+            why = Text("asked to wait {wait_s} s, the most is {most_s} s", **waits)
             return [why], Text("run it again in {wait_s} s", wait_s=wait_s)
         if decision.stop == "time":
-            most_s = f"{retry_time_s(self.policy, error, self.cost):g}"
-            why = Text(
-                "no time for another attempt in {max_retry_time_s} s", max_retry_time_s=most_s
-            )
+            values = {"max_retry_time_s": f"{retry_time_s(self.policy, error, self.cost):g}"}
+            why = Text("no time for another attempt in {max_retry_time_s} s", **values)
             return [why], error.hint
         if decision.stop == "budget":
             return [Text("too many retries in this process")], error.hint

@@ -130,14 +130,8 @@ class Failover:
 
     def report_switch(self, url: str, why: str, next_url: str) -> None:
         """Report that a request continues at the next URL, and why."""
-        self._tell(
-            Text(
-                "{address} is in trouble ({why}), going on with {next_url}",
-                address=url,
-                why=why,
-                next_url=next_url,
-            )
-        )
+        named = {"address": url, "why": why, "next_url": next_url}
+        self._tell(Text("{address} is in trouble ({why}), going on with {next_url}", **named))
 
     def _is_usable(self, url: str) -> bool:
         if len(self.base_urls) == 1:

@@ -15,6 +15,7 @@ from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.wire.limits.admission import Admission, describe_wait
 from apiyi_cli.wire.limits.limiter import Limiter
 from apiyi_cli.wire.limits.rates import Cause
+from tests.wire.limits.booking import reserve
 
 CALL = Call("POST", "/chat/completions", json={"model": "m"}, model="m")
 
@@ -56,7 +57,7 @@ class AdmissionSetup:
 
     def delay_s(self) -> float:
         """Return how long a request of a few tokens would have to wait now."""
-        return self.limiter.reserve(10)
+        return reserve(self.limiter, 10)
 
 
 @pytest.fixture
