@@ -203,7 +203,7 @@ class CommandSettings(Settings):
     @cached_property
     def system_token(self) -> Secret:
         """Return the account's token, redacted from then on. Raises AuthError if there is none."""
-        from apiyi_cli.settings.system_token import find_system_token
+        from apiyi_cli.settings.secrets import find_system_token
 
         token = find_system_token(self)
         self._secrets.append(token)

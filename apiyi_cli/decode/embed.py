@@ -25,9 +25,8 @@ from apiyi_cli.core.jsontext import (
     value_end,
     write,
 )
-from apiyi_cli.decode.frames.fields import find_places, read_object, read_objects
+from apiyi_cli.decode.frames.fields import find_places, read_object, read_objects, usage
 from apiyi_cli.decode.frames.reply_body import is_complete, make_useless, read_body, read_json
-from apiyi_cli.decode.frames.usage import usage
 from apiyi_cli.errors import ApiyiError, IncompleteError
 from apiyi_cli.text import Text
 

@@ -12,7 +12,7 @@ from apiyi_cli.core.call import Reply
 from apiyi_cli.core.events import Usage
 from apiyi_cli.core.filetypes import GIF, JPEG, PNG, SVG, WEBP, detect_picture, find_svg_root
 from apiyi_cli.core.jsontext import whole_characters
-from apiyi_cli.decode.frames.fields import read_object, read_string
+from apiyi_cli.decode.frames.fields import read_object, read_string, usage
 from apiyi_cli.decode.frames.reply_body import (
     facts_of,
     find_event_refusal,
@@ -21,7 +21,6 @@ from apiyi_cli.decode.frames.reply_body import (
     read_whole,
 )
 from apiyi_cli.decode.frames.sse import frames, json_events
-from apiyi_cli.decode.frames.usage import usage
 from apiyi_cli.decode.image_items import (
     describe_refusal,
     describe_words,

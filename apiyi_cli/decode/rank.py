@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.events import Usage
 from apiyi_cli.core.jsontext import as_line, read_first, write, write_text
-from apiyi_cli.decode.frames.fields import read_count, read_number
+from apiyi_cli.decode.frames.fields import read_count, read_number, usage
 from apiyi_cli.decode.frames.reply_body import make_useless, read_json
-from apiyi_cli.decode.frames.usage import usage
 from apiyi_cli.text import Text
 
 

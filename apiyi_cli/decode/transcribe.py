@@ -16,7 +16,7 @@ from apiyi_cli.core.events import Delta, EventBatch, Finish, Usage
 from apiyi_cli.core.jsontext import one_line, read_event, trim, whole_characters, write
 from apiyi_cli.decode.answers.answer import Answer
 from apiyi_cli.decode.answers.answer_reader import read_answer
-from apiyi_cli.decode.frames.fields import read_object, read_objects, read_string
+from apiyi_cli.decode.frames.fields import read_object, read_objects, read_string, usage
 from apiyi_cli.decode.frames.reply_body import (
     Kind,
     detect_kind,
@@ -31,7 +31,6 @@ from apiyi_cli.decode.frames.reply_body import (
     read_whole,
 )
 from apiyi_cli.decode.frames.sse import json_events
-from apiyi_cli.decode.frames.usage import usage
 from apiyi_cli.decode.subtitles import Cue, cues, cues_of, format_segment, seconds_of, srt, vtt
 from apiyi_cli.errors import ApiyiError, IncompleteError, describe_billing
 from apiyi_cli.text import Text

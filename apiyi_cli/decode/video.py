@@ -6,11 +6,12 @@ Every family has its own names for the same few states.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.jsontext import whole_characters
 from apiyi_cli.decode.frames.fields import (
+    BELIEVED_TOKENS,
     read_count,
     read_moment,
     read_number,
@@ -19,36 +20,26 @@ from apiyi_cli.decode.frames.fields import (
     read_string,
 )
 from apiyi_cli.decode.frames.reply_body import find_refusal, make_misfit, parse_body, read_whole
-from apiyi_cli.decode.frames.usage import BELIEVED_TOKENS
 from apiyi_cli.errors import IncompleteError
 from apiyi_cli.text import Text
 
+T = TypeVar("T")
 State = Literal["queued", "running", "done", "failed", "expired", "unknown"]
 
-_STATES: dict[str, State] = {
-    "submitted": "queued",
-    "not_start": "queued",
-    "queued": "queued",
-    "pending": "queued",
-    "created": "queued",
-    "running": "running",
-    "processing": "running",
-    "in_progress": "running",
-    "succeeded": "done",
-    "success": "done",
-    "completed": "done",
-    "done": "done",
-    "failed": "failed",
-    "failure": "failed",
-    "cancelled": "failed",
-    "canceled": "failed",
-    "error": "failed",
+_WORDS_FOR: dict[State, str] = {
+    "queued": "submitted not_start queued pending created",
+    "running": "running processing in_progress",
+    "done": "succeeded success completed done",
+    "failed": "failed failure cancelled canceled error",
     "unknown": "unknown",
     "expired": "expired",
 }
+_STATES = {word: state for state, words in _WORDS_FOR.items() for word in words.split()}
 _LINK_NAMES = ("video_url", "result_url", "url", "video_urls", "result_urls", "urls")
 _FILE_NAMES = ("content", "video", "result", "videos", "results", "files")
 _STATE_NAMES = ("status", "task_status", "state")
+_MESSAGE_NAMES = ("message", "fail_reason", "reason", "error", "code")
+_END_NAMES = ("completed_at", "finished_at", "finish_time", "updated_at")
 _OLDEST_S = 1_600_000_000
 """Smaller numbers are not times."""
 
@@ -79,8 +70,8 @@ def task_id(value: Any) -> str:
     if isinstance(value, dict):
         holders.append(value)
     for names in (("task_id", "id"), ("request_id",)):
-        if text := _first_text(holders, *names, of=_read_id):
-            return text
+        if id := _find_first(holders, names, _read_id):
+            return id
     raise IncompleteError(
         Text("the task has no id"),
         Text("the gateway took the request and did not say which task it is"),
@@ -96,7 +87,7 @@ def read_task(reply: Reply) -> tuple[VideoTask, bytes]:
     """
     kind, raw = read_whole(reply, "free", None)
     value = parse_body(reply, kind, raw)
-    if _first_text(_levels(value), *_STATE_NAMES) is None:
+    if _find_first(_levels(value), _STATE_NAMES, _read_text) is None:
         why = Text("it does not tell the state of a task")
         raise find_refusal(reply, value, "text") or make_misfit(reply, why)
     return video_task(value), raw
@@ -105,15 +96,21 @@ def read_task(reply: Reply) -> tuple[VideoTask, bytes]:
 def video_task(value: Any) -> VideoTask:
     """Return a task's state, of any family; unknown states count as running."""
     holders = _levels(value)
-    state = _first_text(holders, *_STATE_NAMES)
-    known = _STATES.get((state or "").lower(), "running")
+    state = _find_first(holders, _STATE_NAMES, _read_text) or ""
+    known = _STATES.get(state.lower(), "running")
+    errors = [_inner(holder, "error") for holder in holders]
+    usages = [_inner(holder, "usage") for holder in holders]
+    inner = [holder.get(name) for holder in holders for name in _FILE_NAMES]
+    files = [item for value in inner for item in read_objects(value) or [read_object(value)]]
+    has_failed = known in ("failed", "expired")
+    ends = (_find_first(holders, (name,), _read_end) for name in _END_NAMES)
     return VideoTask(
         known,
-        _percent(holders),
-        _url(holders),
-        _message(holders) if known in ("failed", "expired") else None,
-        _tokens(holders),
-        _read_finish_time(holders) if known == "done" else None,
+        _find_first(holders, ("progress",), _read_percent),
+        _find_first([*holders, *files], _LINK_NAMES, _read_link),
+        _find_first([*errors, *holders], _MESSAGE_NAMES, _read_text) if has_failed else None,
+        _find_first(usages, ("completion_tokens",), _read_tokens),
+        next(filter(None, ends), None) if known == "done" else None,
     )
 
 
@@ -127,71 +124,45 @@ def _inner(value: Any, name: str) -> dict[str, Any]:
     return read_object(read_object(value).get(name))
 
 
-def _first_text(
-    holders: Sequence[dict[str, Any]], *names: str, of: Callable[[Any], str] = read_string
-) -> str | None:
-    for holder in holders:
-        for name in names:
-            if text := of(holder.get(name)):
-                return whole_characters(text)
-    return None
+def _find_first(
+    holders: Sequence[dict[str, Any]], names: Sequence[str], read: Callable[[Any], T | None]
+) -> T | None:
+    """Return the first field that can be read, of the first object that has one."""
+    values = (read(holder.get(name)) for holder in holders for name in names)
+    return next((value for value in values if value is not None), None)
 
 
-def _read_id(value: Any) -> str:
+def _read_text(value: Any) -> str | None:
+    return whole_characters(read_string(value)) or None
+
+
+def _read_id(value: Any) -> str | None:
     """Return an id, which some gateways send as a number."""
     is_number = isinstance(value, int) and not isinstance(value, bool) and value > 0
-    return str(value) if is_number else read_string(value)
+    return str(value) if is_number else _read_text(value)
 
 
-def _percent(holders: list[dict[str, Any]]) -> int | None:
-    for holder in holders:
-        percent = holder.get("progress")
-        if isinstance(percent, str):
-            text = percent.strip().removesuffix("%")
-            percent = float(text) if text.replace(".", "", 1).isdigit() and len(text) < 8 else None
-        number = read_number(percent)
-        if number is not None and 0 <= number <= 100:
-            return int(number)
-    return None
-
-
-def _url(holders: list[dict[str, Any]]) -> str | None:
-    inner = [
-        item for holder in holders for name in _FILE_NAMES for item in _objects(holder.get(name))
-    ]
-    return _first_text([*holders, *inner], *_LINK_NAMES, of=_read_link)
-
-
-def _objects(value: Any) -> list[dict[str, Any]]:
-    return [value] if isinstance(value, dict) else read_objects(value)
-
-
-def _read_link(value: Any) -> str:
+def _read_link(value: Any) -> str | None:
     """Return a link, or the first of a list."""
-    text = read_string(next(iter(value), None) if isinstance(value, list) else value)
-    return text if text.startswith(("http://", "https://")) else ""
+    text = _read_text(next(iter(value), None) if isinstance(value, list) else value) or ""
+    return text if text.startswith(("http://", "https://")) else None
 
 
-def _message(holders: list[dict[str, Any]]) -> str | None:
-    errors = [_inner(holder, "error") for holder in holders]
-    return _first_text([*errors, *holders], "message", "fail_reason", "reason", "error", "code")
+def _read_percent(value: Any) -> int | None:
+    if isinstance(value, str):
+        text = value.strip().removesuffix("%")
+        value = float(text) if text.replace(".", "", 1).isdigit() and len(text) < 8 else None
+    number = read_number(value)
+    return int(number) if number is not None and 0 <= number <= 100 else None
 
 
-def _tokens(holders: list[dict[str, Any]]) -> int | None:
-    for holder in holders:
-        tokens = _inner(holder, "usage").get("completion_tokens")
-        if (count := read_count(tokens, BELIEVED_TOKENS)) is not None:
-            return count
-    return None
+def _read_tokens(value: Any) -> int | None:
+    return read_count(value, BELIEVED_TOKENS)
 
 
-def _read_finish_time(holders: list[dict[str, Any]]) -> float | None:
-    for name in ("completed_at", "finished_at", "finish_time", "updated_at"):
-        for holder in holders:
-            moment = read_moment(holder.get(name))
-            if moment is not None and moment >= _OLDEST_S:
-                return moment
-    return None
+def _read_end(value: Any) -> float | None:
+    moment = read_moment(value)
+    return moment if moment is not None and moment >= _OLDEST_S else None
 
 
 class BoxReader:

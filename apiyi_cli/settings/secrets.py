@@ -1,4 +1,4 @@
-"""Finds the key of a run: file option, environment, command, then the stores.
+"""Finds the key of a run, and its system token: option, environment, command, then the stores.
 
 A key found on the user's machine for a profile goes to that profile's servers only; one
 that the user hands over for this run goes where this run goes. The keyring and the 0600 file
@@ -29,6 +29,8 @@ from apiyi_cli.text import Text, system_reason
 _KEY_VARIABLES = frozenset((KEY_VARIABLE, SYSTEM_TOKEN_VARIABLE, "OPENAI_API_KEY"))
 _LONGEST = 8192
 _PR_SET_DUMPABLE: Final = 4
+SYSTEM_TOKEN_PAGE: Final = "https://api.apiyi.com/account/profile"
+_SANDBOX_TOKEN = Secret("sandbox-system-token", Text("built in: the sandbox needs no key"))
 _SANDBOX_KEY = Secret("sk-sandbox-needs-no-key", Text("built in: the sandbox needs no key"))
 
 
@@ -173,6 +175,48 @@ def _read_stored(settings: Settings) -> Secret:
             facts=Facts(cause="no_key"),
         )
     return check_key(stored.value, stored.source)
+
+
+def find_system_token(settings: Settings) -> Secret:
+    """Return the token of the account: from the environment, the keyring, or a file.
+
+    Raises AuthError as `find_key`.
+    """
+    if settings.sandbox:
+        return _SANDBOX_TOKEN
+    if text := settings.environ.get(SYSTEM_TOKEN_VARIABLE):
+        source = Text("environment {key_variable}", key_variable=SYSTEM_TOKEN_VARIABLE)
+        return check_system_token(text, source)
+    from apiyi_cli.settings.key_store import system_user
+    from apiyi_cli.settings.vendor_files import find_in_vendor_files
+
+    stored = find_stored(settings, system_user(settings.profile)) or find_in_vendor_files(
+        settings, "system_token"
+    )
+    if stored is None:
+        raise AuthError(
+            Text("no system token for profile {profile}", profile=settings.profile),
+            Text("the key alone cannot read the account"),
+            hint=Text(
+                "apiyi auth login --system-token, or set {variable} "
+                "(made at {page}, at the bottom of the page)",
+                variable=SYSTEM_TOKEN_VARIABLE,
+                page=SYSTEM_TOKEN_PAGE,
+            ),
+        )
+    return check_system_token(stored.value, stored.source)
+
+
+def check_system_token(text: str, source: str) -> Secret:
+    """Return the text as a system token. Raise AuthError if it is invalid or an API key."""
+    token = check_key(text, source)
+    if token.value.startswith("sk-"):
+        raise AuthError(
+            Text("the system token from {source} cannot be one", source=source),
+            Text("it is an API key"),
+            hint=Text("make a system token at {page}", page=SYSTEM_TOKEN_PAGE),
+        )
+    return token
 
 
 def find_stored(settings: Settings, user: str) -> Secret | None:

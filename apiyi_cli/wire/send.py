@@ -363,7 +363,7 @@ def find_usage(item: Any) -> Usage | None:
                 return event
         return None
     if isinstance(item, dict):
-        from apiyi_cli.decode.frames.usage import usage
+        from apiyi_cli.decode.frames.fields import usage
 
         return usage(item.get("usage"))
     value = getattr(item, "usage", None)

@@ -11,8 +11,7 @@ import pytest
 
 from apiyi_cli.sandbox.server import Gateway
 from apiyi_cli.settings.resolve import Settings
-from apiyi_cli.settings.secrets import find_key
-from apiyi_cli.settings.system_token import find_system_token
+from apiyi_cli.settings.secrets import find_key, find_system_token
 
 if TYPE_CHECKING:
     from tests.conftest import Program

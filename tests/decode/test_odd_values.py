@@ -32,8 +32,8 @@ from apiyi_cli.decode import (
 )
 from apiyi_cli.decode.answers.assemble import assemble_completion
 from apiyi_cli.decode.chat import find_events
+from apiyi_cli.decode.frames.fields import BELIEVED_TOKENS
 from apiyi_cli.decode.frames.reply_body import read_json
-from apiyi_cli.decode.frames.usage import BELIEVED_TOKENS
 from apiyi_cli.errors import ApiyiError
 from apiyi_cli.render.json_line import whole
 from apiyi_cli.render.ndjson import ndjson

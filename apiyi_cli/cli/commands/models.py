@@ -20,8 +20,8 @@ from apiyi_cli.cli.gateway.models import (
 )
 from apiyi_cli.cli.output.ledger import load_prices
 from apiyi_cli.cli.typer_options import Words, spread
-from apiyi_cli.core.context_lengths import find_context
 from apiyi_cli.core.endpoints import MODELS
+from apiyi_cli.core.families import find_context
 from apiyi_cli.core.jsontext import as_line
 from apiyi_cli.core.options import Group, flag
 from apiyi_cli.core.options.connection import Connection

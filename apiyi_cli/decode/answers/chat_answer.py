@@ -7,8 +7,7 @@ from typing import Any
 from apiyi_cli.core.events import Delta, EventBatch, Reasoning, Refusal
 from apiyi_cli.decode.answers.answer import Answer, finish_reason, is_failure, next_piece
 from apiyi_cli.decode.answers.toolcalls import ToolCalls
-from apiyi_cli.decode.frames.fields import read_count
-from apiyi_cli.decode.frames.usage import usage
+from apiyi_cli.decode.frames.fields import read_count, usage
 from apiyi_cli.text import Text
 
 _THOUGHTS = ("thinking", "reasoning")

@@ -14,8 +14,7 @@ from apiyi_cli.core.jsontext import write, write_text
 from apiyi_cli.decode.answers.answer import Answer, finish_reason
 from apiyi_cli.decode.answers.attempts import AttemptFinder
 from apiyi_cli.decode.answers.toolcalls import PartialCall, ToolCalls
-from apiyi_cli.decode.frames.fields import read_object, read_objects, read_string
-from apiyi_cli.decode.frames.usage import usage
+from apiyi_cli.decode.frames.fields import read_object, read_objects, read_string, usage
 
 REFUSALS = frozenset(
     (

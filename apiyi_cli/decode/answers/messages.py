@@ -12,8 +12,7 @@ from apiyi_cli.core.events import Delta, EventBatch, Notice, Reasoning, Usage
 from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.decode.answers.answer import Answer, finish_reason
 from apiyi_cli.decode.answers.toolcalls import PartialCall, ToolCalls
-from apiyi_cli.decode.frames.fields import read_string, read_word
-from apiyi_cli.decode.frames.usage import usage
+from apiyi_cli.decode.frames.fields import read_string, read_word, usage
 from apiyi_cli.text import Text
 
 EVENTS = frozenset(

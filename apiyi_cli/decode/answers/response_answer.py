@@ -14,8 +14,7 @@ from apiyi_cli.core.events import Delta, EventBatch, Reasoning, Refusal
 from apiyi_cli.core.jsontext import whole_characters
 from apiyi_cli.decode.answers.answer import Answer, Spoken
 from apiyi_cli.decode.answers.toolcalls import PartialCall, ToolCalls
-from apiyi_cli.decode.frames.fields import read_object, read_word
-from apiyi_cli.decode.frames.usage import usage
+from apiyi_cli.decode.frames.fields import read_object, read_word, usage
 from apiyi_cli.text import Text
 
 _TEXTS: dict[str, Spoken] = {

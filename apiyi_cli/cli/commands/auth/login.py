@@ -18,8 +18,7 @@ from apiyi_cli.output.user_terminal import is_yes
 from apiyi_cli.settings.defaults import Profile
 from apiyi_cli.settings.edit import remove, write
 from apiyi_cli.settings.key_store import file_path, find_storage, store_key, system_user
-from apiyi_cli.settings.secrets import check_key
-from apiyi_cli.settings.system_token import SYSTEM_TOKEN_PAGE, check_system_token
+from apiyi_cli.settings.secrets import SYSTEM_TOKEN_PAGE, check_key, check_system_token
 from apiyi_cli.settings.vendor_files import is_for_gateway
 from apiyi_cli.text import Text
 

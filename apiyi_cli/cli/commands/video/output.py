@@ -18,7 +18,7 @@ from apiyi_cli.cli.output.usage import UsageTotals
 from apiyi_cli.cli.records import describe_error, write_record
 from apiyi_cli.core.jsontext import as_line
 from apiyi_cli.core.shells import quote_word
-from apiyi_cli.decode.frames.usage import usage
+from apiyi_cli.decode.frames.fields import usage
 from apiyi_cli.decode.video import VideoTask
 from apiyi_cli.errors import ApiyiError, OutputError, PartialError
 from apiyi_cli.store.video_tasks import VideoRecord, VideoTasks

@@ -232,7 +232,7 @@ class Dialogue:
 
     def find_context_length(self) -> int | None:
         """Return the model's context length in tokens, None if unknown."""
-        from apiyi_cli.core.context_lengths import find_context
+        from apiyi_cli.core.families import find_context
 
         return find_context(self.model, self.context.settings.families)
 
