@@ -12,9 +12,9 @@ from apiyi_cli.core.call import Reply
 from apiyi_cli.core.jsontext import whole_characters
 from apiyi_cli.decode.frames.fields import (
     BELIEVED_TOKENS,
+    read_amount,
     read_count,
     read_moment,
-    read_number,
     read_object,
     read_objects,
     read_string,
@@ -149,10 +149,7 @@ def _read_link(value: Any) -> str | None:
 
 
 def _read_percent(value: Any) -> int | None:
-    if isinstance(value, str):
-        text = value.strip().removesuffix("%")
-        value = float(text) if text.replace(".", "", 1).isdigit() and len(text) < 8 else None
-    number = read_number(value)
+    number = read_amount(value.strip().removesuffix("%") if isinstance(value, str) else value)
     return int(number) if number is not None and 0 <= number <= 100 else None
 
 

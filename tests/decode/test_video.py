@@ -61,6 +61,7 @@ def test_an_answer_without_an_id_is_none(answer: Any) -> None:
         ({"status": "completed", "result_url": "file:///etc/passwd"}, VideoTask("done")),
         ({"status": "queued", "progress": -1}, VideoTask("queued")),
         ({"status": "queued", "progress": "nan"}, VideoTask("queued")),
+        ({"status": "queued", "progress": "3²"}, VideoTask("queued")),
         ({"status": 7, "progress": True}, VideoTask("running")),
     ],
 )
