@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
-from apiyi_cli.core.jsontext import read_exact, whole_characters
+from apiyi_cli.core.jsontext import whole_characters
 from apiyi_cli.decode.answers.answer import next_piece
+from apiyi_cli.decode.answers.output import assemble_response, read_chunks
 from apiyi_cli.decode.answers.toolcalls import ToolCalls
+from apiyi_cli.decode.frames.fields import read_objects
 
 _JOINED = ("content", "reasoning_content", "reasoning", "refusal")
 _JOINED_FIELDS = {"audio": ("data", "transcript"), "function_call": ("name", "arguments")}
@@ -26,10 +28,9 @@ def assemble_completion(chunks: Iterable[bytes]) -> dict[str, Any]:
     give the response (see `output`), those of the other protocols their object. What is not a JSON
     object is passed over; whether the answer is complete is not judged here.
     """
-    values = list(_objects(chunks))
+    values = list(read_chunks(chunks))
     if not any("choices" in value for value in values):
         from apiyi_cli.decode.answers.messages import EVENTS, assemble_message
-        from apiyi_cli.decode.answers.output import assemble_response
 
         kinds = {kind for value in values if isinstance(kind := value.get("type"), str)}
         if kinds & EVENTS:
@@ -41,16 +42,6 @@ def assemble_completion(chunks: Iterable[bytes]) -> dict[str, Any]:
 
             return assemble_candidates(values)
     return _assemble_choices(values)
-
-
-def _objects(chunks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    for data in chunks:
-        try:
-            value = read_exact(data)
-        except ValueError:
-            continue
-        if isinstance(value, dict):
-            yield value
 
 
 def _assemble_choices(chunks: Iterable[dict[str, Any]]) -> dict[str, Any]:
@@ -67,7 +58,9 @@ def _assemble_choices(chunks: Iterable[dict[str, Any]]) -> dict[str, Any]:
                 continue
             elif name not in ("id", "created", "object") or not whole.get(name):
                 whole[name] = field
-        _take(choices, chunk.get("choices"))
+        for choice in read_objects(chunk.get("choices")):
+            index = choice.get("index")
+            choices.setdefault(index if isinstance(index, int) else 0, _Choice()).add(choice)
     if isinstance(kind := whole.get("object"), str):
         whole["object"] = _OBJECTS.get(kind, kind)
     if choices:
@@ -76,13 +69,6 @@ def _assemble_choices(chunks: Iterable[dict[str, Any]]) -> dict[str, Any]:
         whole.pop("choices", None)
     whole.pop("obfuscation", None)
     return whole
-
-
-def _take(choices: dict[int, _Choice], given: object) -> None:
-    for choice in given if isinstance(given, list) else ():
-        if isinstance(choice, dict):
-            index = choice.get("index")
-            choices.setdefault(index if isinstance(index, int) else 0, _Choice()).add(choice)
 
 
 class _Choice:

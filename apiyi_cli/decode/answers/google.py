@@ -70,10 +70,8 @@ class GenerateAnswer(Answer):
             self.started = True
             self.refused = _add_words(why, feedback.get("blockReasonMessage"))
             self.reasons[0] = "content_filter"
-        candidates = value.get("candidates")
-        for place, candidate in enumerate(candidates if isinstance(candidates, list) else ()):
-            if isinstance(candidate, dict):
-                self._candidate(candidate, place, out)
+        for place, candidate in enumerate(read_objects(value.get("candidates"))):
+            self._candidate(candidate, place, out)
 
     def _candidate(self, candidate: dict[str, Any], place: int, out: EventBatch) -> None:
         given = candidate.get("index")
@@ -153,13 +151,11 @@ def assemble_response(responses: Iterable[dict[str, Any]]) -> dict[str, Any]:
     whole: dict[str, Any] = {}
     candidates: dict[int, dict[str, Any]] = {}
     for response in responses:
-        given = response.get("candidates")
         whole |= {name: value for name, value in response.items() if name != "candidates"}
-        for place, candidate in enumerate(given if isinstance(given, list) else ()):
-            if isinstance(candidate, dict):
-                index = candidate.get("index")
-                known = candidates.setdefault(index if isinstance(index, int) else place, {})
-                _merge(known, candidate)
+        for place, candidate in enumerate(read_objects(response.get("candidates"))):
+            index = candidate.get("index")
+            known = candidates.setdefault(index if isinstance(index, int) else place, {})
+            _merge(known, candidate)
     return {"candidates": [candidates[index] for index in sorted(candidates)], **whole}
 
 

@@ -12,17 +12,13 @@ from apiyi_cli.core.events import Delta, EventBatch, Notice, Reasoning, Usage
 from apiyi_cli.core.jsontext import write_text
 from apiyi_cli.decode.answers.answer import Answer, finish_reason
 from apiyi_cli.decode.answers.toolcalls import PartialCall, ToolCalls
-from apiyi_cli.decode.frames.fields import read_string, read_word, usage
+from apiyi_cli.decode.frames.fields import read_object, read_objects, read_string, read_word, usage
 from apiyi_cli.text import Text
 
 EVENTS = frozenset(
     (
-        "message_start",
-        "content_block_start",
-        "content_block_delta",
-        "content_block_stop",
-        "message_delta",
-        "message_stop",
+        *("message_start", "message_delta", "message_stop"),
+        *("content_block_start", "content_block_delta", "content_block_stop"),
     )
 )
 _TEXTS = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
@@ -65,7 +61,7 @@ class MessageAnswer(Answer):
             self.note_about(message.get("id"), message.get("model"))
             self._count(message.get("usage"))
         elif kind == "content_block_start":
-            self._block(value.get("content_block"), place, out)
+            self._block(read_object(value.get("content_block")), place, out)
         elif kind == "content_block_delta" and isinstance(delta := value.get("delta"), dict):
             self._piece(delta, place, out)
         elif kind == "message_delta":
@@ -79,8 +75,7 @@ class MessageAnswer(Answer):
         """Read an unstreamed message."""
         self.started = True
         self.note_about(value.get("id"), value.get("model"))
-        blocks = value.get("content")
-        for place, block in enumerate(blocks if isinstance(blocks, list) else ()):
+        for place, block in enumerate(read_objects(value.get("content"))):
             self._block(block, place, out)
         self._count(value.get("usage"))
         self._stop(value)
@@ -106,9 +101,7 @@ class MessageAnswer(Answer):
         self.release(out)
         super().close(out)
 
-    def _block(self, block: object, place: int | None, out: EventBatch) -> None:
-        if not isinstance(block, dict):
-            return
+    def _block(self, block: dict[str, Any], place: int | None, out: EventBatch) -> None:
         kind = block.get("type")
         if kind == "tool_use" and block.get("name") == self._answer_tool:
             self._answer_places.add(place)
@@ -161,10 +154,9 @@ class MessageAnswer(Answer):
             # The function that returns the answer is not a call to run.
             is_answer = reason == "tool_calls" and self._answer_places and not self.calls
             self.reasons[0] = "stop" if is_answer else reason
-        details = fields.get("stop_details")
-        if isinstance(details, dict):
-            words = (read_string(details.get(name)) for name in ("explanation", "category"))
-            self.refused = next(filter(None, words), self.refused)
+        details = read_object(fields.get("stop_details"))
+        words = (read_string(details.get(name)) for name in ("explanation", "category"))
+        self.refused = next(filter(None, words), self.refused)
 
 
 def message_usage(counts: dict[str, Any]) -> Usage | None:

@@ -6,7 +6,8 @@ with an empty `output`, or without; then the items are put together from the eve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from apiyi_cli.core.jsontext import read_exact, whole_characters
@@ -27,14 +28,16 @@ _OWNERS = {"reasoning_text": "reasoning", "summary_text": "reasoning"}
 
 def output_items(chunks: Sequence[bytes]) -> list[dict[str, Any]]:
     """Return the `output` of a reply's JSON objects: stream events, or one whole response."""
-    values = []
-    for chunk in chunks:
-        try:
-            values.append(read_exact(chunk))
-        except ValueError:
-            continue
-    whole = assemble_response(read_objects(values))
-    return read_objects(whole.get("output"))
+    return read_objects(assemble_response(read_chunks(chunks)).get("output"))
+
+
+def read_chunks(chunks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """Yield the JSON objects among the chunks of an answer."""
+    for data in chunks:
+        with suppress(ValueError):
+            value = read_exact(data)
+            if isinstance(value, dict):
+                yield value
 
 
 def assemble_response(events: Iterable[dict[str, Any]]) -> dict[str, Any]:

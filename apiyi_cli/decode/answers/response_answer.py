@@ -14,7 +14,7 @@ from apiyi_cli.core.events import Delta, EventBatch, Reasoning, Refusal
 from apiyi_cli.core.jsontext import whole_characters
 from apiyi_cli.decode.answers.answer import Answer, Spoken
 from apiyi_cli.decode.answers.toolcalls import PartialCall, ToolCalls
-from apiyi_cli.decode.frames.fields import read_object, read_word, usage
+from apiyi_cli.decode.frames.fields import read_object, read_objects, read_word, usage
 from apiyi_cli.text import Text
 
 _TEXTS: dict[str, Spoken] = {
@@ -80,7 +80,8 @@ class ResponseAnswer(Answer):
         elif name in _ARGUMENTS:
             self._arguments_event(stage, value)
         elif name == "response.output_item":
-            self._item(value.get("item"), value.get("output_index"), out, done=stage == "done")
+            if isinstance(item := value.get("item"), dict):
+                self._item(item, value.get("output_index"), out, done=stage == "done")
         elif isinstance(response := value.get("response"), dict):
             self.note_about(response.get("id"), response.get("model"))
             if kind in _ENDS:
@@ -174,24 +175,18 @@ class ResponseAnswer(Answer):
         if isinstance(arguments, str) and arguments:
             call.pieces = [arguments]
 
-    def _item(self, item: object, output: object, out: EventBatch, *, done: bool) -> None:
+    def _item(self, item: dict[str, Any], output: object, out: EventBatch, *, done: bool) -> None:
         """Read an item of the output: a call, a message, reasoning."""
-        if not isinstance(item, dict):
-            return
         kind = read_word(item.get("type"))
         if kind in _CALLS:
             call = self._call(item.get("call_id"), item.get("id"), output)
             self._fill(call, item, item.get(_CALLS[kind]))
         elif done:
+            where = (_name(item.get("id")), _name(output))
             for name in ("summary", "content"):
-                parts = item.get(name)
-                for place, part in enumerate(parts if isinstance(parts, list) else ()):
-                    if isinstance(part, dict) and (
-                        known := _PARTS.get(read_word(part.get("type")))
-                    ):
-                        full = part.get(known[1])
-                        where = (_name(item.get("id")), _name(output))
-                        self._repair(known[0], *where, (name, place), full, out)
+                for place, part in enumerate(read_objects(item.get(name))):
+                    if known := _PARTS.get(read_word(part.get("type"))):
+                        self._repair(known[0], *where, (name, place), part.get(known[1]), out)
             if kind == "image_generation_call":
                 self.attach(item.get("result"), 0, out)
             elif kind not in ("message", "reasoning"):
@@ -199,8 +194,7 @@ class ResponseAnswer(Answer):
 
     def _end(self, response: dict[str, Any], stage: str, out: EventBatch) -> object:
         """Read a finished response; return its error if it failed."""
-        items = response.get("output")
-        items = items if isinstance(items, list) else []
+        items = read_objects(response.get("output"))
         for place, item in enumerate(items):
             self._item(item, place, out, done=True)
         if items:
