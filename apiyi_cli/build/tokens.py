@@ -86,9 +86,9 @@ def _is_count(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 40
 
 
-def _tokens_of(value: Any, key: str = "", low_detail: bool = False) -> Iterator[float]:
+def _tokens_of(value: Any) -> Iterator[float]:
     """Yield the tokens of everything in a JSON value. Depth is bounded by a stack."""
-    waiting: list[tuple[Any, str, bool]] = [(value, key, low_detail)]
+    waiting: list[tuple[Any, str, bool]] = [(value, "", False)]
     while waiting:
         node, name, low = waiting.pop()
         if isinstance(node, str):

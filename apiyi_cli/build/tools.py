@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from apiyi_cli.build.schemas.schema import require_schema
+from apiyi_cli.build.schemas.schema import read_json_option, require_schema
 from apiyi_cli.core.jsontext import InvalidJSON, read_typed
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
@@ -34,8 +34,8 @@ def read_tools(values: Sequence[Any]) -> list[dict[str, Any]]:
     tools: list[dict[str, Any]] = []
     names: set[str] = set()
     for value in values:
-        for item in _items(_read(value) if isinstance(value, str) else value):
-            tool = _wrap(item)
+        read = read_json_option(value, "--tool") if isinstance(value, str) else value
+        for tool in map(_wrap, _items(read)):
             name = tool["function"]["name"]
             if name in names:
                 raise UsageError(
@@ -69,15 +69,6 @@ def parse_tool_choice(text: str, available: Sequence[dict[str, Any]]) -> str | d
             Text("no --tool has that name (there are: {names})", names=", ".join(names) or "none"),
         )
     return {"type": "function", "function": {"name": text}}
-
-
-def _read(text: str) -> Any:
-    try:
-        return read_typed(text)
-    except InvalidJSON as failure:
-        raise UsageError(
-            Text("cannot use --tool"), Text("not valid JSON: {reason}", reason=failure)
-        ) from None
 
 
 def _items(value: Any) -> list[Any]:

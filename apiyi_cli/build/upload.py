@@ -58,12 +58,10 @@ def form_fields(body: Mapping[str, Any]) -> Iterator[Part]:
     """
     for name, value in body.items():
         if isinstance(value, list):
-            yield from (Part(f"{name}[]", value=_text(item)) for item in value)
+            yield from (Part(f"{name}[]", value=_format_value(item)) for item in value)
         elif value is not None:
-            yield Part(name, value=_text(value))
+            yield Part(name, value=_format_value(value))
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return write_text(value)
+def _format_value(value: Any) -> str:
+    return value if isinstance(value, str) else write_text(value)

@@ -45,11 +45,7 @@ class Chunk(_Piece):
     __match_args__ = ("data", "whole")
 
     def __init__(
-        self,
-        data: bytes,
-        whole: bool = False,
-        opening: bool = False,
-        source: bytes | None = None,
+        self, data: bytes, whole: bool = False, opening: bool = False, source: bytes | None = None
     ) -> None:
         self.data = data
         self.source = data if source is None else source

@@ -16,10 +16,7 @@ class ExitCode(PlainValue):
 
 EXIT_CODES = (
     ExitCode(
-        0,
-        "ok",
-        "all that was asked for was received, proved complete, written and flushed",
-        "-",
+        0, "ok", "all that was asked for was received, proved complete, written and flushed", "-"
     ),
     ExitCode(
         1,
@@ -34,12 +31,7 @@ EXIT_CODES = (
         "several requests were asked for and some of them failed",
         "only what failed (batch: --retry-failed)",
     ),
-    ExitCode(
-        4,
-        "auth",
-        "no key, keyring locked or silent, 401, 403 without a quota code",
-        "fix",
-    ),
+    ExitCode(4, "auth", "no key, keyring locked or silent, 401, 403 without a quota code", "fix"),
     ExitCode(
         5,
         "temporary",
@@ -68,16 +60,6 @@ EXIT_CODES = (
         "--max-errors, --fail-fast, --max-cost or --max-time reached",
         "raise the limit, resume",
     ),
-    ExitCode(
-        10,
-        "setup",
-        "config, proxy, certificate, CA, permissions, lock held",
-        "fix",
-    ),
-    ExitCode(
-        11,
-        "output",
-        "cannot write: disk full, I/O error, closed stdout, file exists",
-        "fix",
-    ),
+    ExitCode(10, "setup", "config, proxy, certificate, CA, permissions, lock held", "fix"),
+    ExitCode(11, "output", "cannot write: disk full, I/O error, closed stdout, file exists", "fix"),
 )

@@ -36,11 +36,7 @@ _LONG: Final = rb"(?:\A|[:,\[\s])-?\d{19}"
 _FRACTION: Final = rb"\d[.eE]"
 # Python refuses to turn more digits than 4,300 into an integer.
 _MAX_DIGITS: Final = 4000
-_CONSTANTS: Final = {
-    "NaN": float("nan"),
-    "Infinity": float("inf"),
-    "-Infinity": float("-inf"),
-}
+_CONSTANTS: Final = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 
 
 class Number(float):
@@ -167,10 +163,7 @@ def whole_characters(text: str) -> str:
 
 
 def write(
-    value: Any,
-    *,
-    sort_keys: bool = False,
-    clean: Callable[[str], str] = whole_characters,
+    value: Any, *, sort_keys: bool = False, clean: Callable[[str], str] = whole_characters
 ) -> bytes:
     """Return a value as compact JSON on one line, UTF-8, that every reader accepts.
 

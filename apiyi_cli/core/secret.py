@@ -44,20 +44,8 @@ _KEY_STARTS = ("sk-", "AIza", "eyJ", "earer ")
 # Words in the names of headers and parameters whose values are secret.
 _SECRET_WORDS = frozenset(
     (
-        "auth",
-        "authorization",
-        "cookie",
-        "key",
-        "apikey",
-        "token",
-        "secret",
-        "password",
-        "passwd",
-        "credential",
-        "credentials",
-        "signature",
-        "jwt",
-        "bearer",
+        *("auth", "authorization", "bearer", "jwt", "cookie", "signature"),
+        *("key", "apikey", "token", "secret", "password", "passwd", "credential", "credentials"),
     )
 )
 _PUBLIC_NAMES = frozenset(("idempotency-key",))
@@ -180,9 +168,7 @@ def mask_url(url: str, secrets: Iterable[Secret] = ()) -> str:
     """Return a URL for display: without password, keys in its query as `***`."""
     url = re.sub(_USER_INFO, "***@", url)
     url = re.sub(
-        _QUERY_FIELD,
-        lambda field: f"{field[1]}=***" if is_secret_name(field[1]) else field[0],
-        url,
+        _QUERY_FIELD, lambda field: f"{field[1]}=***" if is_secret_name(field[1]) else field[0], url
     )
     return redact(url, secrets)
 

@@ -21,12 +21,7 @@ from apiyi_cli.decode.frames.reply_body import (
     read_whole,
 )
 from apiyi_cli.decode.frames.sse import frames, json_events
-from apiyi_cli.decode.image_items import (
-    describe_refusal,
-    describe_words,
-    find_items,
-    shorten,
-)
+from apiyi_cli.decode.image_items import describe_refusal, describe_words, find_items, shorten
 from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError, describe_billing
 from apiyi_cli.text import Text, join_texts
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from apiyi_cli.core.families import PROPOSED
+from apiyi_cli.core.families import OTHER_COMMANDS, PROPOSED
 from apiyi_cli.core.hosts import NODES
 from apiyi_cli.errors import SetupError
 from apiyi_cli.plain_value import PlainValue
@@ -116,11 +116,7 @@ DEFAULTS: Mapping[str, Any] = {
 sent. `stream` is missing because its default depends on the output."""
 
 OWN_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
-    "batch": {
-        "jobs": 32,
-        "retries": BATCH.attempts - 1,
-        "max_retry_time": BATCH.max_retry_time_s,
-    },
+    "batch": {"jobs": 32, "retries": BATCH.attempts - 1, "max_retry_time": BATCH.max_retry_time_s},
     "embed": {"jobs": 4},
     "rank": {"jobs": 4, "model": PROPOSED["rank"]},
     "image": {"jobs": 4},
@@ -179,14 +175,7 @@ BUILT_IN: Mapping[str, Profile] = {
     "sandbox": Profile(
         "sandbox",
         options={"model": "sandbox-1"},
-        commands={
-            "embed": {"model": "sandbox-embed-1"},
-            "image": {"model": "sandbox-image-1"},
-            "transcribe": {"model": "sandbox-transcribe-1"},
-            "speak": {"model": "sandbox-speak-1"},
-            "rank": {"model": "sandbox-rank-1"},
-            "video": {"model": "sandbox-video-1"},
-        },
+        commands={word: {"model": f"sandbox-{word}-1"} for word in OTHER_COMMANDS},
     ),
 }
 """The built-in profiles."""

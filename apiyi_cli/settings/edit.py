@@ -14,13 +14,7 @@ from typing import Any
 from apiyi_cli.core.disk import read_regular
 from apiyi_cli.core.options import Flag
 from apiyi_cli.errors import SetupError, UsageError
-from apiyi_cli.settings.config_file import (
-    TOP_KEYS,
-    decode_text,
-    find_nested,
-    format_dotted,
-    parse,
-)
+from apiyi_cli.settings.config_file import TOP_KEYS, decode_text, find_nested, format_dotted, parse
 from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.settings.paths import private_write
 from apiyi_cli.settings.values import (

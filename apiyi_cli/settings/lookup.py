@@ -61,10 +61,7 @@ class OptionLookup:
     """
 
     def __init__(
-        self,
-        *flags: Group,
-        environ: Mapping[str, str] | None = None,
-        command: str | None = None,
+        self, *flags: Group, environ: Mapping[str, str] | None = None, command: str | None = None
     ) -> None:
         self.environ: Mapping[str, str] = os.environ if environ is None else environ
         self._command = command

@@ -187,9 +187,7 @@ def _read_wait(text: str) -> float:
         raise SetupError(
             Text("environment {name}", name=STORE_WAIT_VARIABLE),
             Text(
-                "expected seconds from {least} to 86400, found {limit}",
-                least=0,
-                limit=repr(text),
+                "expected seconds from {least} to 86400, found {limit}", least=0, limit=repr(text)
             ),
         )
     return wait_s

@@ -37,11 +37,7 @@ _JSON_ONLY = "Answer with one JSON object and nothing else."
 
 
 def messages_body(
-    chat: dict[str, Any],
-    family: Family,
-    *,
-    cache_prompt: bool = False,
-    cached_chars: int = 0,
+    chat: dict[str, Any], family: Family, *, cache_prompt: bool = False, cached_chars: int = 0
 ) -> tuple[dict[str, Any], tuple[Text, ...]]:
     """Return the body for /v1/messages that a chat completion's body means, and notes.
 

@@ -50,9 +50,7 @@ def build_native_call(body: dict[str, Any], family: Family, text: TextRequest) -
     call = endpoint.call(json=contents, model=model, stream=stream, notes=(*warnings, *notes))
     asked = body.get("response_format", {}).get("json_schema", {})
     return call._replace(
-        path=generate_path(model, stream=stream),
-        sources=sources,
-        answer_schema=asked.get("schema"),
+        path=generate_path(model, stream=stream), sources=sources, answer_schema=asked.get("schema")
     )
 
 

@@ -9,28 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_KEPT = frozenset(
+_SAME = frozenset(
     (
-        "type",
-        "format",
-        "title",
-        "description",
-        "enum",
-        "minItems",
-        "maxItems",
-        "minimum",
-        "maximum",
-        "minLength",
-        "maxLength",
-        "minProperties",
-        "maxProperties",
-        "pattern",
-        "required",
-        "default",
-        "example",
+        *("enum", "pattern", "required", "minimum", "maximum", "minLength", "maxLength"),
+        *("minItems", "maxItems", "minProperties", "maxProperties"),
     )
 )
-_SAME = _KEPT - {"type", "format", "title", "description", "default", "example"}
+_KEPT = _SAME | {"type", "format", "title", "description", "default", "example"}
 _TYPES = frozenset(("object", "array", "string", "number", "integer", "boolean", "null"))
 _MOST_DEPTH = 32
 

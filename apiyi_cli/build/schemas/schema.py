@@ -41,7 +41,7 @@ def read_schema(text: str) -> dict[str, Any]:
     if not text.strip():
         raise UsageError(Text("cannot use --schema"), Text("it is empty"), hint=_EXAMPLE)
     if text.lstrip().startswith(("{", "[")):
-        return wrap_schema(_json(text))
+        return wrap_schema(read_json_option(text, "--schema"))
     return {"name": "answer", "strict": True, "schema": _short(text)}
 
 
@@ -63,14 +63,14 @@ def require_schema(value: Any, what: str) -> dict[str, Any]:
     return value
 
 
-def _json(text: str) -> Any:
+def read_json_option(text: str, option: str) -> Any:
+    """Return the JSON value of an option's text; raise UsageError for other text."""
     try:
-        value = read_typed(text)
+        return read_typed(text)
     except InvalidJSON as failure:
         raise UsageError(
-            Text("cannot use --schema"), Text("not valid JSON: {reason}", reason=failure)
+            Text("cannot use {what}", what=option), Text("not valid JSON: {reason}", reason=failure)
         ) from None
-    return value
 
 
 def wrap_schema(value: Any) -> dict[str, Any]:

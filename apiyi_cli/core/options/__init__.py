@@ -36,7 +36,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_METAVARS = {int: "N", float: "X"}
+_METAVARS: dict[Any, str] = {
+    int: "N",
+    float: "X",
+    "file": "FILE",
+    "dir": "DIR",
+    "model": "NAME",
+    "profile": "NAME",
+    "template": "NAME",
+}
 
 
 class Flag:
@@ -69,7 +77,7 @@ class Flag:
         self.kind: type = kind.__args__[0] if self.many else kind
         self.help = help
         self.names = names
-        self.metavar = _METAVARS.get(self.kind)
+        self.metavar = _METAVARS.get(facts.get("complete") or self.kind)
         self.__dict__.update(facts)
 
     def bind(self, name: str, panel: str, config: bool) -> None:
@@ -94,7 +102,8 @@ def flag(kind: type[T], help: str, *names: str, **facts: Unpack[FlagFacts]) -> T
 
     `list[str]` is an option that may be given several times. Without a long spelling in `names`
     it has that of the field's name, a `negatable` switch the one with `no-` as well. `wire` may
-    be True for a place of the field's name. A number needs no `metavar`.
+    be True for a place of the field's name. A number, and what completes,
+    needs no `metavar`.
     """
     declared: Any = Flag(kind, help, names, facts)
     return declared  # type: ignore[no-any-return]
@@ -167,9 +176,6 @@ def refusal(option: Flag, value: Any) -> str | None:
         if high is None:
             return Text("{value} is less than {low}", value=value, low=f"{low:g}")
         return Text(
-            "{value} is not between {low} and {high}",
-            value=value,
-            low=f"{low:g}",
-            high=f"{high:g}",
+            "{value} is not between {low} and {high}", value=value, low=f"{low:g}", high=f"{high:g}"
         )
     return None

@@ -44,7 +44,6 @@ class BatchOptions(Group, panel="Rows", config=False):
     rows = flag(
         str,
         "For batch verify: the input; each of its rows must have exactly one answer.",
-        metavar="FILE",
         complete="file",
     )
     limit = flag(int, "Send at most N rows this time.", low=1)

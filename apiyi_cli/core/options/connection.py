@@ -13,7 +13,6 @@ class Connection(Group, panel="Connection"):
     profile = flag(
         str,
         "Profile of the configuration to use.",
-        metavar="NAME",
         envvar="APIYI_PROFILE",
         complete="profile",
         config=False,
@@ -74,7 +73,7 @@ class Connection(Group, panel="Connection"):
     )
     limits = flag(bool, "Keep to the key's rate limits.", negatable=True, config=False)
     proxy = flag(str, "Proxy to go through (http, https, socks5, socks5h).", metavar="URL")
-    cacert = flag(str, "File of CA certificates to trust.", metavar="FILE", complete="file")
+    cacert = flag(str, "File of CA certificates to trust.", complete="file")
     header = flag(
         list[str], "Extra request header, 'Name: value' (repeatable).", "-H", metavar="HEADER"
     )

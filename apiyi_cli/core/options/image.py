@@ -13,7 +13,6 @@ class ImageOptions(Group, panel="Picture"):
         "Edit this picture (repeatable, - for stdin; where it goes in JSON also a URL).",
         "-i",
         panel="Prompt",
-        metavar="FILE",
         complete="file",
         config=False,
     )
@@ -21,7 +20,6 @@ class ImageOptions(Group, panel="Picture"):
         str,
         "PNG whose transparent parts are repainted, as large as the first -i.",
         panel="Prompt",
-        metavar="FILE",
         complete="file",
         config=False,
     )

@@ -17,6 +17,5 @@ class McpOptions(Group, panel="Options"):
     folder = flag(
         str,
         "Where files are written and relative paths begin (else the working directory).",
-        metavar="DIR",
         complete="dir",
     )

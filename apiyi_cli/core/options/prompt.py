@@ -36,7 +36,6 @@ class DraftOptions(Group, panel="Prompt", config=False):
         str,
         "Template of the prompt: templates/NAME.md in the configuration folder.",
         "-t",
-        metavar="NAME",
         complete="template",
     )
     param = flag(
@@ -59,6 +58,5 @@ class Conversation(Group, panel="Prompt", config=False):
     messages = flag(
         str,
         "Conversation to send: JSON array or NDJSON of messages (- for stdin).",
-        metavar="FILE",
         complete="file",
     )

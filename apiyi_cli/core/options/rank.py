@@ -28,7 +28,6 @@ class RankOptions(TextInput, config=False):
         str,
         "Search the vectors that embed wrote (NDJSON, or .npy with its .jsonl).",
         panel="Prompt",
-        metavar="FILE",
         complete="file",
     )
     top = flag(

@@ -12,7 +12,6 @@ class Model(Group, panel="Model"):
         str,
         "Model to ask. Else APIYI_MODEL (for text), else the profile's.",
         "-m",
-        metavar="NAME",
         envvar="APIYI_MODEL",
         complete="model",
         wire=True,
@@ -27,7 +26,6 @@ class Models(Group, panel="Model"):
         list[str],
         "Model to ask (repeatable: compare). Else APIYI_MODEL, else the profile's.",
         "-m",
-        metavar="NAME",
         envvar="APIYI_MODEL",
         complete="model",
     )

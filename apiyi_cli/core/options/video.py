@@ -8,7 +8,7 @@ TASK_WORDS = ("list", "resume", "cancel", "forget")
 """First words that name a task command, not a prompt."""
 
 
-class VideoOptions(Group, config=False):
+class VideoOptions(Group, panel="Video", config=False):
     """The videos to make, their inputs, their files and tasks."""
 
     input = flag(
@@ -44,34 +44,17 @@ class VideoOptions(Group, config=False):
     duration = flag(
         int,
         "Length in seconds; Seedance: -1 lets the model choose.",
-        panel="Video",
         metavar="S",
         low=-1,
         high=600,
         config=True,
     )
-    resolution = flag(
-        str, "480p, 720p, 1080p, as the model offers.", panel="Video", metavar="LINES", config=True
-    )
-    ratio = flag(
-        str, "WIDTH:HEIGHT such as 16:9, or adaptive.", panel="Video", metavar="W:H", config=True
-    )
-    seed = flag(int, "Try for the same video each time.", panel="Video", config=True)
-    audio = flag(
-        bool,
-        "With or without sound (else the model's).",
-        negatable=True,
-        panel="Video",
-        config=True,
-    )
+    resolution = flag(str, "480p, 720p, 1080p, as the model offers.", metavar="LINES", config=True)
+    ratio = flag(str, "WIDTH:HEIGHT such as 16:9, or adaptive.", metavar="W:H", config=True)
+    seed = flag(int, "Try for the same video each time.", config=True)
+    audio = flag(bool, "With or without sound (else the model's).", negatable=True, config=True)
     poll = flag(
-        float,
-        "Seconds between two looks at a task.",
-        panel="Video",
-        metavar="S",
-        low=0.1,
-        high=3600,
-        config=True,
+        float, "Seconds between two looks at a task.", metavar="S", low=0.1, high=3600, config=True
     )
     skip_existing = flag(
         bool, "Make only the videos whose files are not there yet.", panel="Output"

@@ -12,12 +12,7 @@ from typing import Any
 
 from apiyi_cli.core.call import Cost, Reply, request_id_in
 from apiyi_cli.decode.errors.error_body import ErrorBody, find_error, read_error_body
-from apiyi_cli.decode.errors.error_class import (
-    FIREWALL,
-    ErrorClass,
-    classify_error,
-    find_speaker,
-)
+from apiyi_cli.decode.errors.error_class import FIREWALL, ErrorClass, classify_error, find_speaker
 from apiyi_cli.decode.errors.error_table import RULES
 from apiyi_cli.errors import REDIRECT, ApiyiError, Facts, Phase, RejectedError, TemporaryError
 from apiyi_cli.text import Text

@@ -114,11 +114,7 @@ def read_whole(reply: Reply, cost: Cost, model: str | None) -> tuple[Kind, bytes
 
 
 def find_refusal(
-    reply: Reply,
-    value: Any,
-    cost: Cost,
-    model: str | None = None,
-    phase: Phase = "opened",
+    reply: Reply, value: Any, cost: Cost, model: str | None = None, phase: Phase = "opened"
 ) -> ApiyiError | None:
     """Return the error in a value of a 2xx reply, None for an answer."""
     from apiyi_cli.decode.errors.fault import classify_event
