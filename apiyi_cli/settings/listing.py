@@ -20,35 +20,24 @@ class Setting(NamedTuple):
 
 def list_settings(settings: Settings) -> Iterator[Setting]:
     """Yield settings with a value, in the order of the table."""
-    profile = settings.in_profile
+    profile, config = settings.in_profile, settings.config
     yield Setting("profile", settings.profile, settings.origin("profile"))
     yield Setting("base_urls", list(settings.base_urls), settings.origin("base_urls"))
     if profile.key_command:
         yield Setting("key_command", list(profile.key_command), settings.origin("key_command"))
-    if profile.group:
-        yield Setting("group", profile.group, settings.origin("group"))
-    for name in configurable_names():
-        value = settings.value(name)
+    values: dict[str, Any] = {"group": profile.group}
+    values |= {name: settings.value(name) for name in configurable_names()}
+    for word, table in profile.commands.items():
+        values |= {f"{word}.{name}": value for name, value in table.items()}
+    values |= {f"limits.{name}": getattr(settings.limits, name) for name in Limits._fields}
+    for name, value in values.items():
         if value is not None:
             yield Setting(name, value, settings.origin(name))
-    for word, table in profile.commands.items():
-        for name, value in table.items():
-            yield Setting(f"{word}.{name}", value, settings.origin(f"{word}.{name}"))
-    for name in Limits._fields:
-        if (value := getattr(settings.limits, name)) is not None:
-            yield Setting(f"limits.{name}", value, settings.origin(f"limits.{name}"))
-    yield from _list_program(settings)
-
-
-def _list_program(settings: Settings) -> Iterator[Setting]:
-    config = settings.config
-    if config.registry_url is not None:
-        yield Setting("registry_url", config.registry_url, str(config.path))
-    if config.language is not None:
-        yield Setting("language", config.language, str(config.path))
-    ledger = "default" if config.usage_ledger is None else str(config.path)
+    program = {"registry_url": config.registry_url, "language": config.language}
+    path = str(config.path)
+    yield from (Setting(name, value, path) for name, value in program.items() if value is not None)
+    ledger = "default" if config.usage_ledger is None else path
     yield Setting("usage_ledger", settings.usage_ledger, ledger)
-    for name, model in config.aliases.items():
-        yield Setting(f"alias.{name}", model, str(config.path))
+    yield from (Setting(f"alias.{name}", model, path) for name, model in config.aliases.items())
     for pattern, fields in config.families.items():
-        yield Setting(f'families."{pattern}"', dict(fields), str(config.path))
+        yield Setting(f'families."{pattern}"', dict(fields), path)
