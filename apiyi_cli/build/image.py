@@ -158,7 +158,6 @@ def _chat_call(
     inputs: Sequence[Upload | str],
     options: Sequence[str] | None,
 ) -> Call:
-    """Return the request to a chat model that draws."""
     text = body.pop("prompt", "")
     content: Any = text
     sources: tuple[Source, ...] = ()

@@ -236,7 +236,6 @@ def _read(data: bytes | str, *, strict: bool, exact: bool) -> Any:
 
 
 def _decode_all(text: str, strict: bool, exact: bool) -> Any:
-    """Return the one value that is the whole text."""
     start = WHITESPACE.match(text).end()
     value, end = _decode(text, start, strict=strict, exact=exact)
     end = WHITESPACE.match(text, end).end()

@@ -201,8 +201,7 @@ def split_answer(
     cut, spans = _cut_vectors(raw)
     whole = read_first(cut, exact=True)
     items = read_objects(whole["data"])
-    places = find_places(items) or range(len(items))
-    ordered = [item for _, item in sorted(zip(places, items, strict=True), key=lambda at: at[0])]
+    ordered = _in_order(items)
     first = weight = 0
     for count, share in zip(counts, weights, strict=True):
         own: list[dict[str, Any]] = []
@@ -220,6 +219,11 @@ def split_answer(
         answer = {**whole, "data": own, **({"usage": counted} if counted else {})}
         yield InputAnswer(write(answer), text if count == 1 else "", usage(counted))
         first, weight = first + count, weight + share
+
+
+def _in_order(items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    placed = zip(find_places(items) or range(len(items)), items, strict=True)
+    return [item for _, item in sorted(placed, key=lambda pair: pair[0])]
 
 
 def _share(counts: Mapping[str, Any], begin: int, end: int, whole: int) -> dict[str, int]:
@@ -301,9 +305,7 @@ def merge_replies(
     for raw, numbers in zip(replies, indexes, strict=True):
         value = read_first(raw, exact=True)
         whole = whole or value
-        items = read_objects(value["data"])
-        placed = zip(find_places(items) or range(len(items)), items, strict=True)
-        ordered = [item for _, item in sorted(placed, key=lambda pair: pair[0])]
+        ordered = _in_order(read_objects(value["data"]))
         data += [{**item, "index": index} for index, item in zip(numbers, ordered, strict=False)]
         for name, count in read_object(value.get("usage")).items():
             if isinstance(count, int) and not isinstance(count, bool):

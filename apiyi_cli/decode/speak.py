@@ -122,7 +122,6 @@ def _refuse_words(reply: Reply, raw: bytes) -> None:
 
 
 def _refuse(reply: Reply, raw: bytes, model: str | None, declared: str) -> None:
-    """Raise the error of a body without audio."""
     if _PAGE.match(raw):
         parse_body(reply, "html", raw)
     try:

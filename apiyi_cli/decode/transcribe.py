@@ -172,7 +172,6 @@ def _format_text(transcript: Transcript) -> bytes:
 
 
 def _require_cues(transcript: Transcript, form: str) -> list[Cue]:
-    """Return the cues of a transcript; raise IncompleteError if it has no times."""
     if transcript.cues is None:
         raise IncompleteError(
             Text("the answer cannot be written as {form}", form=form),
@@ -277,7 +276,6 @@ class TranscriptAnswer(Answer):
 
 
 def _is_labelled_json(reply: Reply) -> bool:
-    """Return True if the body is labelled as JSON or as events."""
     declared = reply.headers.get("content-type", "").lower()
     return "json" in declared or "event-stream" in declared
 

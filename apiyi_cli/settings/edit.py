@@ -202,7 +202,6 @@ def _document(path: Path, text: str) -> Any:
 
 
 def _replace(path: Path, old: str, new: str, keys: Sequence[str], value: object) -> None:
-    """Replace the file by the new text after checking it."""
     import tomllib
 
     try:

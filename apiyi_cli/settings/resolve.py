@@ -178,7 +178,6 @@ class Settings(OptionLookup):
 
 
 def _read_wait(text: str) -> float:
-    """Return the seconds of the variable; raise SetupError for anything else."""
     try:
         wait_s = float(text)
     except ValueError:

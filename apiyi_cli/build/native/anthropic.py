@@ -228,7 +228,6 @@ def _call(call: dict[str, Any]) -> dict[str, Any]:
 
 
 def _block(part: dict[str, Any]) -> dict[str, Any]:
-    """Return a part of a chat message as a block."""
     match part.get("type"):
         case "image_url":
             return {"type": "image", "source": _source(part["image_url"]["url"])}

@@ -136,7 +136,6 @@ def _find_text(
 
 
 def _find_strings(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
-    """Yield each string of a body with its place."""
     if isinstance(value, str):
         yield place, value
         return

@@ -109,7 +109,6 @@ def _one_line(data: bytes, *, torn: bool = False) -> bytes:
 def _read_whole(
     reply: Reply, answer: Answer, raw: bytes, value: Any, verbatim: bool, cost: Cost
 ) -> Iterator[EventBatch]:
-    """Yield the events of an answer that is one object."""
     if error := find_refusal(reply, value, cost):
         raise error
     notice: EventBatch = [] if raw.isascii() or is_utf8(raw) else [Notice(_REPLACED)]
@@ -327,7 +326,6 @@ class _Stream:
         return self._report(value)
 
     def _report(self, trouble: object) -> ApiyiError:
-        """Return the error that the gateway sent among the events."""
         from apiyi_cli.decode.answers.problems import make_reported
 
         return make_reported(trouble, self.reply, self.answer, self.cost, begun=self.answer.started)

@@ -82,15 +82,16 @@ class _Choice:
     def add(self, choice: dict[str, Any]) -> None:
         """Add one piece of this choice: a delta, a text, log probabilities, the finish."""
         for name, field in choice.items():
-            if name == "delta":
-                self._add_delta(field)
+            if name == "delta" and isinstance(field, dict):
+                self.has_deltas = self.has_deltas or any(map(field.get, _JOINED))
+                self._fill(field)
             elif name == "message" and isinstance(field, dict):
                 self._add_message(field, choice.get("finish_reason"))
             elif name == "text" and isinstance(field, str):
                 self.texts.setdefault("text", []).append(field)
             elif name == "logprobs":
                 self.rest[name] = _extend(self.rest.get(name), field)
-            elif name != "index" and (field is not None or name not in self.rest):
+            elif name not in ("index", "delta") and (field is not None or name not in self.rest):
                 self.rest[name] = field
 
     def _add_message(self, message: dict[str, Any], finish: object) -> None:
@@ -106,11 +107,6 @@ class _Choice:
             if isinstance(previous, str):
                 message = {**message, "content": next_piece(previous, content, finish)}
         self._fill(message)
-
-    def _add_delta(self, delta: object) -> None:
-        if isinstance(delta, dict):
-            self.has_deltas = self.has_deltas or any(map(delta.get, _JOINED))
-            self._fill(delta)
 
     def _fill(self, delta: dict[str, Any]) -> None:
         for name, field in delta.items():

@@ -166,7 +166,6 @@ class ChatAnswer(Answer):
         self._spoken.add(index)
 
     def _pictures(self, given: object, index: int, out: EventBatch) -> None:
-        """Add the pictures among the parts of a content."""
         for part in given if isinstance(given, list) else (given,):
             if isinstance(part, dict):
                 picture = part.get("image_url") or part.get("b64_json")

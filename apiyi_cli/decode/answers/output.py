@@ -140,7 +140,6 @@ class _Items:
             texts[where] = [full]
 
     def _finish(self, place: object, complete: bool) -> dict[str, Any]:
-        """Return an item with its collected texts and arguments."""
         item = dict(self._items[place])
         self._fill(item, place)
         if item.get("type") == "message":

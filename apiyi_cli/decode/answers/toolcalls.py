@@ -96,15 +96,12 @@ class ToolCalls:
     ) -> PartialCall:
         if id:
             return next((call for call in self.calls if call.id == id), None) or self._begin()
-        if place is not None:
-            known = place < len(self.calls) and not self._is_new(self.calls[place], function)
-            return self.calls[place] if known else self._begin()
-        if self.calls and not self._is_new(self.calls[-1], function):
-            return self.calls[-1]
+        at = len(self.calls) - 1 if place is None else place
+        if 0 <= at < len(self.calls) and not self._is_new(self.calls[at], function):
+            return self.calls[at]
         return self._begin()
 
     def _is_new(self, call: PartialCall, function: Mapping[str, Any]) -> bool:
-        """Return True if a piece without id begins another call than this one."""
         name = function.get("name")
         if not name or not call.name:
             return False

@@ -80,35 +80,33 @@ def read_body(
     return as_utf8(reply, b"".join(parts))
 
 
-def read_json(
-    reply: Reply, *, cost: Cost = "text", model: str | None = None
-) -> tuple[dict[str, Any] | list[Any], bytes]:
+def read_json(reply: Reply, *, cost: Cost = "text") -> tuple[dict[str, Any] | list[Any], bytes]:
     """Read a reply that is one JSON object or array; return it with its bytes.
 
     Raises the classified error for a status that is not 2xx, a redirect, and an error inside a
     2xx; RejectedError for a page or text; IncompleteError for an empty or cut answer. Events that
     were not requested are assembled as in `assemble_completion`.
     """
+    kind, raw = read_whole(reply, cost, None, drops_comments=True)
+    value = _merge_events(reply, raw, cost) if kind == "sse" else parse_body(reply, kind, raw)
+    if error := find_refusal(reply, value, cost):
+        raise error
+    return value, raw
+
+
+def read_whole(
+    reply: Reply, cost: Cost, model: str | None, *, drops_comments: bool = False
+) -> tuple[Kind, bytes]:
+    """Return an answer's kind and whole body; raise the error of a refusal.
+
+    With `drops_comments` a stream is its events alone: its comments may be endless.
+    """
     try:
         if reply.status >= 300:
             raise classify_refusal(reply, cost=cost, model=model)
         kind, chunks = detect_kind(reply)
-        raw = read_body(reply, _events_of(chunks) if kind == "sse" else chunks)
-        value = _merge_events(reply, raw, cost) if kind == "sse" else parse_body(reply, kind, raw)
-        if error := find_refusal(reply, value, cost, model):
-            raise error
-        return value, raw
-    finally:
-        reply.close()
-
-
-def read_whole(reply: Reply, cost: Cost, model: str | None) -> tuple[Kind, bytes]:
-    """Return an answer's kind and whole body; raise the error of a refusal."""
-    try:
-        if reply.status >= 300:
-            raise classify_refusal(reply, cost=cost, model=model)
-        kind, chunks = detect_kind(reply)
-        return kind, read_body(reply, chunks)
+        is_filtered = drops_comments and kind == "sse"
+        return kind, read_body(reply, _events_of(chunks) if is_filtered else chunks)
     finally:
         reply.close()
 
@@ -237,7 +235,6 @@ def parse_body(
 
 
 def _make_page_error(reply: Reply, raw: bytes) -> RejectedError:
-    """Return the error for a web page instead of an answer."""
     from apiyi_cli.decode.errors.error_body import describe_address_check, read_error_page
 
     page = read_error_page(trim(raw), reply.headers)
@@ -261,7 +258,6 @@ def _read_large(raw: bytes) -> Any:
 
 
 def _make_text_error(reply: Reply, raw: bytes) -> ApiyiError:
-    """Return the error for plain text instead of JSON."""
     from apiyi_cli.decode.errors.error_body import describe_address_check, quote_text
 
     if kind := name_binary(raw):
