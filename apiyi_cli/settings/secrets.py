@@ -1,4 +1,4 @@
-"""Finds the key of a run, and its system token: option, environment, command, then the stores.
+"""Finds the key of a run and its system token: option, environment, command, stores.
 
 A key found on the user's machine for a profile goes to that profile's servers only; one
 that the user hands over for this run goes where this run goes. The keyring and the 0600 file
