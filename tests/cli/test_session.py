@@ -79,6 +79,14 @@ def test_the_last_exchange_on_the_terminal_is_continued(apiyi: Program, gateway:
     assert apiyi("session list").out == b""
 
 
+def test_a_profile_can_say_that_nothing_is_kept(apiyi: Program) -> None:
+    config = apiyi.home / "config" / "apiyi" / "config.toml"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text("[profile.default]\nno_keep = true\n")
+    assert "[sandbox]" in shell_terminal(apiyi, "apiyi chat one -m gpt-4o")
+    assert not (folder(apiyi).parent / "terminals").exists()
+
+
 def test_another_terminal_does_not_go_on_with_it(apiyi: Program, gateway: Gateway) -> None:
     shell_terminal(apiyi, "apiyi chat one")
     shown = shell_terminal(apiyi, "apiyi chat two -c")

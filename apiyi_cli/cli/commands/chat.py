@@ -56,39 +56,26 @@ def chat(
 ) -> None:
     """Send a chat completion and print the answer as it comes."""
     if sessions.last:
-        from apiyi_cli.cli.conversation.last_answer import print_last_answer
+        from apiyi_cli.cli.conversation.history import print_last_answer
 
-        print_last_answer(ctx, sessions, answer)
+        print_last_answer(ctx)
         return
-    if interactive.interactive or _is_conversation(
-        ctx, prompt, source, surroundings, draft_options
-    ):
+    has_draft = draft_options.template or draft_options.edit or draft_options.param
+    has_prompt = prompt or source.file or surroundings.attach or surroundings.messages
+    if interactive.interactive or (_is_terminal(ctx) and not (has_prompt or has_draft)):
         from apiyi_cli.cli.conversation.repl.loop import converse
 
-        drafts = (model, source, draft_options, surroundings)
-        groups = (*drafts, sessions, interactive, sampling, protocols)
-        converse(
-            ctx, prompt, (*groups, answer, tools, tool_run, connection, output, request), _send
-        )
+        prompts = (model, source, draft_options, surroundings, sessions, interactive, sampling)
+        groups = (*prompts, protocols, answer, tools, tool_run, connection, output, request)
+        converse(ctx, prompt, groups, _send)
         return
-    asked = read_request(ctx, prompt, source, surroundings, answer, tools, tool_run, sessions)
+    asked = read_request(ctx, prompt)
     for notice in asked.notices():
         ctx.messages.note(notice)
     _send(ctx, asked)
 
 
-def _is_conversation(
-    ctx: Context,
-    prompt: Words,
-    source: Prompt,
-    surroundings: Conversation,
-    draft_options: DraftOptions,
-) -> bool:
-    """Return True for an interactive conversation: no prompt yet, and a user at the terminal."""
-    if prompt or source.file or surroundings.attach or surroundings.messages:
-        return False
-    if draft_options.template or draft_options.edit or draft_options.param:
-        return False
+def _is_terminal(ctx: Context) -> bool:
     console = ctx.process.console
     return console.stdin_is_terminal and console.stdout_is_terminal and console.stderr_is_terminal
 

@@ -86,7 +86,7 @@ def complete(
                 raise UsageError(Text("cannot use --lines"), why)
             _complete_lines(ctx, build, complete_options, sampling.n or 1, answer)
         else:
-            text = read_prompt(ctx, prompt, source, template)
+            text = read_prompt(ctx, prompt, template)
             _complete_prompt(ctx, build, text or "", answer, complete_options, sampling.n or 1)
 
 

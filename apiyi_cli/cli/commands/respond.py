@@ -53,7 +53,7 @@ def respond(
 ) -> None:
     """Ask the Responses endpoint and print the answer as it comes."""
     _refuse_misfits(protocols, respond_options, surroundings)
-    asked = read_request(ctx, prompt, source, surroundings, answer, tools, tool_run, sessions)
+    asked = read_request(ctx, prompt)
     for notice in asked.notices():
         ctx.messages.note(notice)
     respond_options = ctx.settings.fill(respond_options)
@@ -109,7 +109,12 @@ def _refuse_misfits(
     protocols: ProtocolOptions, respond_options: RespondOptions, surroundings: Conversation
 ) -> None:
     """Raise UsageError for two system texts, or for another API than the endpoint's."""
-    _refuse_two_instructions(respond_options, surroundings)
+    if respond_options.instructions is not None and surroundings.system is not None:
+        raise UsageError(
+            Text("cannot use --instructions with -s"),
+            Text("both are the system text"),
+            hint=Text("give one of them"),
+        )
     option = "--cache-prompt" if protocols.cache_prompt else None
     if protocols.protocol in ("anthropic", "google"):
         option = f"--protocol {protocols.protocol}"
@@ -118,15 +123,6 @@ def _refuse_misfits(
             Text("cannot use {option} with apiyi respond", option=option),
             Text("the Responses API is OpenAI's"),
             hint=f"apiyi chat {option}",
-        )
-
-
-def _refuse_two_instructions(respond_options: RespondOptions, surroundings: Conversation) -> None:
-    if respond_options.instructions is not None and surroundings.system is not None:
-        raise UsageError(
-            Text("cannot use --instructions with -s"),
-            Text("both are the system text"),
-            hint=Text("give one of them"),
         )
 
 

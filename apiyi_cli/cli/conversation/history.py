@@ -1,4 +1,4 @@
-"""Stored conversations: which one a run continues, and where it is kept."""
+"""Stored conversations: which one a run continues, where it is kept, its last answer."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from time import localtime, strftime
 from typing import TYPE_CHECKING, Any
 
+from apiyi_cli.cli.context import Context
+from apiyi_cli.cli.conversation.reply import answer_form
 from apiyi_cli.cli.process import Process
 from apiyi_cli.core.digest import sha256
-from apiyi_cli.core.options.chat import SessionOptions
+from apiyi_cli.core.events import Delta, Finish
+from apiyi_cli.core.options.chat import AnswerForm, SessionOptions
 from apiyi_cli.errors import OutputError, UsageError
 from apiyi_cli.output.console import Console
 from apiyi_cli.plain_value import PlainValue
@@ -18,7 +21,6 @@ from apiyi_cli.text import Text
 if TYPE_CHECKING:
     from apiyi_cli.cli.output.answer import AnswerOutput
     from apiyi_cli.store.sessions import SessionInfo, SessionStore
-
 
 MOST_TERMINAL_S = 7 * 86400.0
 """How long a terminal's last exchange is kept."""
@@ -133,3 +135,30 @@ def _start_time(pid: int) -> str:
             return file.read().rpartition(b")")[2].split()[19].decode()
     except (OSError, IndexError):
         return ""
+
+
+def print_last_answer(ctx: Context) -> None:
+    """Print the last answer of the conversation that `-c` would continue."""
+    kept = ctx.settings.fill(SessionOptions()).replace(continue_=True)
+    history = find_history(ctx.process, kept)
+    messages = [] if history is None else history.messages()
+    answers = [item for item in messages if item.get("role") == "assistant"]
+    text = _text_of(answers[-1]) if answers else ""
+    if not text:
+        raise UsageError(Text("there is no answer to print"), Text("the last one had no text"))
+    answer = ctx.settings.fill(AnswerForm())
+    form = answer_form(ctx.output.form, answer)
+    if form in ("json", "ndjson"):
+        ctx.output.write_records([answers[-1]])
+        return
+    render = ctx.output.renderer(lambda event: None, answer, form)
+    lines = render([[Delta(text)], [Finish("stop")]])
+    ctx.output.write(lines, content=render.content)
+
+
+def _text_of(message: dict[str, Any]) -> str:
+    content = message.get("content")
+    if isinstance(content, list):
+        parts = (part.get("text") for part in content if isinstance(part, dict))
+        return "".join(part for part in parts if isinstance(part, str))
+    return content if isinstance(content, str) else ""

@@ -114,28 +114,20 @@ class ConversationRequest(PlainValue):
 
 
 def read_request(
-    ctx: Context,
-    words: Sequence[str] | None,
-    source: Prompt,
-    conversation: Conversation,
-    answer: AnswerForm,
-    tools: Tools,
-    tool_run: ToolRunOptions,
-    sessions: SessionOptions,
-    history: ConversationLog | None = None,
+    ctx: Context, words: Sequence[str] | None, history: ConversationLog | None = None
 ) -> ConversationRequest:
-    """Read the inputs of a request in order. `history` overrides `sessions`."""
+    """Read the inputs of a request in order. `history` overrides the options of sessions."""
     template = begin_draft(ctx)
     inputs, fill = ctx.inputs, ctx.settings.fill
-    conversation, answer, tools = fill(conversation), fill(answer), fill(tools)
+    conversation, answer, tools = fill(Conversation()), fill(AnswerForm()), fill(Tools())
     system = None if conversation.system is None else inputs.expand_file(conversation.system)
-    kept = history or find_history(ctx.process, sessions)
+    kept = history or find_history(ctx.process, fill(SessionOptions()))
     old = kept.messages() if kept else []
     given = _read_messages(inputs, conversation.messages)
     # Before the prompt, which would read a stdin that is the attachment.
     attachments = [_read_attachment(inputs, name) for name in conversation.attach or ()]
-    text = read_prompt(ctx, words, source, template, needed=not (given or attachments))
-    functions, commands = _read_commands(ctx, fill(tool_run), _read_functions(inputs, tools.tool))
+    text = read_prompt(ctx, words, template, needed=not (given or attachments))
+    functions, commands = _read_commands(ctx, _read_functions(inputs, tools.tool))
     return ConversationRequest(
         text=text,
         system=None if _has_system(old, system) else system,
@@ -167,7 +159,6 @@ def begin_draft(ctx: Context) -> PromptTemplate | None:
 def read_prompt(
     ctx: Context,
     words: Sequence[str] | None,
-    source: Prompt,
     template: PromptTemplate | None,
     *,
     needed: bool = True,
@@ -178,7 +169,7 @@ def read_prompt(
     """
     draft_options = ctx.settings.fill(DraftOptions())
     is_drafted = template is not None or bool(draft_options.edit or draft_options.param)
-    files = ctx.settings.fill(source).file or ()
+    files = ctx.settings.fill(Prompt()).file or ()
     text = ctx.inputs.prompt(words or (), files, needed=needed and not is_drafted)
     if is_drafted:
         from apiyi_cli.cli.conversation.prompt_template import finish_draft
@@ -258,9 +249,10 @@ def _read_tool_choice(
 
 
 def _read_commands(
-    ctx: Context, tool_run: ToolRunOptions, functions: list[dict[str, Any]]
+    ctx: Context, functions: list[dict[str, Any]]
 ) -> tuple[list[dict[str, Any]], ToolCommands | None]:
     """Return all functions, those of MCP servers added, and what answers them here."""
+    tool_run = ctx.settings.fill(ToolRunOptions())
     if not (tool_run.run or tool_run.mcp or tool_run.mcp_header):
         return functions, None
     from apiyi_cli.cli.conversation.tools import read_commands

@@ -15,9 +15,7 @@ from apiyi_cli.cli.gateway.client import GatewayClient
 from apiyi_cli.cli.output.ledger import load_prices
 from apiyi_cli.cli.process import Process
 from apiyi_cli.cli.typer_options import make_context
-from apiyi_cli.core.options.chat import AnswerForm, SessionOptions, ToolRunOptions, Tools
 from apiyi_cli.core.options.connection import Connection
-from apiyi_cli.core.options.prompt import Conversation, Prompt
 from apiyi_cli.errors import ApiyiError, Interrupted, UsageError, describe_billing
 from apiyi_cli.output.console import Console, write_unseen
 from apiyi_cli.text import Text, join_texts
@@ -257,8 +255,7 @@ class Dialogue:
     ) -> None:
         """Send a turn: a text with its input, or a stored message once more."""
         words = ["…"] if text is None else [text] if text else []
-        groups = Prompt(), Conversation(), AnswerForm(), Tools(), ToolRunOptions(), SessionOptions()
-        asked = read_request(context, words, *groups, self.log)
+        asked = read_request(context, words, self.log)
         if content is not None:
             asked = asked._replace(text=None, given=[content])
         self.log.set_asked(asked.new_messages())
