@@ -248,10 +248,11 @@ def newest_attempt(bursts: Iterable[EventBatch]) -> Iterator[EventBatch]:
     kept: list[EventBatch] = []
     try:
         for burst in bursts:
-            at = _restart_in(burst)
-            if at is not None:
-                kept.clear()
-                burst = burst[at + 1 :]
+            for at in range(len(burst) - 1, -1, -1):
+                if type(burst[at]) is Restart:
+                    kept.clear()
+                    burst = burst[at + 1 :]
+                    break
             kept.append(burst)
     except GeneratorExit:
         raise
@@ -260,11 +261,3 @@ def newest_attempt(bursts: Iterable[EventBatch]) -> Iterator[EventBatch]:
         yield from kept
         raise
     yield from kept
-
-
-def _restart_in(burst: EventBatch) -> int | None:
-    """Return the index of the last `Restart` in an event batch."""
-    for place in range(len(burst) - 1, -1, -1):
-        if type(burst[place]) is Restart:
-            return place
-    return None

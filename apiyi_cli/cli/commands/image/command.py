@@ -31,7 +31,7 @@ def image(
     also dir, stem), or - for stdout.
     """
     from apiyi_cli.cli.commands.image import job as image_job
-    from apiyi_cli.cli.commands.image.results import send_job
+    from apiyi_cli.cli.commands.image.worker import send_job
     from apiyi_cli.cli.gateway.parallel import NotePrinter
 
     job = image_job.read_job(ctx, prompt or [], ctx.settings.fill(source).file or [])

@@ -1,14 +1,16 @@
-"""Sends one request for pictures and saves its pictures, in a worker's thread."""
+"""Sends an image job: saves its pictures in worker threads, prints them in order."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from apiyi_cli.cli.commands.image.job import ImageJob, ImageTask, build_call
 from apiyi_cli.cli.context import Context
-from apiyi_cli.cli.gateway.parallel import NotePrinter
+from apiyi_cli.cli.gateway.parallel import NotePrinter, print_item_failure, take_in_order
+from apiyi_cli.cli.output.usage import UsageTotals, print_usage
 from apiyi_cli.cli.records import describe_error
 from apiyi_cli.core.filetypes import FileType, detect_picture
 from apiyi_cli.decode.image import (
@@ -19,10 +21,15 @@ from apiyi_cli.decode.image import (
     join_reasons,
     pictures,
 )
-from apiyi_cli.errors import ApiyiError, IncompleteError, Interrupted, OutputError
+from apiyi_cli.errors import ApiyiError, IncompleteError, Interrupted, OutputError, PartialError
 from apiyi_cli.output.rescue import describe_loss
 from apiyi_cli.text import Text, join_texts, system_reason
 from apiyi_cli.wire.send import Sender
+
+if TYPE_CHECKING:
+    from apiyi_cli.cli.context import Context
+    from apiyi_cli.core.terminal_text import Content
+    from apiyi_cli.render.progress import Progress
 
 _EXTENSIONS = {"jpeg": "jpg"} | {
     name: name for name in ("png", "jpg", "webp", "gif", "svg", "avif")
@@ -263,3 +270,102 @@ def _refusal(content: bytes, declared: str) -> str | None:
     if is_whole(content):
         return None
     return Text("the file is cut after {count} bytes", count=len(content))
+
+
+def send_job(ctx: Context, job: ImageJob) -> None:
+    """Send the requests, save the pictures and print the output in its form.
+
+    Each picture is saved as soon as it is there. Raises the error of a single request; of
+    several, PartialError at the end, when some failed.
+    """
+    total = len(job.tasks)
+    if not total:
+        return
+    results = ImageResults(ctx, job)
+    worker = ImageWorker(ctx, job)
+    if total == 1:
+        results.take(worker.make(ctx.gateway.sender, job.tasks[0]))
+    else:
+        try:
+            jobs = min(ctx.settings.jobs, total)
+            take_in_order(ctx.gateway, job.tasks, worker.make, jobs, results.take)
+        finally:
+            if results.progress is not None:
+                results.progress.stop()
+    print_usage(results.usage, ctx.settings, ctx.messages)
+    if results.failures and total == 1:
+        raise results.failures[0]
+    if results.failures:
+        raise PartialError(
+            Text("some pictures are missing"),
+            Text("{count} of {total} requests failed", count=len(results.failures), total=total),
+            hint=Text("run it again with --skip-existing to make only those"),
+        )
+
+
+class ImageResults:
+    """Prints and counts the results of a job, in order."""
+
+    def __init__(self, ctx: Context, job: ImageJob) -> None:
+        self._ctx = ctx
+        self._job = job
+        self._is_single = len(job.tasks) == 1
+        self.progress = None if self._is_single else _make_progress(ctx, len(job.tasks))
+        self._count = 0
+        self.usage = UsageTotals()
+        self.failures: list[ApiyiError] = []
+
+    def take(self, result: ImageResult) -> None:
+        """Print the result of one task; raise a failure that every task would have."""
+        ctx = self._ctx
+        self._count += 1
+        if result.reply is not None:
+            self.usage.add(result.reply.usage, from_cache=result.from_cache)
+        if self._job.files is None and result.content:
+            ctx.process.console.write_lines([result.content], ctx.process.rescue, "raw")
+        elif ctx.output.form != "ndjson" or result.reply is not None or not self._is_single:
+            content: Content = "text" if ctx.output.form == "text" else "json"
+            for line in ctx.output.filter_lines(list(self._format_lines(result))):
+                ctx.process.console.write(line, content)
+        if self._job.image_options.preview:
+            self._show(result)
+        if result.failure is not None:
+            self.failures.append(result.failure)
+            if not self._is_single:
+                print_item_failure(ctx.messages, result.task.name, result.failure)
+        if self.progress is not None:
+            failed = len(self.failures)
+            self.progress.show(self._count, ok=self._count - failed, failed=failed)
+
+    def _format_lines(self, result: ImageResult) -> Iterator[bytes]:
+        from apiyi_cli.core.jsontext import as_line, write
+
+        form = self._ctx.output.form
+        if form == "json":
+            if result.reply is not None:
+                yield as_line(result.reply.raw) + b"\n"
+            return
+        for record in result.records:
+            if form == "ndjson":
+                yield write(record) + b"\n"
+            elif record["path"] is not None:
+                yield os.fsencode(record["path"]) + b"\n"
+
+    def _show(self, result: ImageResult) -> None:
+        """Show the saved pictures on the terminal that stdout is."""
+        if not self._ctx.process.console.stdout_is_terminal:
+            return
+        from apiyi_cli.cli.output.terminal_image import show_picture
+
+        for record in result.records:
+            if record["path"] is not None:
+                show_picture(self._ctx.process, record["path"])
+
+
+def _make_progress(ctx: Context, total: int) -> Progress | None:
+    console = ctx.process.console
+    if ctx.settings.output.quiet or not console.stderr_is_terminal:
+        return None
+    from apiyi_cli.render.progress import Progress
+
+    return Progress(total, say=ctx.messages.print, status=console.status, width=console.width)

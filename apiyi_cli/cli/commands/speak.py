@@ -2,24 +2,146 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from apiyi_cli.build.speak import FORMATS, speak_call
+from apiyi_cli.build.speech_parts import split_text
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.output.file_names import OutputFiles, Values, check_skipping, print_skipped
 from apiyi_cli.cli.typer_options import Words, spread
-from apiyi_cli.core.call import Call, Reply
+from apiyi_cli.core.call import Call
+from apiyi_cli.core.disk import make_private_folder, replace_private
+from apiyi_cli.core.jsontext import write
 from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.output import Output
 from apiyi_cli.core.options.prompt import Prompt
 from apiyi_cli.core.options.request import Model, Request
 from apiyi_cli.core.options.speak import SpeakOptions
 from apiyi_cli.decode.speak import audio
-from apiyi_cli.errors import UsageError
+from apiyi_cli.decode.speech_join import join_audio, state_length
+from apiyi_cli.errors import ApiyiError, IncompleteError, UsageError
+from apiyi_cli.output.files import is_device
+from apiyi_cli.output.names import slug, source_fields
 from apiyi_cli.text import Text
+
+_NUMBERED = {"opus": ("-c", "copy", "-f", "ogg"), "flac": ("-c:a", "flac", "-f", "flac")}
+"""The formats whose frames are numbered, and how ffmpeg joins them."""
+
+
+class SpeechParts:
+    """The audio of several requests in the order of the text.
+
+    Each part is a file in the rescue folder from the moment it is whole: the same command run
+    again does not buy it twice. `discard` removes them once the speech is written.
+    """
+
+    def __init__(self, ctx: Context, calls: Sequence[Call]) -> None:
+        self._ctx = ctx
+        self._calls = calls
+        self._format = str(calls[0].json.get("response_format", "mp3"))
+        if self._format in _NUMBERED and shutil.which("ffmpeg") is None:
+            raise UsageError(
+                Text("cannot join parts of {format}", format=self._format),
+                Text("there is no ffmpeg to do it"),
+                hint=Text("--format mp3, or install ffmpeg"),
+            )
+        self._folder = self._make_folder()
+
+    def read(self, speech: Iterable[Iterable[bytes]]) -> Iterator[bytes]:
+        """Yield the joined audio; `speech` has the audio of each call, requested when read.
+
+        Before an error it is said which parts are kept.
+        """
+        done = 0
+
+        def parts() -> Iterator[Iterable[bytes]]:
+            nonlocal done
+            for number, pieces in enumerate(speech):
+                yield self._read_part(number, pieces)
+                done += 1
+
+        try:
+            if self._format in _NUMBERED:
+                for part in parts():
+                    for _ in part:
+                        pass
+                yield from self._join_numbered()
+            else:
+                yield from join_audio(parts())
+        except ApiyiError:
+            if done:
+                # The error's own hint may be replaced by one about the answer so far.
+                self._ctx.messages.note(
+                    Text(
+                        "parts 1 to {done} of {count} are in {folder}; "
+                        "the same command goes on from there",
+                        done=done,
+                        count=len(self._calls),
+                        folder=self._folder,
+                    )
+                )
+            raise
+
+    def discard(self) -> None:
+        """Remove the files of the parts."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _read_part(self, number: int, audio: Iterable[bytes]) -> Iterator[bytes]:
+        """Yield a part's audio: from its file, else from the gateway and into its file."""
+        path = self._part_path(number)
+        with suppress(FileNotFoundError):
+            content = path.read_bytes()
+            self._ctx.messages.note(Text("{path} was there already", path=path))
+            yield content
+            return
+        pieces: list[bytes] = []
+        for piece in audio:
+            pieces.append(piece)
+            yield piece
+        replace_private(path, b"".join(pieces))
+
+    def _part_path(self, number: int) -> Path:
+        return self._folder / f"{number + 1:04}.{self._format}"
+
+    def _make_folder(self) -> Path:
+        """Return the folder of these requests, a temporary one if the usual cannot be made."""
+        name = hashlib.sha256(b"\n".join(write(call.json) for call in self._calls)).hexdigest()
+        for folder in self._ctx.process.rescue.directories:
+            with suppress(OSError):
+                path = folder / f"speech-{name[:16]}"
+                make_private_folder(path)
+                return path
+        return self._ctx.process.make_scratch_folder()
+
+    def _join_numbered(self) -> Iterator[bytes]:
+        """Yield what ffmpeg makes of the parts' files."""
+        lines = (f"file '{self._part_path(number).name}'" for number in range(len(self._calls)))
+        parts_list, joined = self._folder / "parts.txt", self._folder / "joined"
+        parts_list.write_text("\n".join(lines), "utf-8")
+        read = ("-f", "concat", "-protocol_whitelist", "file,pipe", "-i", f"file:{parts_list}")
+        how = _NUMBERED[self._format]
+        process = subprocess.Popen(
+            # Into a file, because the length goes into its head at the end.
+            ["ffmpeg", "-nostdin", "-v", "error", "-y", *read, *how, f"file:{joined}"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=self._ctx.process.child_environment(),
+        )
+        self._ctx.process.on_exit(process.kill)
+        report = process.communicate()[1].decode("utf-8", "replace").strip()
+        if process.returncode:
+            raise IncompleteError(
+                Text("cannot join the parts"), Text("ffmpeg says: {report}", report=report)
+            )
+        yield joined.read_bytes()
 
 
 def speak(
@@ -73,8 +195,6 @@ def _build_calls(
     options = ctx.inputs.read_options(ctx.settings.request)
     texts = [text]
     if speak_options.split:
-        from apiyi_cli.build.speech_parts import split_text
-
         texts = split_text(text, counts_tokens=not model.startswith("tts-1")) or texts
     return [
         speak_call(model=model, text=part, speak_options=completed, options=options)
@@ -93,10 +213,6 @@ def _write_speech(ctx: Context, calls: list[Call], target: SpeechFile | None) ->
     if len(calls) == 1:
         ctx.output.write(_request_audio(ctx, calls[0]), content="raw", path=path)
         return
-    from apiyi_cli.cli.commands.speak.split import SpeechParts
-    from apiyi_cli.decode.speech_join import state_length
-    from apiyi_cli.output.files import is_device
-
     parts = SpeechParts(ctx, calls)
     speech = (_request_audio(ctx, call) for call in calls)
     ctx.output.write(parts.read(speech), content="raw", path=path)
@@ -107,11 +223,9 @@ def _write_speech(ctx: Context, calls: list[Call], target: SpeechFile | None) ->
 
 def _request_audio(ctx: Context, call: Call) -> Iterator[bytes]:
     """Yield a call's audio; it is sent when the first piece is asked for."""
-
-    def decode(reply: Reply) -> Iterator[bytes]:
-        return audio(reply, call.model)
-
-    return ctx.gateway.stream(call, decode, shows=lambda piece: True)
+    return ctx.gateway.stream(
+        call, lambda reply: audio(reply, call.model), shows=lambda piece: True
+    )
 
 
 class SpeechFile(NamedTuple):
@@ -126,8 +240,6 @@ def _find_target(
     ctx: Context, speak_options: SpeakOptions, text: str, files: list[str]
 ) -> SpeechFile | None:
     """Return the file that `-o` names, None for stdout."""
-    from apiyi_cli.output.names import slug, source_fields
-
     output = ctx.settings.output
     if output.output in (None, "-"):
         return None
