@@ -1,4 +1,4 @@
-"""`apiyi auth login`: a key, its place, and the profile and models of a first request."""
+"""`apiyi auth login`: a key, its place, the profile, and its models."""
 
 from __future__ import annotations
 
