@@ -103,19 +103,15 @@ def _answer(plan: ProgramPlan, templates: Templates) -> str:
     typed = _call_method(plan) if plan.is_below_base else None
     request = typed or _call_verb(plan)
     if plan.kind in ("messages", "generate"):
-        return _show_native(plan, templates, request)
+        # The package returns an answer of another protocol raw.
+        if plan.stream:
+            return templates.fill("stream", call=request, delta=write_delta(plan, templates))
+        return f"reply = {request}\n{write_answer(plan, templates)}"
     if plan.stream and not typed:
         return templates.fill("events", call=request)
     if typed or plan.kind in _CASTS:
         return _show(plan, templates, request)
     return f"reply = {request}\nsys.stdout.buffer.write(reply.content)"
-
-
-def _show_native(plan: ProgramPlan, templates: Templates, request: str) -> str:
-    """Return the code for an answer of another protocol, which the package returns raw."""
-    if plan.stream:
-        return templates.fill("stream", call=request, delta=write_delta(plan, templates))
-    return f"reply = {request}\n{write_answer(plan, templates)}"
 
 
 def _show(plan: ProgramPlan, templates: Templates, request: str) -> str:

@@ -28,15 +28,8 @@ from apiyi_cli.text import Text
 
 SECTIONS = Path(__file__).parent / "sections"
 TOPICS = (
-    "exit-codes",
-    "environment",
-    "config",
-    "formatting",
-    "retries",
-    "batch",
-    "proxy",
-    "moving",
-    "recipes",
+    *("exit-codes", "environment", "config", "formatting", "retries"),
+    *("batch", "proxy", "moving", "recipes"),
 )
 """The topics of `apiyi help`, in the order in which apiyi(1) has them."""
 

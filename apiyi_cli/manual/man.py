@@ -58,7 +58,7 @@ def _page(command: Command, program: Command, version: str, say: Translate) -> s
         f"{escape(name, literal=True)} \\- {escape(command.line.rstrip('.。'))}",
         _section(say(Text("SYNOPSIS"))),
         *_synopsis(command),
-        *(before or _description(command, say)),
+        *(before or (_section(say(Text("DESCRIPTION"))), *_explain(command))),
         *(_commands(command, say) if command.commands and is_root else _subcommands(command, say)),
         *_options(command, say),
         *after,
@@ -89,11 +89,6 @@ def _synopsis(command: Command) -> Iterator[str]:
         if count:
             yield ".br"
         yield f"\\fB{escape(child.title, literal=True)}\\fR {escape(child.usage)}".rstrip()
-
-
-def _description(command: Command, say: Translate) -> Iterator[str]:
-    yield _section(say(Text("DESCRIPTION")))
-    yield from _explain(command)
 
 
 def _explain(command: Command) -> Iterator[str]:
@@ -141,23 +136,14 @@ def _options(command: Command, say: Translate) -> Iterator[str]:
         if len(panels) > 1:
             yield f".SS {escape(say(Text('General' if panel == OWN else panel)))}"
         if panel != OWN:
-            yield from _name_takers(below, panel, say)
-            options += _collect_shared(below, panel)
+            takers = [child for child in below if panel in child.panels()]
+            if takers and len(takers) < len(below):
+                names = ", ".join(child.name for child in takers)
+                yield escape(say(Text("Taken by {commands}.", commands=names)))
+            shared = {item.names: item for child in takers for item in child.panels()[panel]}
+            options += shared.values()
         for option in options:
             yield from _option(option, say)
-
-
-def _name_takers(below: tuple[Command, ...], panel: str, say: Translate) -> Iterator[str]:
-    """Say which commands of a group accept the options of a panel, unless all do."""
-    takers = [child.name for child in below if panel in child.panels()]
-    if takers and len(takers) < len(below):
-        yield escape(say(Text("Taken by {commands}.", commands=", ".join(takers))))
-
-
-def _collect_shared(below: tuple[Command, ...], panel: str) -> list[Option]:
-    """Return the options that the commands of a group have under a heading, each once."""
-    options = {option.names: option for child in below for option in child.panels().get(panel, [])}
-    return list(options.values())
 
 
 def _option(option: Option, say: Translate) -> Iterator[str]:

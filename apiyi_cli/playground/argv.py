@@ -235,13 +235,9 @@ def _value_text(option: Flag, value: Any) -> str:
     if option.name in TEXT_OR_FILE:
         if not text.lstrip().startswith(("{", "[")) and _PATH_LIKE.search(text.strip()):
             raise _refuse(Text("{long}: files come in by upload alone", long=option.long))
-    elif takes_upload(option) and not _is_link(option, text):
+    elif takes_upload(option) and not (takes_url(option) and re.match(r"https?://[^\s/]", text)):
         raise _refuse(Text("{long}: files come in by upload alone", long=option.long))
     return text
-
-
-def _is_link(option: Flag, text: str) -> bool:
-    return takes_url(option) and re.match(r"https?://[^\s/]", text) is not None
 
 
 def _file_words(option: Flag, ids: Sequence[str], names: Mapping[str, str]) -> Iterable[str]:

@@ -120,7 +120,9 @@ class PageRun:
         completion = self._usage.get("completion")
         writing_ms = ms - (ms if self._first_ms is None else self._first_ms)
         files = [path.name for path in self.list_files()]
-        billed = self._judge_billing(code, was_stopped)
+        # The gateway may charge for an answer that was not received.
+        is_uncertain = code == 8 or (was_stopped and self._was_sent)
+        billed = "maybe" if is_uncertain and self.mode == "run" else ""
         if code:
             # The lines for people come last: they are in the language of the page.
             self._error = {**self._error, **self._read_complaint()}
@@ -231,11 +233,6 @@ class PageRun:
         self._log.append(text)
         if self._keeps_tasks and (match := _TASK.search(text)):
             self._task = match[1]
-
-    def _judge_billing(self, code: int | None, was_stopped: bool) -> str:
-        """Return "maybe" if the gateway may charge for an answer that was not received."""
-        is_uncertain = code == 8 or (was_stopped and self._was_sent)
-        return "maybe" if is_uncertain and self.mode == "run" else ""
 
     def _read_complaint(self) -> dict[str, Any]:
         """Return the error in the lines that the child wrote."""

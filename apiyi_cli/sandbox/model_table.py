@@ -98,15 +98,8 @@ FIXED_SAMPLING = ("o1", "o3", "o4", "gpt-5", "gpt-6")
 """Models with fixed sampling: they refuse max_tokens and most sampling parameters."""
 
 SHOWS_REASONING = (
-    "deepseek-r1",
-    "deepseek-v4",
-    "qwq",
-    "gemini-3.8",
-    "o1",
-    "o3",
-    "o4",
-    "gpt-5",
-    "kimi-k2-thinking",
+    *("deepseek-r1", "deepseek-v4", "qwq", "gemini-3.8"),
+    *("o1", "o3", "o4", "gpt-5", "kimi-k2-thinking"),
 )
 NEWEST_CLAUDE = ("claude-opus-5", "claude-sonnet-5", "claude-fable-5")
 """Models of /v1/messages that refuse sampling and fixed budgets of thought."""

@@ -191,7 +191,10 @@ class Gateway:
             read_body(
                 request, reader, lambda: reader.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
             )
-        self._enter(request)
+        with self._changed:
+            request.index = len(self.ledger)
+            self.ledger.append(request)
+            self._changed.notify_all()
         if not request.complete:
             return False
         reply = scripted or self._reply_to(request)
@@ -206,12 +209,6 @@ class Gateway:
             return False
         closes = "close" in request.headers.get("connection", "").lower()
         return going and not reply.early and not closes
-
-    def _enter(self, request: ReceivedRequest) -> None:
-        with self._changed:
-            request.index = len(self.ledger)
-            self.ledger.append(request)
-            self._changed.notify_all()
 
     def _take_scripted(self, path: str) -> ScriptedReply | None:
         if not self._scripts:

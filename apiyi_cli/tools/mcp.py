@@ -297,8 +297,10 @@ async def _connect_http(url: str, headers: dict[str, str], refusals: list[int]) 
     from httpx2 import AsyncClient, Timeout
     from mcp.client.streamable_http import streamable_http_client
 
-    # As everywhere in the program: loopback is never reached through a proxy.
     timeout = Timeout(START_TIMEOUT_S, read=None)
+    parts = split_url(url)
+    # As everywhere in the program: loopback is never reached through a proxy.
+    is_proxied = parts is None or not is_loopback(parts.hostname or "")
 
     async def note_refusal(response: Any) -> None:
         if response.status_code >= 400:
@@ -309,7 +311,7 @@ async def _connect_http(url: str, headers: dict[str, str], refusals: list[int]) 
             timeout=timeout,
             headers=headers,
             event_hooks={"response": [note_refusal]},
-            trust_env=not _is_loopback_url(url),
+            trust_env=is_proxied,
         ) as client,
         streamable_http_client(url, http_client=client) as streams,
     ):
@@ -338,11 +340,6 @@ def is_url(value: str) -> bool:
 def _hide_secrets(url: str) -> str:
     """Return a URL without its query and password, which may be secret."""
     return mask_url(url.partition("?")[0].partition("#")[0])
-
-
-def _is_loopback_url(url: str) -> bool:
-    parts = split_url(url)
-    return parts is not None and is_loopback(parts.hostname or "")
 
 
 def _explain(failure: BaseException, stderr: StderrTail) -> str:

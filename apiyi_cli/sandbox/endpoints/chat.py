@@ -43,14 +43,8 @@ ROLES = ("developer", "system", "user", "assistant", "tool", "function")
 ATTACHMENTS = {"image_url": "image", "input_audio": "audio", "file": "file"}
 _STRUCTURE = frozenset(
     (
-        "model",
-        "messages",
-        "stream",
-        "stream_options",
-        "tools",
-        "tool_choice",
-        "parallel_tool_calls",
-        "response_format",
+        *("model", "messages", "stream", "stream_options"),
+        *("tools", "tool_choice", "parallel_tool_calls", "response_format"),
     )
 )
 _BOUNDS: checks.Bounds = {
@@ -170,13 +164,11 @@ def _logprobs(fields: dict[str, Any], text: str) -> dict[str, Any]:
         raw = list(token.encode("utf-8", "surrogatepass"))
         return {"token": token, "logprob": -0.125 * (place + 1), "bytes": raw}
 
-    def list_likely(token: str) -> list[dict[str, Any]]:
-        return [
-            row(token if k == 0 else f"{token}{k}", k)
-            for k in range(fields.get("top_logprobs") or 0)
-        ]
-
-    found = [{**row(token, 0), "top_logprobs": list_likely(token)} for token in deltas(text)]
+    top = range(fields.get("top_logprobs") or 0)
+    found = [
+        {**row(token, 0), "top_logprobs": [row(f"{token}{k or ''}", k) for k in top]}
+        for token in deltas(text)
+    ]
     return {"content": found, "refusal": None}
 
 

@@ -37,12 +37,8 @@ _CONFIG = frozenset(
 )
 _STRUCTURE = frozenset(
     (
-        "responseMimeType",
-        "responseSchema",
-        "responseJsonSchema",
-        "thinkingConfig",
-        "candidateCount",
-        "responseModalities",
+        *("responseMimeType", "responseSchema", "responseJsonSchema"),
+        *("thinkingConfig", "candidateCount", "responseModalities"),
     )
 )
 _OWN_NAMES = frozenset(

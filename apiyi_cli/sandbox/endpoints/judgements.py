@@ -14,19 +14,10 @@ from apiyi_cli.sandbox.request_summary import tokens
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply, invalid
 
 CATEGORIES = (
-    "harassment",
-    "harassment/threatening",
-    "hate",
-    "hate/threatening",
-    "illicit",
-    "illicit/violent",
-    "self-harm",
-    "self-harm/instructions",
-    "self-harm/intent",
-    "sexual",
-    "sexual/minors",
-    "violence",
-    "violence/graphic",
+    *("harassment", "harassment/threatening", "hate", "hate/threatening"),
+    *("illicit", "illicit/violent"),
+    *("self-harm", "self-harm/instructions", "self-harm/intent"),
+    *("sexual", "sexual/minors", "violence", "violence/graphic"),
 )
 _VIOLENT = re.compile(r"\b(?:kill|murder|attack|bomb)\w*", re.IGNORECASE)
 PAIR_TOKENS_MAX = 8192

@@ -102,7 +102,7 @@ def _check(fields: dict[str, Any], model: str) -> None:
     for k, tool in enumerate(fields.get("tools") or ()):
         if not isinstance(tool, dict) or not tool.get("name") or "input_schema" not in tool:
             raise _invalid(f"tools.{k}: a name and an input_schema are required")
-    if _count_marks(fields) > 4:
+    if write(fields).count(b'"cache_control"') > 4:
         raise _invalid("A maximum of 4 blocks with cache_control may be provided.")
 
 
@@ -244,10 +244,6 @@ def _content(
             for call in calls
         ]
     return [*blocks, {"type": "text", "text": cut_short(describe(summary), finish)}]
-
-
-def _count_marks(fields: dict[str, Any]) -> int:
-    return write(fields).count(b'"cache_control"')
 
 
 def _cache_counts(fields: dict[str, Any], model: str) -> dict[str, int]:

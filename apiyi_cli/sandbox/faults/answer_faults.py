@@ -170,10 +170,6 @@ def set_counts(value: Any, count: int) -> Any:
     return count if type(value) is int else value
 
 
-def _blanks(reply: ScriptedReply, request: ReceivedRequest, at: float | None) -> ScriptedReply:
-    return reply.replace(body=lambda: repeat(_BLANKS))
-
-
 def _misfit(reply: ScriptedReply, request: ReceivedRequest, at: float | None) -> ScriptedReply:
     """Answer well-formed and whole, but with the wrong content."""
     endpoint = request.endpoint
@@ -322,7 +318,7 @@ CHANGES: dict[str, Change] = {
     "empty": _empty,
     "reasoning-only": _reasoning_only,
     "huge-usage": _huge_usage,
-    "blanks": _blanks,
+    "blanks": lambda reply, request, at: reply.replace(body=lambda: repeat(_BLANKS)),
     "misfit": _misfit,
     "missing-rows": _missing_rows,
 }

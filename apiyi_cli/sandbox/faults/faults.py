@@ -71,10 +71,13 @@ _TERM = re.compile(
 
 def parse_faults(spec: str) -> tuple[Fault, ...]:
     """Return the terms of a spec. Raises ValueError naming an invalid term."""
+    from apiyi_cli.sandbox.faults.answer_faults import CHANGES
+
+    names = (*_ENDS, *CHANGES, *_REFUSALS, *_PLAYED_ELSEWHERE)
     faults = []
     for term in spec.split("+"):
         match = _TERM.fullmatch(term.strip())
-        if not match or not (match[1] in _fault_names() or _status(match[1])):
+        if not match or not (match[1] in names or _status(match[1])):
             raise ValueError(f"not a fault: {term!r}")
         name, at, times, percent = match.groups()
         faults.append(
@@ -323,9 +326,3 @@ _ENDS: dict[str, End] = {
 }
 _PLAYED_ELSEWHERE = ("200", *_FINISH, "failed", "expired", "lost", "running")
 """Faults that the endpoints play."""
-
-
-def _fault_names() -> frozenset[str]:
-    from apiyi_cli.sandbox.faults.answer_faults import CHANGES
-
-    return frozenset((*_ENDS, *CHANGES, *_REFUSALS, *_PLAYED_ELSEWHERE))
