@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from apiyi_cli.export.frame import Language, Templates
 from apiyi_cli.export.pieces import FilePiece
 from apiyi_cli.export.plan import STANDARD_METHODS, Field, ProgramPlan
-from apiyi_cli.export.quote import Expressions, csharp, json_text
+from apiyi_cli.export.quote import Expressions, csharp, form_name, json_text
 from apiyi_cli.text import Text
 
 _EXPRESSIONS = Expressions(
@@ -87,8 +87,7 @@ def _part(field: Field) -> str:
 
 
 def _quote_for_form(text: str) -> str:
-    quoted = text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
-    return re.sub(r"[^\x20-\x7e]", "_", quoted)
+    return re.sub(r"[^\x20-\x7e]", "_", form_name(text))
 
 
 LANGUAGE = Language(

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from apiyi_cli.export.frame import Imports, Language, Templates
 from apiyi_cli.export.pieces import FilePiece
 from apiyi_cli.export.plan import ProgramPlan, blob_text
-from apiyi_cli.export.quote import Expressions, java, json_text
+from apiyi_cli.export.quote import Expressions, form_name, java, json_text
 
 _EXPRESSIONS = Expressions(
     java,
@@ -83,23 +83,17 @@ def _form(plan: ProgramPlan) -> Iterator[str]:
     yield "String boundary = UUID.randomUUID().toString();"
     yield "BodyPublisher[] parts = {"
     for field in plan.fields:
-        name = _quote_for_form(field.name)
+        name = form_name(field.name)
         head = f'\r\nContent-Disposition: form-data; name="{name}"'
         if field.value is not None:
             head += f"\r\n\r\n{field.value}\r\n"
             yield f'    BodyPublishers.ofString("--" + boundary + {_string(head)}),'
             continue
-        head += (
-            f'; filename="{_quote_for_form(field.filename)}"\r\nContent-Type: {field.type}\r\n\r\n'
-        )
+        head += f'; filename="{form_name(field.filename)}"\r\nContent-Type: {field.type}\r\n\r\n'
         content = _EXPRESSIONS.content(field)
         yield f'    file("--" + boundary + {java(head)}, {content}),'
     yield '    BodyPublishers.ofString("--" + boundary + "--\\r\\n"),'
     yield "};"
-
-
-def _quote_for_form(text: str) -> str:
-    return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
 
 
 LANGUAGE = Language(

@@ -13,16 +13,8 @@ from pathlib import PurePath
 from typing import Any, Literal, cast, get_args
 from urllib.parse import quote
 
+from apiyi_cli.core import endpoints
 from apiyi_cli.core.call import Auth, Call, Part, root_url
-from apiyi_cli.core.endpoints import (
-    GENERATE,
-    GENERATE_STREAM,
-    MESSAGES,
-    MODEL,
-    PRICING,
-    Endpoint,
-    find_endpoint,
-)
 from apiyi_cli.core.secret import is_secret_header
 from apiyi_cli.export.pieces import INLINE_BYTES, FilePiece, find_pieces, put_files
 from apiyi_cli.text import Text
@@ -45,12 +37,12 @@ STANDARD_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 """The methods for which libraries have a constant."""
 
 # The kinds of endpoints whose command is also another endpoint's, or that have no reader.
-_OTHERS: dict[Endpoint, Kind] = {
-    MESSAGES: "messages",
-    GENERATE: "generate",
-    GENERATE_STREAM: "generate",
-    MODEL: "other",
-    PRICING: "other",
+_OTHERS: dict[endpoints.Endpoint, Kind] = {
+    endpoints.MESSAGES: "messages",
+    endpoints.GENERATE: "generate",
+    endpoints.GENERATE_STREAM: "generate",
+    endpoints.MODEL: "other",
+    endpoints.PRICING: "other",
 }
 # The gateway's own advice for each kind of request; a total, in seconds.
 _TIMEOUTS_S: dict[Kind, int] = {"embed": 60, "image": 360, "transcribe": 600, "models": 30}
@@ -200,7 +192,7 @@ def _find_kind(call: Call, notes: list[str]) -> Kind:
             Text("several answers in one stream come mixed: the program prints the events")
         )
         return "other"
-    endpoint = find_endpoint(call.method, call.path.partition("?")[0])
+    endpoint = endpoints.find_endpoint(call.method, call.path.partition("?")[0])
     if endpoint in _OTHERS:
         return _OTHERS[endpoint]
     named = "other" if endpoint is None else endpoint.command
@@ -287,34 +279,30 @@ def _public_headers(call: Call, notes: list[str]) -> Iterator[tuple[str, str]]:
         # Named in any case: curl would call it a form.
         yield "Content-Type", call.content_type or "application/octet-stream"
     for name, value in call.headers:
-        if name.lower() in _KEY_HEADERS:
-            notes.append(
-                Text(
-                    "the header {name} is left out: the program sends APIYI_API_KEY instead",
-                    name=name,
-                )
-            )
-        elif is_secret_header(name, value):
-            notes.append(
-                Text(
-                    "the header {name} is left out: it looks secret; let the program read it",
-                    name=name,
-                )
-            )
-        elif name.lower() == "content-type" and call.parts:
-            notes.append(
-                Text(
-                    "the header {name} is left out: it must name the multipart boundary", name=name
-                )
-            )
-        elif name.lower() in _TRANSPORT_HEADERS:
-            notes.append(
-                Text("the header {name} is left out: the program's library sets it", name=name)
-            )
-        elif not f"{name}{value}".isascii():
-            notes.append(Text("the header {name} is left out: HTTP carries ASCII only", name=name))
+        if why := _find_objection(name, value, call):
+            notes.append(why)
         else:
             yield name, value
+
+
+def _find_objection(name: str, value: str, call: Call) -> Text | None:
+    """Return why a program does not send a header, None if it does."""
+    lower = name.lower()
+    if lower in _KEY_HEADERS:
+        return Text(
+            "the header {name} is left out: the program sends APIYI_API_KEY instead", name=name
+        )
+    if is_secret_header(name, value):
+        return Text(
+            "the header {name} is left out: it looks secret; let the program read it", name=name
+        )
+    if lower == "content-type" and call.parts:
+        return Text("the header {name} is left out: it must name the multipart boundary", name=name)
+    if lower in _TRANSPORT_HEADERS:
+        return Text("the header {name} is left out: the program's library sets it", name=name)
+    if not f"{name}{value}".isascii():
+        return Text("the header {name} is left out: HTTP carries ASCII only", name=name)
+    return None
 
 
 def _field(part: Part, notes: list[str]) -> Field:

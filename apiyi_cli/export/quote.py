@@ -97,6 +97,11 @@ def shell(text: str) -> str:
     return f"$'{_escape(text, plain, code)}'"
 
 
+def form_name(text: str) -> str:
+    """Return a name as browsers write it into the head of a multipart field."""
+    return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+
+
 class Notation(NamedTuple):
     """The notation of a language for nested values.
 

@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from apiyi_cli.manual.markdown import (
-    Block,
-    Code,
-    Definitions,
-    Heading,
-    Items,
-    Paragraph,
-    Spans,
-    Table,
-    plain,
-)
+from apiyi_cli.manual import markdown
 from apiyi_cli.manual.wrap import WIDEST, columns, fill_lines
 
 
-def page(blocks: Iterable[Block], width: int, *, bold: bool = False) -> str:
+def page(blocks: Iterable[markdown.Block], width: int, *, bold: bool = False) -> str:
     """Return the blocks as lines of at most `width` columns, ending in a newline.
 
     Code is never broken. `bold` marks the headings for a terminal that can show it.
@@ -27,32 +17,32 @@ def page(blocks: Iterable[Block], width: int, *, bold: bool = False) -> str:
     parts = []
     for block in blocks:
         lines = _lines(block, width)
-        if bold and isinstance(block, Heading):
+        if bold and isinstance(block, markdown.Heading):
             lines = [f"\x1b[1m{line}\x1b[22m" for line in lines]
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
 
 
-def _lines(block: Block, width: int) -> list[str]:
+def _lines(block: markdown.Block, width: int) -> list[str]:
     match block:
-        case Heading(_, title):
+        case markdown.Heading(_, title):
             return fill_lines(title, width)
-        case Paragraph(spans):
-            return fill_lines(plain(spans, quoted=True), width)
-        case Code(lines):
+        case markdown.Paragraph(spans):
+            return fill_lines(markdown.plain(spans, quoted=True), width)
+        case markdown.Code(lines):
             return [f"    {line}".rstrip() for line in lines]
-        case Items(items, numbered):
-            return _items([plain(item, quoted=True) for item in items], numbered, width)
-        case Definitions(terms):
+        case markdown.Items(items, numbered):
+            return _items([markdown.plain(item, quoted=True) for item in items], numbered, width)
+        case markdown.Definitions(terms):
             return [line for item in terms for line in _definition(*item, width)]
-        case Table(rows):
-            return _table([[plain(cell) for cell in row] for row in rows], width)
+        case markdown.Table(rows):
+            return _table([[markdown.plain(cell) for cell in row] for row in rows], width)
 
 
-def _definition(term: Spans, explanation: Spans, width: int) -> list[str]:
+def _definition(term: markdown.Spans, explanation: markdown.Spans, width: int) -> list[str]:
     return [
-        *fill_lines(plain(term), width, "  "),
-        *fill_lines(plain(explanation, quoted=True), width, " " * 6),
+        *fill_lines(markdown.plain(term), width, "  "),
+        *fill_lines(markdown.plain(explanation, quoted=True), width, " " * 6),
     ]
 
 

@@ -9,17 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from apiyi_cli.manual.markdown import (
-    Block,
-    Code,
-    Definitions,
-    Heading,
-    Items,
-    Paragraph,
-    Span,
-    Spans,
-    Table,
-)
+from apiyi_cli.manual import markdown
 
 _SPELLING = re.compile(r"(?<![\w-])--?[A-Za-z][\w-]*|\b\w+-\w+\[", re.ASCII)
 """An option's name in prose, which readers search for and copy."""
@@ -36,12 +26,12 @@ other place where such a line can end."""
 _FONTS = {"bold": r"\fB", "italic": r"\fI", "code": r"\fB"}
 
 
-def roff(blocks: Iterable[Block]) -> Iterator[str]:
+def roff(blocks: Iterable[markdown.Block]) -> Iterator[str]:
     """Yield the lines of the source, without line ends."""
     after_heading = False
     for block in blocks:
         yield from _lines(block, after_heading)
-        after_heading = isinstance(block, Heading)
+        after_heading = isinstance(block, markdown.Heading)
 
 
 def escape(text: str, *, literal: bool = False) -> str:
@@ -65,43 +55,43 @@ def line(text: str) -> str:
     return rf"\&{text}" if text.startswith((".", "'")) else text
 
 
-def inline(spans: Spans) -> str:
+def inline(spans: markdown.Spans) -> str:
     """Return spans as one line in their fonts."""
     return line("".join(_span(span) for span in spans))
 
 
-def _span(span: Span) -> str:
+def _span(span: markdown.Span) -> str:
     if span.style == "plain":
         return escape(span.text)
     return f"{_FONTS[span.style]}{escape(span.text, literal=span.style == 'code')}\\fR"
 
 
-def _lines(block: Block, after_heading: bool) -> Iterator[str]:
+def _lines(block: markdown.Block, after_heading: bool) -> Iterator[str]:
     match block:
-        case Heading(level, title):
+        case markdown.Heading(level, title):
             yield f"{'.SH' if level == 1 else '.SS'} {escape(title)}"
-        case Paragraph(spans):
+        case markdown.Paragraph(spans):
             if not after_heading:
                 yield ".PP"
             yield inline(spans)
-        case Code(lines):
+        case markdown.Code(lines):
             yield from (".PP", ".RS 4", ".EX") if not after_heading else (".RS 4", ".EX")
             for code in lines:
                 yield line(escape(code, literal=True))
             yield from (".EE", ".RE")
-        case Items(items, numbered):
+        case markdown.Items(items, numbered):
             for count, item in enumerate(items, 1):
                 yield f".IP {count}. 4" if numbered else r".IP \(bu 3"
                 yield inline(item)
-        case Definitions(items):
+        case markdown.Definitions(items):
             for term, explanation in items:
                 yield from (".TP", inline(term), inline(explanation))
-        case Table(rows):
+        case markdown.Table(rows):
             yield from () if after_heading else (".PP",)
             yield from _table(rows)
 
 
-def _table(rows: tuple[tuple[Spans, ...], ...]) -> Iterator[str]:
+def _table(rows: tuple[tuple[markdown.Spans, ...], ...]) -> Iterator[str]:
     """Yield a tbl(1) table: bold heading, the last column wrapped to the remaining width."""
     count = len(rows[0])
     yield from (".TS", "tab(\t);")

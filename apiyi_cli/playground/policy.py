@@ -110,27 +110,6 @@ DENIED: Final[dict[str, str]] = {
 }
 """The options that no request may name, each with the reason."""
 
-EXCLUDED: Final[dict[str, str]] = {
-    "batch": "a matter of files and hours",
-    "balance": "needs the account's token; a terminal shows it",
-    "session": "keeps and removes files",
-    "usage": "a report, not a request",
-    "cache": "clears files",
-    "auth": "handles keys",
-    "config": "writes config.toml",
-    "doctor": "a report, not a request",
-    "sandbox": "is a server itself",
-    "completion": "is for shells",
-    "help": "is for terminals",
-    "playground": "is this page",
-    "mcp": "is for agents",
-    "skill": "is for agents",
-    "describe": "is for agents",
-    "check": "another word for doctor",
-    "responses": "another word for respond",
-}
-"""The commands that the page does not have, each with the reason."""
-
 TEXT_OR_FILE: Final = frozenset(("schema", "tool"))
 """Options whose value is a text or a file's name."""
 
@@ -141,11 +120,6 @@ def is_allowed(command: str, name: str) -> bool:
     if own in DENIED:
         return False
     return own in FORM or (name in FORM and name not in DENIED)
-
-
-def is_decided(command: str, name: str) -> bool:
-    """Return True if one of the lists has the option."""
-    return not {f"{command}.{name}", name}.isdisjoint({*FORM, *DENIED})
 
 
 def takes_upload(option: Flag) -> bool:

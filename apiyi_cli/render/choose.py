@@ -68,7 +68,7 @@ def choose(
 
 def _choose_json(form: Form, on_event: EventHandler, assemble: Assemble | None) -> Render:
     if form == "ndjson":
-        from apiyi_cli.render.ndjson import ndjson
+        from apiyi_cli.render.json_line import ndjson
 
         return partial(ndjson, on_event=on_event)
     if assemble is None:

@@ -1,21 +1,37 @@
-"""The answer as one line of JSON, and the jq filter for such lines."""
+"""The answer as lines of JSON, and the jq filter for such lines."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from apiyi_cli.core.events import Chunk, EventBatch
+from apiyi_cli.core.events import About, Chunk, Delta, Empty, EventBatch, Finish, Notice, Usage
 from apiyi_cli.core.jsontext import write
 from apiyi_cli.errors import ApiyiError, IncompleteError, SetupError, UsageError
-from apiyi_cli.render.ndjson import SIDE_EVENTS
 from apiyi_cli.render.text import EventHandler, encode
 from apiyi_cli.text import Text
 
 _MOST_KEPT_BYTES = 64 << 20
+_SIDE_EVENTS = (About, Empty, Finish, Notice, Usage)
+"""Events for stderr if the answer is the server's JSON, which contains the others."""
 
 Assemble = Callable[[list[bytes]], Any]
 """Assembles the chunks of a stream into the object of an unstreamed answer."""
+
+
+def ndjson(batches: Iterable[EventBatch], *, on_event: EventHandler) -> Iterator[bytes]:
+    """Yield each `Chunk` verbatim as one line, the lines of one batch together."""
+    for batch in batches:
+        lines = []
+        for event in batch:
+            kind = type(event)
+            if kind is Chunk:
+                lines.append(event.data)  # type: ignore[union-attr]
+            elif kind is not Delta and isinstance(event, _SIDE_EVENTS):
+                on_event(event)
+        if lines:
+            lines.append(b"")
+            yield b"\n".join(lines)
 
 
 def whole(
@@ -35,7 +51,7 @@ def whole(
                         yield event.data + b"\n"
                     else:
                         chunks.append(event.source)
-                elif isinstance(event, SIDE_EVENTS):
+                elif isinstance(event, _SIDE_EVENTS):
                     on_event(event)
     except GeneratorExit:
         raise

@@ -6,6 +6,7 @@ The endpoints live in one module each, imported at their first use.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 
 from apiyi_cli.core import endpoints
@@ -47,6 +48,11 @@ _MODULES: dict[endpoints.Endpoint, str] = {
     endpoints.ACCOUNT_LOG: "account:log",
     endpoints.KEY_LOG: "account:key_log",
 }
+_FILES = {
+    "/model-registry.json": "catalogue:registry",
+    "/files/": "images:file",
+    "/videos/": "videos:file",
+}
 _GUARDED = ("/v1/", "/v1beta/", "/seedance/", "/wan/")
 _NOT_IMPLEMENTED = ("/v1/files", "/v1/fine_tuning", "/v1/assistants", "/v1/threads")
 
@@ -54,8 +60,6 @@ _KEY_HEADERS = {"anthropic": "x-api-key", "google": "x-goog-api-key"}
 """The header in which each protocol's clients send the key; Bearer is accepted too."""
 
 ANY_KEY = "*"
-
-_loaded: dict[str, Handler] = {}
 
 
 def answer(request: ReceivedRequest, finish: str = "stop") -> ScriptedReply:
@@ -88,21 +92,17 @@ def _find_handler(request: ReceivedRequest) -> Handler:
     endpoint = endpoints.find_at_host(method, request.path)
     if endpoint in _MODULES:
         return _load(_MODULES[endpoint])
-    if method == "GET" and request.path == "/model-registry.json":
-        return _load("catalogue:registry")
-    if method == "GET" and request.path.startswith("/files/"):
-        return _load("images:file")
-    if method == "GET" and request.path.startswith("/videos/"):
-        return _load("videos:file")
+    for start, place in _FILES.items():
+        if method == "GET" and request.path.startswith(start):
+            return _load(place)
     return _unknown
 
 
+@cache
 def _load(place: str) -> Handler:
-    if place not in _loaded:
-        module, name = place.split(":")
-        handler: Handler = getattr(import_module(f"apiyi_cli.sandbox.endpoints.{module}"), name)
-        _loaded[place] = handler
-    return _loaded[place]
+    module, name = place.split(":")
+    handler: Handler = getattr(import_module(f"apiyi_cli.sandbox.endpoints.{module}"), name)
+    return handler
 
 
 def _unknown(request: ReceivedRequest, finish: str) -> ScriptedReply:

@@ -11,7 +11,7 @@ from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.core.endpoints import RERANK, Endpoint
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 
-MOST_IN_FLIGHT: Mapping[Endpoint, int] = {RERANK: 5}
+MOST_IN_FLIGHT: Mapping[Endpoint | None, int] = {RERANK: 5}
 """How many requests an endpoint accepts at once, whatever the limits of the key."""
 
 
@@ -60,8 +60,8 @@ class Windows:
 
 def refuse_crowd(endpoint: Endpoint | None, in_flight: int) -> ScriptedReply | None:
     """Return the 429 of an endpoint with too many requests in flight, else None."""
-    most = MOST_IN_FLIGHT.get(endpoint) if endpoint is not None else None
-    if most is None or in_flight <= most:
+    most = MOST_IN_FLIGHT.get(endpoint, in_flight)
+    if in_flight <= most:
         return None
     return _too_many(f"该模型并发请求数已达上限：最多 {most}")
 

@@ -11,7 +11,7 @@ import shlex
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from apiyi_cli.core.hosts import is_loopback, is_private_way, split_url
 from apiyi_cli.core.jsontext import InvalidJSON, read_typed
@@ -25,6 +25,7 @@ from apiyi_cli.tools.run import Tool, ToolResult
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
     from mcp import Client
+    from mcp.types import Tool as McpTool
 
 START_TIMEOUT_S: Final = 30.0
 """Seconds for each step of the handshake: a server may be downloaded first."""
@@ -35,14 +36,6 @@ _EXAMPLE: Final = "--mcp 'npx -y @modelcontextprotocol/server-everything'"
 
 _Key = tuple[str, tuple[tuple[str, str], ...]]
 """A value of `--mcp`, and the headers of the server."""
-
-
-class McpTool(NamedTuple):
-    """A tool as its server describes it; `parameters` is its input schema."""
-
-    name: str
-    description: str
-    parameters: Any
 
 
 class McpServer:
@@ -96,9 +89,7 @@ class McpServer:
         cursor = None
         for _ in range(MOST_PAGES):
             page = await self._client.list_tools(cursor=cursor)
-            tools += [
-                McpTool(tool.name, tool.description or "", tool.input_schema) for tool in page.tools
-            ]
+            tools += page.tools
             cursor = page.next_cursor
             if not cursor:
                 break
@@ -239,7 +230,7 @@ def offer_tools(
         for tool in server.tools:
             name = _free_name(server.name, tool.name, {*taken, *tools})
             names = {"tool": tool.name, "server": server.name}
-            described = {"description": tool.description, "inputSchema": tool.parameters}
+            described = {"description": tool.description or "", "inputSchema": tool.input_schema}
             try:
                 functions += read_tools([{"name": name, **described}])
             except UsageError as failure:
@@ -249,7 +240,7 @@ def offer_tools(
                 continue
             if name != tool.name:
                 tell(Text("{tool} of {server} is offered as {name}", **names, name=name))
-            tools[name] = Tool(name, (), tool.parameters, _Remote(server, tool.name))
+            tools[name] = Tool(name, (), tool.input_schema, _Remote(server, tool.name))
     return functions, tools
 
 

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from anyio.abc import ByteReceiveStream, Process
+    from anyio.abc import AsyncResource, ByteReceiveStream, Process
 
 MOST_LINE_BYTES: Final = 64 << 20
 MOST_STDERR_KEPT: Final = 2000
@@ -138,18 +138,14 @@ async def _end(process: Process) -> None:
     """Close the server's input, wait a moment, then kill it and its children."""
     import anyio
 
-    if process.stdin is not None:
-        with suppress(OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
-            await process.stdin.aclose()
+    await _close(process.stdin)
     deadline = anyio.current_time() + EXIT_PATIENCE_S
     # Not wait(): it also waits for the end of pipes that a grandchild may hold.
     while process.returncode is None and anyio.current_time() < deadline:
         await anyio.sleep(0.01)
     _kill(process)
-    for stream in (process.stdout, process.stderr):
-        if stream is not None:
-            with suppress(OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
-                await stream.aclose()
+    await _close(process.stdout)
+    await _close(process.stderr)
     with anyio.move_on_after(EXIT_PATIENCE_S):
         await process.wait()
     # A pipe that a grandchild holds would stay open; nothing public of asyncio or anyio closes it.
@@ -157,6 +153,12 @@ async def _end(process: Process) -> None:
     if transport is not None:
         transport.close()
         await anyio.sleep(0)
+
+
+async def _close(stream: AsyncResource | None) -> None:
+    if stream is not None:
+        with suppress(*_list_closed_errors()):
+            await stream.aclose()
 
 
 def _kill(process: Process) -> None:

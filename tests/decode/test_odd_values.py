@@ -35,8 +35,7 @@ from apiyi_cli.decode.chat import find_events
 from apiyi_cli.decode.frames.fields import BELIEVED_TOKENS
 from apiyi_cli.decode.frames.reply_body import read_json
 from apiyi_cli.errors import ApiyiError
-from apiyi_cli.render.json_line import whole
-from apiyi_cli.render.ndjson import ndjson
+from apiyi_cli.render.json_line import ndjson, whole
 from apiyi_cli.render.text import text
 
 MARK = "\x00odd\x00"

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from apiyi_cli.playground.policy import PAGE_COMMANDS
-from apiyi_cli.sandbox.endpoints.movie import make_movie
+from apiyi_cli.sandbox.endpoints.videos import make_movie
 from apiyi_cli.sandbox.server import Gateway
 from tests.conftest import Program
 from tests.playground.conftest import Serve

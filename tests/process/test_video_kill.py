@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from apiyi_cli.sandbox.endpoints.movie import make_movie
+from apiyi_cli.sandbox.endpoints.videos import make_movie
 from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply
 from apiyi_cli.sandbox.server import Gateway

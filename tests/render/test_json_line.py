@@ -7,8 +7,7 @@ import pytest
 
 from apiyi_cli.core.events import Chunk, Delta, Event, EventBatch, Finish, Reasoning, Usage
 from apiyi_cli.errors import IncompleteError, SetupError, UsageError
-from apiyi_cli.render.json_line import apply_filter, compile_filter, whole
-from apiyi_cli.render.ndjson import ndjson
+from apiyi_cli.render.json_line import apply_filter, compile_filter, ndjson, whole
 
 
 def together(chunks: list[bytes]) -> dict[str, int]:

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apiyi_cli.sandbox.example_value import example_json, example_value
-from apiyi_cli.sandbox.patterns import matching
+from apiyi_cli.sandbox.example_value import example_json, example_value, matching
 
 TREE = {
     "$ref": "#/$defs/node",

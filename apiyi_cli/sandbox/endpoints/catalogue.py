@@ -4,19 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from apiyi_cli.sandbox import model_table
 from apiyi_cli.sandbox.faults.faults import MODEL_PREFIX
-from apiyi_cli.sandbox.model_table import (
-    FIXED_SAMPLING,
-    IGNORES,
-    ORDINARY_RATIO,
-    PER_CALL_USD,
-    RATIOS,
-    RETIRED,
-    SERVED_AT,
-    SHOWS_REASONING,
-    VENDOR_OF,
-    VENDORS,
-)
 from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.scripted_reply import Refused, ScriptedReply, invalid
 
@@ -76,12 +65,12 @@ def model_of(fields: dict[str, Any], endpoint: str, default: str | None = None) 
         raise invalid("you must provide a model parameter", "model", "missing_required_parameter")
     if model.startswith(MODEL_PREFIX):
         return model
-    if model in RETIRED:
+    if model in model_table.RETIRED:
         message = f"fail_to_fetch_task: model {model} is no longer available"
         raise Refused(ScriptedReply.error(404, message, type="shell_api_error"))
-    if model not in SERVED_AT:
+    if model not in model_table.SERVED_AT:
         raise no_channel(model)
-    if endpoint not in SERVED_AT[model]:
+    if endpoint not in model_table.SERVED_AT[model]:
         if endpoint not in _NOT_SERVED:
             raise no_channel(model)
         status, message = _NOT_SERVED[endpoint]
@@ -109,29 +98,31 @@ def no_channel(model: str) -> Refused:
 
 def reasons(model: str) -> bool:
     """Return True if a model shows its reasoning before the answer."""
-    return model.startswith(SHOWS_REASONING)
+    return model.startswith(model_table.SHOWS_REASONING)
 
 
 def has_fixed_sampling(model: str) -> bool:
     """Return True if a model refuses temperature, top_p, stop and max_tokens."""
-    return model.startswith(FIXED_SAMPLING) and "-chat-latest" not in model
+    return model.startswith(model_table.FIXED_SAMPLING) and "-chat-latest" not in model
 
 
 def list_ignored(model: str) -> tuple[str, ...]:
     """Return the parameters that a model accepts and ignores."""
-    return next((names for start, names in IGNORES.items() if model.startswith(start)), ())
+    return next(
+        (names for start, names in model_table.IGNORES.items() if model.startswith(start)), ()
+    )
 
 
 def models(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer GET /v1/models."""
-    rows = [_row(model) for model in VENDOR_OF]
+    rows = [_row(model) for model in model_table.VENDOR_OF]
     return ScriptedReply.json({"success": True, "object": "list", "data": rows})
 
 
 def model(request: ReceivedRequest, finish: str) -> ScriptedReply:
     """Answer GET /v1/models/{id}; an unknown one gets 200 and an error, as in the family."""
     name = request.path.removeprefix("/v1/models/")
-    if name in VENDOR_OF:
+    if name in model_table.VENDOR_OF:
         return ScriptedReply.json(_row(name))
     return ScriptedReply.error(
         200,
@@ -148,10 +139,10 @@ def pricing(request: ReceivedRequest, finish: str) -> ScriptedReply:
         {
             "success": True,
             "message": "",
-            "data": [_price(model, vendor) for model, vendor in VENDOR_OF.items()],
+            "data": [_price(model, vendor) for model, vendor in model_table.VENDOR_OF.items()],
             "group_ratio": {"default": 1},
             "usable_group": {"default": "默认分组"},
-            "vendors": [{"id": k, "name": name} for k, name in enumerate(VENDORS, 1)],
+            "vendors": [{"id": k, "name": name} for k, name in enumerate(model_table.VENDORS, 1)],
         }
     )
 
@@ -162,13 +153,15 @@ def registry(request: ReceivedRequest, finish: str) -> ScriptedReply:
         {
             "id": model,
             "vendor_en": vendor,
-            "category": _CATEGORIES.get(min(SERVED_AT[model]), "text"),
-            "endpoints": sorted(_REGISTRY_NAMES.get(word, word) for word in SERVED_AT[model]),
+            "category": _CATEGORIES.get(min(model_table.SERVED_AT[model]), "text"),
+            "endpoints": sorted(
+                _REGISTRY_NAMES.get(word, word) for word in model_table.SERVED_AT[model]
+            ),
             "groups": ["default"],
             "billing": _billing(model),
             "docs_url": "https://docs.apiyi.com/",
         }
-        for model, vendor in VENDOR_OF.items()
+        for model, vendor in model_table.VENDOR_OF.items()
     ]
     retired = {"id": "gpt-5.2-chat-latest", "category": "text", "successor": "chat-latest"}
     return ScriptedReply.json(
@@ -186,10 +179,10 @@ def registry(request: ReceivedRequest, finish: str) -> ScriptedReply:
 
 def _billing(model: str) -> dict[str, Any]:
     """Return the list price in US dollars; cached input costs a tenth."""
-    per_call = PER_CALL_USD.get(model)
+    per_call = model_table.PER_CALL_USD.get(model)
     if per_call is not None:
         return {"type": "per_call", "per_call_usd": per_call}
-    ratio, completion = RATIOS.get(model, ORDINARY_RATIO)
+    ratio, completion = model_table.RATIOS.get(model, model_table.ORDINARY_RATIO)
     return {
         "type": "per_token",
         "input_usd_per_m": 2 * ratio,
@@ -204,14 +197,14 @@ def _row(model: str) -> dict[str, Any]:
         "id": model,
         "object": "model",
         "created": _LISTED,
-        "owned_by": VENDOR_OF[model].lower(),
+        "owned_by": model_table.VENDOR_OF[model].lower(),
         "supported_endpoint_types": ["openai"],
     }
 
 
 def _price(model: str, vendor: str) -> dict[str, Any]:
-    ratio, completion = RATIOS.get(model, ORDINARY_RATIO)
-    per_call = PER_CALL_USD.get(model)
+    ratio, completion = model_table.RATIOS.get(model, model_table.ORDINARY_RATIO)
+    per_call = model_table.PER_CALL_USD.get(model)
     return {
         "model_name": model,
         "vendor_name": vendor,
@@ -221,7 +214,7 @@ def _price(model: str, vendor: str) -> dict[str, Any]:
         "model_price": per_call or 0,
         "enable_groups": ["default"],
         "supported_endpoint_types": sorted(
-            {_OFFERS.get(word, "openai") for word in SERVED_AT[model]}
+            {_OFFERS.get(word, "openai") for word in model_table.SERVED_AT[model]}
         ),
         "pricing_version": "sandbox",
     }

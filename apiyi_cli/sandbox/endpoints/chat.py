@@ -6,20 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.core.jsontext import write
-from apiyi_cli.sandbox import checks
+from apiyi_cli.sandbox import checks, model_table
 from apiyi_cli.sandbox.endpoints.catalogue import (
     CREATED,
     has_fixed_sampling,
     list_ignored,
     model_of,
     reasons,
-)
-from apiyi_cli.sandbox.model_table import (
-    DRAWS_IN_CHAT,
-    DRAWS_IN_WORDS,
-    REFUSES_STOP,
-    TEXT_ONLY,
-    TOOLS_WITHOUT_REASONING,
 )
 from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.request_summary import (
@@ -59,11 +52,11 @@ def chat(request: ReceivedRequest, finish: str) -> ScriptedReply:
     fields = checks.json_fields(request)
     model = model_of(fields, "chat")
     _check(fields, model)
-    if model in DRAWS_IN_CHAT:
+    if model in model_table.DRAWS_IN_CHAT:
         from apiyi_cli.sandbox.endpoints.images import draw_in_chat
 
         return draw_in_chat(request)
-    if model in DRAWS_IN_WORDS:
+    if model in model_table.DRAWS_IN_WORDS:
         from apiyi_cli.sandbox.endpoints.picture_models import draw_in_words
 
         return draw_in_words(request, model)
@@ -149,14 +142,11 @@ def _choose_calls(fields: dict[str, Any], summary: RequestSummary) -> tuple[Chos
 
     functions = (tool.get("function") or tool.get("custom") or {} for tool in fields["tools"])
     tools = [ToolSpec(item.get("name", ""), item.get("parameters") or {}) for item in functions]
-    return choose_calls(tools, _find_forced_tool(fields), fields, summary)
-
-
-def _find_forced_tool(fields: dict[str, Any]) -> str | None:
     choice = fields.get("tool_choice")
+    named = None
     if isinstance(choice, dict):
-        return str((choice.get("function") or choice.get("custom") or {}).get("name"))
-    return None
+        named = str((choice.get("function") or choice.get("custom") or {}).get("name"))
+    return choose_calls(tools, named, fields, summary)
 
 
 def _logprobs(fields: dict[str, Any], text: str) -> dict[str, Any]:
@@ -232,10 +222,11 @@ def _check(fields: dict[str, Any], model: str) -> None:
     checks.check_stop(fields)
     if has_fixed_sampling(model):
         _check_fixed(fields)
-    if model.startswith(REFUSES_STOP):
+    if model.startswith(model_table.REFUSES_STOP):
         _refuse_given(fields, "stop", "presence_penalty", "frequency_penalty")
     effort = fields.get("reasoning_effort")
-    if model.startswith(TOOLS_WITHOUT_REASONING) and fields.get("tools") and effort != "none":
+    has_tools = fields.get("tools") and effort != "none"
+    if has_tools and model.startswith(model_table.TOOLS_WITHOUT_REASONING):
         raise invalid(
             f"Function tools with reasoning_effort are not supported for {model} in "
             "/v1/chat/completions. Please use /v1/responses or set reasoning_effort to 'none'.",
@@ -246,7 +237,7 @@ def _check(fields: dict[str, Any], model: str) -> None:
         raise invalid("Invalid type for 'messages': expected an array", "messages", "invalid_type")
     for k, message in enumerate(messages):
         _check_message(message, f"messages[{k}]")
-        if model.startswith(TEXT_ONLY) and "image" in _text(message)[1]:
+        if model.startswith(model_table.TEXT_ONLY) and "image" in _text(message)[1]:
             raise invalid("Model do not support image input", f"messages[{k}].content")
     if fields.get("stream_options") is not None and not fields.get("stream"):
         raise invalid("'stream_options' is only allowed with 'stream'", "stream_options")

@@ -20,7 +20,7 @@ from apiyi_cli.sandbox.request_summary import (
 )
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply, invalid
 from apiyi_cli.sandbox.stream_events import response_events
-from apiyi_cli.sandbox.toolcalls import ToolSpec, choose_calls
+from apiyi_cli.sandbox.toolcalls import ChosenCall, ToolSpec, choose_calls
 
 _STRUCTURE = frozenset(("model", "input", "instructions", "stream", "tools", "tool_choice", "text"))
 _ATTACHMENTS = {"input_image": "image", "input_audio": "audio", "input_file": "file"}
@@ -93,14 +93,10 @@ def _output(
     items: list[dict[str, Any]] = []
     reasoning = fields.get("reasoning") or {}
     if reasons(model) or reasoning:
-        shown = (
-            [{"type": "summary_text", "text": reasoning_text(summary)}]
-            if reasoning.get("summary")
-            else []
-        )
+        thought = {"type": "summary_text", "text": reasoning_text(summary)}
+        shown = [thought] if reasoning.get("summary") else []
         items.append({"id": f"rs_{mark}", "type": "reasoning", "summary": shown})
-    kinds = [tool.get("type", "") for tool in fields.get("tools") or ()]
-    calls = choose_calls(_tools(fields), _find_forced_tool(fields), fields, summary)
+    calls = _choose_calls(fields, summary)
     if calls and finish == "stop":
         return items + [
             {
@@ -113,12 +109,11 @@ def _output(
             }
             for k, call in enumerate(calls)
         ]
-    searched = any(kind.startswith("web_search") for kind in kinds)
+    tools = fields.get("tools") or ()
+    searched = any(tool.get("type", "").startswith("web_search") for tool in tools)
     if searched:
-        action = {"type": "search", "query": summary.prompt}
-        items.append(
-            {"id": f"ws_{mark}", "type": "web_search_call", "status": "completed", "action": action}
-        )
+        search = {"id": f"ws_{mark}", "type": "web_search_call", "status": "completed"}
+        items.append({**search, "action": {"type": "search", "query": summary.prompt}})
     items.append(_message(fields, summary, finish, mark, searched=searched))
     return items
 
@@ -143,34 +138,24 @@ def _message(
                 }
             )
     text = cut_short(text, finish)
-    part: dict[str, Any] = {
-        "type": "output_text",
-        "text": text,
-        "annotations": notes if finish == "stop" else [],
-        "logprobs": [],
-    }
+    notes = notes if finish == "stop" else []
+    part: dict[str, Any] = {"type": "output_text", "text": text, "annotations": notes}
+    part["logprobs"] = []
     if finish == "content_filter":
         part = {"type": "refusal", "refusal": f"{MARK} I will not answer that."}
     status = "completed" if finish == "stop" else "incomplete"
-    return {
-        "id": f"msg_{mark}",
-        "type": "message",
-        "status": status,
-        "role": "assistant",
-        "content": [part],
-    }
+    item = {"id": f"msg_{mark}", "type": "message", "status": status, "role": "assistant"}
+    return {**item, "content": [part]}
 
 
-def _tools(fields: dict[str, Any]) -> list[ToolSpec]:
-    functions = (tool for tool in fields.get("tools") or () if tool.get("type") == "function")
-    return [ToolSpec(value["name"], value.get("parameters") or {}) for value in functions]
-
-
-def _find_forced_tool(fields: dict[str, Any]) -> str | None:
+def _choose_calls(fields: dict[str, Any], summary: RequestSummary) -> tuple[ChosenCall, ...]:
+    functions = [tool for tool in fields.get("tools") or () if tool.get("type") == "function"]
+    tools = [ToolSpec(value["name"], value.get("parameters") or {}) for value in functions]
     choice = fields.get("tool_choice")
+    named = None
     if isinstance(choice, dict) and choice.get("type") == "function":
-        return str(choice.get("name"))
-    return None
+        named = str(choice.get("name"))
+    return choose_calls(tools, named, fields, summary)
 
 
 def _count_item_tokens(item: dict[str, Any]) -> int:

@@ -8,13 +8,14 @@ is done but its file is gone, `fault:running/…` never ends.
 from __future__ import annotations
 
 import itertools
+import struct
 import threading
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, Literal
 
 from apiyi_cli.sandbox.endpoints.catalogue import model_of, no_channel
-from apiyi_cli.sandbox.endpoints.movie import make_movie
 from apiyi_cli.sandbox.faults.faults import MODEL_PREFIX
 from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.scripted_reply import Refused, ScriptedReply, invalid
@@ -220,6 +221,16 @@ def _movie(task: _Task, now: float) -> ScriptedReply:
     if task.fate == "lost" or now > task.done_at + RESULT_LIFE_S:
         return ScriptedReply.error(410, "[sandbox] the video was deleted", code="expired")
     return ScriptedReply(content_type="video/mp4", body=make_movie(task.prompt), billed=False)
+
+
+def make_movie(prompt: str) -> bytes:
+    """Return an MP4 file that players show; its last box has the prompt.
+
+    It has two seconds of colours, 160 x 96, H.264, made with ffmpeg.
+    """
+    words = f"[sandbox] {prompt}".encode()
+    free_box = struct.pack(">I", len(words) + 8) + b"free" + words
+    return Path(__file__).with_name("film.mp4").read_bytes() + free_box
 
 
 def _seedance_reply(request: ReceivedRequest, answer: dict[str, Any]) -> ScriptedReply:

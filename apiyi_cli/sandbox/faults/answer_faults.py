@@ -12,20 +12,7 @@ from collections.abc import Callable
 from itertools import repeat
 from typing import Any
 
-from apiyi_cli.core.endpoints import (
-    CHAT,
-    EMBED,
-    IMAGE,
-    IMAGE_EDIT,
-    IMAGE_VARIATION,
-    MODERATE,
-    RERANK,
-    RESPOND,
-    SPEAK,
-    TRANSCRIBE,
-    TRANSLATE,
-    Endpoint,
-)
+from apiyi_cli.core import endpoints
 from apiyi_cli.core.jsontext import read_strict, write, write_text
 from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.request_summary import MARK, deltas
@@ -120,7 +107,7 @@ def _without_content(event: Fields) -> Fields | None:
 def _reasoning_only(
     reply: ScriptedReply, request: ReceivedRequest, at: float | None
 ) -> ScriptedReply:
-    if request.endpoint not in (CHAT, RESPOND):
+    if request.endpoint not in (endpoints.CHAT, endpoints.RESPOND):
         return _empty(reply, request, at)
     return _rework(reply, request, _only_thought, _only_thinking)
 
@@ -176,15 +163,15 @@ def _misfit(reply: ScriptedReply, request: ReceivedRequest, at: float | None) ->
     if endpoint in _MISFITS:
         change = _MISFITS[endpoint]
         return _rework(reply, request, change, change)
-    if endpoint in (TRANSCRIBE, TRANSLATE):
+    if endpoint in (endpoints.TRANSCRIBE, endpoints.TRANSLATE):
         return ScriptedReply.json({"transcript": UNFIT_TEXT}, tokens=reply.tokens)
-    if endpoint is SPEAK:
+    if endpoint is endpoints.SPEAK:
         return ScriptedReply.json({"sound": UNFIT_TEXT}, tokens=reply.tokens)
     wanted = request.fields.get("response_format") or request.fields.get("text") or {}
     kind = wanted.get("format", wanted).get("type", "text") if isinstance(wanted, dict) else "text"
     # Other JSON if a schema was requested, no JSON if JSON was; else the other protocol's form.
     text = write_text([UNFIT_TEXT]) if kind == "json_schema" else UNFIT_TEXT
-    answer = _response_reply if (endpoint is RESPOND) != (kind == "text") else chat_reply
+    answer = _response_reply if (endpoint is endpoints.RESPOND) != (kind == "text") else chat_reply
     return answer(text, streamed=isinstance(reply.body, tuple))
 
 
@@ -259,13 +246,13 @@ def _other_count(whole: Fields) -> Fields:
     return whole
 
 
-_MISFITS: dict[Endpoint, Callable[[Fields], Fields]] = {
-    EMBED: _other_vectors,
-    IMAGE: _no_pictures,
-    IMAGE_EDIT: _no_pictures,
-    IMAGE_VARIATION: _no_pictures,
-    RERANK: _other_places,
-    MODERATE: _other_count,
+_MISFITS: dict[endpoints.Endpoint, Callable[[Fields], Fields]] = {
+    endpoints.EMBED: _other_vectors,
+    endpoints.IMAGE: _no_pictures,
+    endpoints.IMAGE_EDIT: _no_pictures,
+    endpoints.IMAGE_VARIATION: _no_pictures,
+    endpoints.RERANK: _other_places,
+    endpoints.MODERATE: _other_count,
 }
 
 
@@ -281,7 +268,7 @@ def _rework(
         return reply.replace(body=write(change(read_strict(body)))) if _is_json(reply) else reply
     if not isinstance(body, tuple):
         return reply
-    if request.endpoint is RESPOND:
+    if request.endpoint is endpoints.RESPOND:
         whole = change(read_payload(body[-1])["response"])
         return reply.replace(
             body=tuple(_frame_event(event, named=True) for event in response_events(whole))
