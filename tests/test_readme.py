@@ -59,6 +59,11 @@ def test_a_shown_block_runs(name: str, line: int, block: str, samples: Path, war
     for tool in ("jq", "git"):
         if re.search(rf"\b{tool} ", block) and shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
+    config = Path(os.environ["XDG_CONFIG_HOME"], "apiyi", "config.toml")
+    config.parent.mkdir(mode=0o700, parents=True)
+    # The gateway's families are asked every few seconds.
+    config.write_text("[profile.sandbox.video]\npoll = 0.1\n")
+    config.chmod(0o600)
     path = f"{warm.launcher(samples / 'bin')}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", block],

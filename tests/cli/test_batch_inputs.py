@@ -89,14 +89,14 @@ def test_a_byte_order_mark_is_obeyed(
 def test_a_bad_row_behind_the_beginning_of_a_pipe_is_a_bad_row(
     apiyi: Program, gateway: Gateway
 ) -> None:
-    good = "".join(f'{{"id":"{n}","prompt":"{"x" * 400}"}}\n' for n in range(400)).encode()
+    good = "".join(f'{{"id":"{n}","prompt":"{"x" * 4000}"}}\n' for n in range(40)).encode()
     bad = '{"id":"bad","prompt":"质量"}\n'.encode("gbk")
     (apiyi.work / "pipe").write_bytes(good + bad)
     ran = apiyi.shell("cat pipe | apiyi batch - -o out.jsonl -m sandbox-1 --limit 500")
     assert ran.code == 3
     records = [json.loads(line) for line in (apiyi.work / "out.jsonl").read_bytes().splitlines()]
     (failed,) = [one for one in records if one["error"]]
-    assert failed["error"]["message"].startswith("stdin:401:23: not UTF-8")
+    assert failed["error"]["message"].startswith("stdin:41:23: not UTF-8")
     beginning = apiyi("batch - -o other.jsonl", stdin=bad + good)
     assert beginning.code == 2 and "cannot read stdin: not UTF-8 at byte 22" in beginning.err
     assert not (apiyi.work / "other.jsonl").exists()

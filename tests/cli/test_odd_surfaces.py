@@ -75,7 +75,7 @@ PRICES = {
 ERROR = {"type": "error", "error": {"type": "t", "code": 400, "message": "m", "status": "s"}}
 CLAUDE = "-m claude-opus-5 --protocol anthropic --retries 0"
 GEMINI = "-m gemini-3.6-flash --protocol google --retries 0"
-VIDEO = "video cat -m wan2.7-t2v --poll 0.1 --max-time 0.6 --retries 0 -o v.mp4"
+VIDEO = "video cat -m wan2.7-t2v --poll 0.1 --max-time 0.3 --retries 0 -o v.mp4"
 
 
 class Surface(NamedTuple):

@@ -29,9 +29,9 @@ PICTURES = ("image", "batch rows.jsonl -o out.jsonl --endpoint image")
 """Their words are not what is paid for."""
 SPELLINGS = (PAID, *(b64encode(bytes(shift) + PAID)[4:-4] for shift in range(3)))
 BOUNDS = {
-    **dict.fromkeys(("usage", "check", "doctor", "models"), "--timeout 1"),
+    **dict.fromkeys(("usage", "check", "doctor", "models"), "--timeout 0.5"),
     "video list": "",
-    "video cat": "--retries 0 --max-time 1",
+    "video cat": "--retries 0 --max-time 0.5",
 }
 FILES = {
     "b.txt": "other\n",
@@ -89,7 +89,7 @@ def check(apiyi: Program, warm: Warm, sandbox: SameReply, cell: Cell) -> None:
         path.unlink()
     sandbox.reply = cell.reply
     typed = (bounds for start, bounds in BOUNDS.items() if cell.line.startswith(start))
-    line = f"{cell.line} {next(typed, '--retries 0 --timeout 1')}"
+    line = f"{cell.line} {next(typed, '--retries 0 --timeout 0.5')}"
     run(apiyi, warm, sandbox, cell, line)
     if cell.line.startswith("batch"):
         check_batch(apiyi, warm, sandbox, cell, line)

@@ -189,7 +189,7 @@ FAULTS = (
         "chat image models",
         0,
         stage=deaf_primary,
-        options="--timeout 2",
+        options="--timeout 1",
     ),
     Fault(
         2,
@@ -242,7 +242,15 @@ FAULTS = (
         said=("certificate",),
     ),
     Fault(5, "HTTP where TLS is meant", "chat speak models", 5, stage=plain, asked=0),
-    Fault(5, "silence where TLS is meant", "chat", 5, stage=no_tls, asked=0),
+    Fault(
+        5,
+        "silence where TLS is meant",
+        "chat",
+        5,
+        stage=no_tls,
+        options="--timeout 1 --retries 0",
+        asked=0,
+    ),
     Fault(
         6,
         "closed before the headers",

@@ -188,7 +188,7 @@ FAULTS = (
         "chat-whole image models",
         0,
         held,
-        options="--timeout 1",
+        options="--timeout 0.5",
     ),
     Fault(
         14,
@@ -217,7 +217,7 @@ FAULTS = (
         "chat complete",
         9,
         endless_words,
-        options="--max-time 2",
+        options="--max-time 1",
         truth=WORDS[0].encode() * 10_000,
         said=("--max-time",),
     ),
@@ -227,7 +227,7 @@ FAULTS = (
         "chat-whole image",
         9,
         endless(lambda: repeat(b" \n"), "application/json"),
-        options="--max-time 2",
+        options="--max-time 1",
         said=("--max-time",),
     ),
     Fault(

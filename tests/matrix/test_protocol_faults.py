@@ -59,7 +59,7 @@ ROWS = (
     Row("huge-usage", 0, 0, 0),
     Row("error-after-role", 8, 8, 3, "broke off"),
     Row("error@4", 8, 8, 3, "已达到请求数限制"),
-    Row("blanks --max-time 1", 9, 9, 9, "stopped by --max-time"),
+    Row("blanks --max-time 0.5", 9, 9, 9, "stopped by --max-time"),
 )
 CELLS = [
     (row, protocol, form)
