@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
+from typing import Any
 
 from apiyi_cli.core.terminal_text import (
     Content,
@@ -35,27 +36,20 @@ from apiyi_cli.text import Text, system_reason
 STDIN, STDOUT, STDERR = 0, 1, 2
 STDERR_PATIENCE_S = 2.0
 _ERASE = "\r\x1b[K"
-
-
-def _as_is(text: str) -> str:
-    return text
+_STD_HANDLES = {1: -11, 2: -12}
+_PROCESSED_OUTPUT = 0x1
+_VIRTUAL_TERMINAL = 0x4
 
 
 class Console:
     """The terminal, pipes or files that the process got at its start.
 
-    `redact` removes secrets from messages on stderr; it may be set later, when the
-    settings are known.
+    `redact` removes secrets from messages on stderr; it is set once the settings are known.
     """
 
-    def __init__(
-        self,
-        closed: frozenset[int] = frozenset(),
-        *,
-        redact: Callable[[str], str] = _as_is,
-    ) -> None:
+    def __init__(self, closed: frozenset[int] = frozenset()) -> None:
         self._closed = closed
-        self.redact = redact
+        self.redact: Callable[[str], str] = lambda text: text
         self._status = ""
         # Which stream has left the cursor of its terminal inside a line.
         self._answer_is_open = False
@@ -64,7 +58,7 @@ class Console:
         self.window = Window()
 
     @classmethod
-    def open(cls, *, redact: Callable[[str], str] = _as_is) -> Console:
+    def open(cls) -> Console:
         """Return the console; closed descriptors 0-2 become the null device.
 
         To be called before any file is opened: the lowest free number goes to the next file,
@@ -81,10 +75,11 @@ class Console:
         if STDOUT not in closed and not _writable(STDOUT):
             closed.add(STDOUT)
         if os.name == "nt":
-            from apiyi_cli.output.windows_console import enable_sequences
+            import ctypes
 
-            enable_sequences((STDOUT, STDERR))
-        return cls(frozenset(closed), redact=redact)
+            windows: Any = ctypes
+            set_console_modes((STDOUT, STDERR), windows.windll.kernel32, ctypes)
+        return cls(frozenset(closed))
 
     @property
     def stdout_closed(self) -> bool:
@@ -273,6 +268,15 @@ def _suppress_write_errors() -> Iterator[None]:
     except Interrupted as stop:
         if stop.signum != SIGPIPE:
             raise
+
+
+def set_console_modes(descriptors: Iterable[int], kernel: Any, ctypes: Any) -> None:
+    """Make Windows consoles obey colours and cursor movements; `kernel` is kernel32."""
+    for descriptor in descriptors:
+        handle = kernel.GetStdHandle(_STD_HANDLES[descriptor])
+        mode = ctypes.c_ulong()
+        if kernel.GetConsoleMode(handle, ctypes.byref(mode)):
+            kernel.SetConsoleMode(handle, mode.value | _PROCESSED_OUTPUT | _VIRTUAL_TERMINAL)
 
 
 def write_unseen(console: Console, sequence: bytes) -> None:

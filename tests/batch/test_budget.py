@@ -8,7 +8,7 @@ import time
 import pytest
 
 from apiyi_cli.batch.rows.row import Row
-from apiyi_cli.batch.run.budget import CostBudget
+from apiyi_cli.batch.run.stop_rules import CostBudget
 from apiyi_cli.batch.state.record import RowOutcome
 from apiyi_cli.core.events import Usage
 from apiyi_cli.errors import LimitError

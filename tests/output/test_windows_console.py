@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from apiyi_cli.core.language import read_windows_language
-from apiyi_cli.output.console import encode_for_console, find_console_encoding
-from apiyi_cli.output.windows_console import set_console_modes
+from apiyi_cli.output.console import encode_for_console, find_console_encoding, set_console_modes
 
 
 class Kernel:

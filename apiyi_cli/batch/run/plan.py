@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from apiyi_cli.batch.rows.row import Row
-from apiyi_cli.batch.run.budget import CostBudget
 from apiyi_cli.batch.run.counts import Counts, Throughput
-from apiyi_cli.batch.run.stop_rules import StopRules
+from apiyi_cli.batch.run.stop_rules import CostBudget, StopRules
 from apiyi_cli.core.clock import CLOCK, Clock
 from apiyi_cli.core.events import Usage
 from apiyi_cli.errors import ApiyiError

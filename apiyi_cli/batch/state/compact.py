@@ -18,10 +18,9 @@ from apiyi_cli.batch.state.entries import (
     read_lines,
 )
 from apiyi_cli.batch.state.files import repair_tail
-from apiyi_cli.batch.state.journal import journal_path
+from apiyi_cli.batch.state.journal import finish_compaction, journal_path, replace_together
 from apiyi_cli.batch.state.locks import LockedFile
 from apiyi_cli.batch.state.refusals import find_holder
-from apiyi_cli.batch.state.replace import finish_compaction, replace_together
 from apiyi_cli.batch.state.verify import Evidence
 from apiyi_cli.core.disk import sync_folder, write_new
 from apiyi_cli.core.jsontext import write

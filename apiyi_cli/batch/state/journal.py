@@ -14,7 +14,7 @@ A file of JSON lines beside the output, only ever appended to:
        `billed` says whether it may have been billed
     R  the error record of a row that is no longer in the input, because it was corrected
     L  an answer that was in the output and no longer is; its row may be sent again
-    C  a rewritten output is ready to replace this one (see `replace`)
+    C  a rewritten output is ready to replace this one (see `replace_together`)
     E  the run ended, with its summary
 
 A claim without D, A or a record in the output is *unknown*: it is not known if it was
@@ -35,10 +35,10 @@ from typing import Any, Final, Literal, NamedTuple
 from zlib import crc32
 
 from apiyi_cli.batch.rows.row import Row
-from apiyi_cli.batch.state.entries import JOURNAL_VERSION
+from apiyi_cli.batch.state.entries import JOURNAL_VERSION, parse_entry
 from apiyi_cli.batch.state.files import END_OTHER_RUN, RUN_AGAIN, is_replaced, removed_error
 from apiyi_cli.core.clock import CLOCK, Clock, start_thread
-from apiyi_cli.core.disk import BINARY, NO_FOLLOW, read_at, write_all, write_new
+from apiyi_cli.core.disk import BINARY, NO_FOLLOW, read_at, sync_folder, write_all, write_new
 from apiyi_cli.core.jsontext import write
 from apiyi_cli.errors import OutputError
 from apiyi_cli.output.files import cannot_write
@@ -48,6 +48,7 @@ SUFFIX: Final = ".apiyi-journal"
 GROUP_LINES: Final = 64
 GROUP_S: Final = 1.0
 _COPY_BYTES: Final = 1 << 20
+_TAIL_BYTES: Final = 1 << 16
 _LOST: Final = (errno.EIO, errno.ENOSPC, errno.EDQUOT)
 
 Fsync = Literal["group", "always", "never"]
@@ -294,6 +295,54 @@ def format_held(row: Row, line: bytes, failed: str | None, target: str) -> bytes
     """Return the journal's line that keeps a paid line of the output."""
     text = line.decode("utf-8")
     return _format("W", id=row.id, sha=row.sha, failed=failed, to=target, line=text)
+
+
+def replace_together(journal: Path, parts: dict[Path, Path]) -> None:
+    """Rename new files (keys) to old ones (values), all or none; the journal must be the last.
+
+    All new files are written and synced beside the old ones first; then one line in the old
+    journal says so. The run that finds that line, after a crash or not, gives them their names.
+    """
+    paths = {str(new.absolute()): str(old.absolute()) for new, old in parts.items()}
+    for folder in {old.parent for old in parts.values()}:
+        sync_folder(folder)
+    fd = os.open(journal, os.O_WRONLY | os.O_APPEND | BINARY)
+    try:
+        write_all(fd, _format("C", parts=paths))
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    finish_compaction(journal)
+
+
+def finish_compaction(journal: Path) -> None:
+    """Finish an interrupted compaction, if there is one.
+
+    Raises OutputError when a file cannot be replaced.
+    """
+    entry = find_compaction(journal)
+    if entry is None:
+        return
+    for new, old in entry["parts"].items():
+        try:
+            # Another process may just have done the same.
+            with suppress(FileNotFoundError):
+                Path(new).replace(old)
+        except (OSError, ValueError, TypeError) as failure:
+            why = getattr(failure, "strerror", None) or str(failure)
+            raise OutputError(Text("cannot rewrite {old}", old=old), why) from failure
+        sync_folder(Path(old).parent)
+
+
+def find_compaction(journal: Path) -> dict[str, Any] | None:
+    """Return the last line of a journal if it says that new files are ready."""
+    with suppress(OSError), open(journal, "rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+        tail = file.read().rstrip(b"\n").rpartition(b"\n")[2]
+        entry = parse_entry(tail)
+        if entry is not None and entry["t"] == "C":
+            return entry
+    return None
 
 
 def _format(kind: str, **fields: Any) -> bytes:

@@ -22,7 +22,7 @@ from apiyi_cli.batch.state.entries import (
     skip_broken,
 )
 from apiyi_cli.batch.state.files import open_errors_file, repair_tail, truncate_at
-from apiyi_cli.batch.state.journal import Fsync, Journal, journal_path
+from apiyi_cli.batch.state.journal import Fsync, Journal, finish_compaction, journal_path
 from apiyi_cli.batch.state.locks import LockedFile
 from apiyi_cli.batch.state.output import FileTarget
 from apiyi_cli.batch.state.record import FREE_AGAIN
@@ -36,7 +36,6 @@ from apiyi_cli.batch.state.refusals import (
     refuse_other_form,
     refuse_other_shard,
 )
-from apiyi_cli.batch.state.replace import finish_compaction
 from apiyi_cli.batch.state.resume import (
     FAILED,
     OK,

@@ -13,8 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from apiyi_cli.batch.rows.shard import Shard
 from apiyi_cli.batch.state.entries import ENTRIES, RECORDS, read_lines
-from apiyi_cli.batch.state.journal import journal_path
-from apiyi_cli.batch.state.replace import find_compaction
+from apiyi_cli.batch.state.journal import find_compaction, journal_path
 from apiyi_cli.batch.state.resume import AGAIN, OK, PERMANENT, RECORD, WRITTEN, ResumeState
 from apiyi_cli.errors import ApiyiError, PartialError, SetupError, UsageError, describe_billing
 from apiyi_cli.text import Text

@@ -11,13 +11,17 @@ from pathlib import Path
 from apiyi_cli.batch.rows.options import RowDefaults
 from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.batch.run.answer_judgement import AnswerRules
-from apiyi_cli.batch.run.budget import CostBudget
 from apiyi_cli.batch.run.counts import Counts, Throughput
 from apiyi_cli.batch.run.gate import ConcurrencyGate
 from apiyi_cli.batch.run.plan import BatchPlan
 from apiyi_cli.batch.run.run import BatchRun
 from apiyi_cli.batch.run.scheduler import Scheduler
-from apiyi_cli.batch.run.stop_rules import StopRules, make_time_error, make_unpriced_error
+from apiyi_cli.batch.run.stop_rules import (
+    CostBudget,
+    StopRules,
+    make_time_error,
+    make_unpriced_error,
+)
 from apiyi_cli.batch.run.worker import Worker
 from apiyi_cli.batch.state.media_files import MediaSaver
 from apiyi_cli.batch.state.resume import ResumeState
