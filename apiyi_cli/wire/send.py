@@ -171,19 +171,11 @@ class Sender:
         plan, reply = self.plan, exchange.reply
         if plan.on_sent is None:
             return
-        uncertain = isinstance(error, IncompleteError) and exchange.call.cost != "free"
-        plan.on_sent(
-            SentRequest(
-                exchange.call,
-                reply.host if reply is not None else "",
-                reply.request_id if reply is not None else None,
-                exchange.usage,
-                round((plan.clock.monotonic() - exchange.began_s) * 1000),
-                error,
-                self.from_cache,
-                uncertain,
-            )
-        )
+        call, usage = exchange.call, exchange.usage
+        place = ("", None) if reply is None else (reply.host, reply.request_id)
+        ms = round((plan.clock.monotonic() - exchange.began_s) * 1000)
+        uncertain = isinstance(error, IncompleteError) and call.cost != "free"
+        plan.on_sent(SentRequest(call, *place, usage, ms, error, self.from_cache, uncertain))
 
     def _cache(self, exchange: Exchange, shows: Callable[[T], bool]) -> Iterator[T]:
         """Yield a fresh cached answer, else a new one, which is cached."""
@@ -263,8 +255,11 @@ class Sender:
     def _note_failure(self, exchange: Exchange, failed: FailedAttempt) -> None:
         """Report a retry; a possibly billed attempt goes to the ledger as well."""
         plan, decision, error = self.plan, failed.decision, failed.error
-        if decision.pause_s:
-            _pause(plan, error, decision.pause_s)
+        if pause_s := decision.pause_s:
+            if plan.on_throttled is not None:
+                pause_s = min(pause_s, plan.on_throttled(error))
+            if pause_s and plan.limiter is not None:
+                plan.limiter.pause(pause_s)
         if not decision.retry:
             return
         plan.tell(failed.message)
@@ -314,14 +309,6 @@ class Sender:
         except SetupError as error:
             # The answer is there and paid for; a cache that fails does not change it.
             self.plan.tell(error.summary())
-
-
-def _pause(plan: Plan, error: ApiyiError, pause_s: float) -> None:
-    """Pause all requests of the key, for as long as `on_throttled` says."""
-    if plan.on_throttled is not None:
-        pause_s = min(pause_s, plan.on_throttled(error))
-    if pause_s and plan.limiter is not None:
-        plan.limiter.pause(pause_s)
 
 
 def extend_timeouts(timeouts: Timeouts) -> Timeouts:

@@ -264,84 +264,59 @@ _CONVERSATION = _names(
     "messages system attach schema json_mode tools tool tool_choice metadata service_tier store "
     "stream stream_options safety_identifier prompt_cache_key top_k"
 ).union(FILE_FIELDS)
-_CHAT_FIELDS = _names(
+_CHAT = _CONVERSATION | _names(
     "audio enable_thinking extra_body function_call functions max_completion_tokens modalities "
     "prediction response_format thinking web_search_options"
 )
-_RESPOND_FIELDS = _names(
+_RESPOND = _CONVERSATION | _names(
     "background include max_tool_calls previous_response_id prompt reasoning text truncation"
 )
-_IMAGE_FIELDS = _names("image images image_url picture mask vary user moderation response_format")
+_IMAGE = _names("image images image_url picture mask vary user moderation response_format")
+_EMBED = _names("encoding_format prompt text")
+_RANK = _names("documents top_n return_documents")
+_RECORDING = _names("audio path input response_format chunking_strategy include")
+_SPEECH = _names("text prompt response_format stream_format")
 
-ROW_ENDPOINTS: Mapping[str, RowEndpoint] = {
-    row.name: row
-    for row in (
-        RowEndpoint(
-            endpoints.CHAT,
-            "prompt",
-            (ChatSampling, Tools),
-            _build_chat,
-            answers.read_chat,
-            _CONVERSATION | _CHAT_FIELDS,
-        ),
-        RowEndpoint(
-            endpoints.COMPLETE,
-            "prompt",
-            (Sampling, CompleteOptions),
-            _build_complete,
-            answers.read_complete,
-            _names("stream stream_options"),
-        ),
-        RowEndpoint(
-            endpoints.RESPOND,
-            "input",
-            (RespondOptions, Tools),
-            _build_respond,
-            answers.read_respond,
-            _CONVERSATION | _RESPOND_FIELDS,
-        ),
-        RowEndpoint(
-            endpoints.EMBED,
-            "input",
-            (EmbedOptions,),
-            _build_embed,
-            answers.read_embed,
-            _names("encoding_format prompt text"),
-        ),
-        RowEndpoint(
-            endpoints.RERANK,
-            "query",
-            (),
-            _build_rank,
-            answers.read_scores,
-            _names("documents top_n return_documents"),
-        ),
-        RowEndpoint(
-            endpoints.IMAGE,
-            "prompt",
-            (ImageOptions,),
-            _build_image,
-            answers.read_pictures,
-            _IMAGE_FIELDS,
-        ),
-        RowEndpoint(
-            endpoints.TRANSCRIBE,
-            "file",
-            (TranscribeOptions,),
-            _build_transcript,
-            answers.read_transcript,
-            _names("audio path input response_format chunking_strategy include"),
-        ),
-        RowEndpoint(
-            endpoints.SPEAK,
-            "input",
-            (SpeakOptions,),
-            _build_speech,
-            answers.read_speech,
-            _names("text prompt response_format stream_format"),
-        ),
-    )
-}
+_ROWS = (
+    RowEndpoint(
+        endpoints.CHAT, "prompt", (ChatSampling, Tools), _build_chat, answers.read_chat, _CHAT
+    ),
+    RowEndpoint(
+        endpoints.COMPLETE,
+        "prompt",
+        (Sampling, CompleteOptions),
+        _build_complete,
+        answers.read_complete,
+        _names("stream stream_options"),
+    ),
+    RowEndpoint(
+        endpoints.RESPOND,
+        "input",
+        (RespondOptions, Tools),
+        _build_respond,
+        answers.read_respond,
+        _RESPOND,
+    ),
+    RowEndpoint(
+        endpoints.EMBED, "input", (EmbedOptions,), _build_embed, answers.read_embed, _EMBED
+    ),
+    RowEndpoint(endpoints.RERANK, "query", (), _build_rank, answers.read_scores, _RANK),
+    RowEndpoint(
+        endpoints.IMAGE, "prompt", (ImageOptions,), _build_image, answers.read_pictures, _IMAGE
+    ),
+    RowEndpoint(
+        endpoints.TRANSCRIBE,
+        "file",
+        (TranscribeOptions,),
+        _build_transcript,
+        answers.read_transcript,
+        _RECORDING,
+    ),
+    RowEndpoint(
+        endpoints.SPEAK, "input", (SpeakOptions,), _build_speech, answers.read_speech, _SPEECH
+    ),
+)
+ROW_ENDPOINTS: Mapping[str, RowEndpoint] = {row.name: row for row in _ROWS}
 """By the word of the command that asks the same endpoint."""
 
 _NATIVE_ROWS = tuple(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from apiyi_cli.batch.rows.fields import InvalidField
@@ -168,6 +169,7 @@ class LegacyIds:
         return index_by_id
 
 
+@dataclass
 class IdAssigner:
     """Gives each row of one input its id, in the order of the input.
 
@@ -175,16 +177,10 @@ class IdAssigner:
     one of now; it is used if `knows(id, sha)` says that it still names that content.
     """
 
-    def __init__(
-        self,
-        ids: IdTable,
-        find_old: Callable[[str], str | None] | None = None,
-        knows: Callable[[str, str], bool] = lambda id, sha: False,
-    ) -> None:
-        self._ids = ids
-        self._find_old = find_old
-        self._knows = knows
-        self._repeated: dict[str, int] = {}
+    _ids: IdTable
+    _find_old: Callable[[str], str | None] | None = None
+    _knows: Callable[[str, str], bool] = lambda id, sha: False
+    _repeated: dict[str, int] = field(default_factory=dict)
 
     def take(self, id: str) -> str | None:
         """Add an id that a row names. Return why the row cannot have it, None if it can."""

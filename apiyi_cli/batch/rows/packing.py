@@ -95,10 +95,8 @@ def make_pack(rows: Sequence[Row]) -> Row:
 
 def divide_pack(pack: Row, *, any_accepted: bool) -> list[Row]:
     """Return the packs, or single rows, in which to send refused rows again."""
-    return [
-        make_pack(part)
-        for part in divide_refused(pack.packed, _measure_row, any_accepted=any_accepted)
-    ]
+    parts = divide_refused(pack.packed, _measure_row, any_accepted=any_accepted)
+    return [make_pack(part) for part in parts]
 
 
 def list_texts(call: Call | None) -> list[str]:

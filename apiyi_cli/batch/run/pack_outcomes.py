@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
@@ -10,7 +11,7 @@ from apiyi_cli.batch.rows.packing import divide_pack, list_texts
 from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.batch.state.record import PackedRequest, RowOutcome
 from apiyi_cli.decode.embed import InputAnswer, helps_alone, split_answer
-from apiyi_cli.errors import ApiyiError, RejectedError, is_about_item
+from apiyi_cli.errors import RejectedError, is_about_item
 from apiyi_cli.text import Text
 
 MAX_COPIED_BYTES: Final = 4096
@@ -27,7 +28,7 @@ class PackDivision:
     def __init__(self) -> None:
         self._any_accepted = False
         self._requests = self._retries = 0
-        self._ambiguous: dict[int, int] = {}
+        self._ambiguous: defaultdict[int, int] = defaultdict(int)
 
     def applies_to(self, outcome: RowOutcome) -> bool:
         """Return True if a pack was refused for something that may be only one row's."""
@@ -41,24 +42,20 @@ class PackDivision:
         if outcome.maybe_billed:
             for row in outcome.row.rows:
                 # Asked for again, each after an attempt that may have been billed.
-                earlier = self._ambiguous.get(id(row), 0)
-                self._ambiguous[id(row)] = earlier + outcome.ambiguous + 1
+                self._ambiguous[id(row)] += outcome.ambiguous + 1
         return divide_pack(outcome.row, any_accepted=self._any_accepted)
 
     def list_outcomes(self, outcome: RowOutcome) -> Iterator[RowOutcome]:
         """Yield the outcomes of the rows in a request, in their order."""
         self._any_accepted = self._any_accepted or outcome.error is None
-        if outcome.row.packed and helps_alone(outcome.error):
-            outcome.error = self._with_way_out(outcome.error)
+        if outcome.row.packed and outcome.error is not None and helps_alone(outcome.error):
+            hint = Text(
+                "run it again with --batch-size 1 --retry-failed; those rows are billed again"
+            )
+            outcome.error = outcome.error.with_hint(hint)
         for item in self._split(outcome):
-            item.ambiguous += self._ambiguous.get(id(item.row), 0)
+            item.ambiguous += self._ambiguous[id(item.row)]
             yield item
-
-    @staticmethod
-    def _with_way_out(error: ApiyiError | None) -> ApiyiError | None:
-        """Return the error of a pack with the options that ask for each row alone."""
-        hint = Text("run it again with --batch-size 1 --retry-failed; those rows are billed again")
-        return None if error is None else error.with_hint(hint)
 
     def _split(self, outcome: RowOutcome) -> list[RowOutcome]:
         pack = outcome.row

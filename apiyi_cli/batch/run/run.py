@@ -307,14 +307,9 @@ class BatchRun:
         stop = self._stop
         signum = self._signals[0] if self._signals else None
         ended_well = stop.failure is None and stop.defect is None and signum is None
-        return RunResult(
-            self._handler.counts,
-            stop.failure,
-            stop.defect,
-            signum,
-            self._scheduler.has_ended and ended_well,
-            self._handler.rescued,
-        )
+        complete, handler = self._scheduler.has_ended and ended_well, self._handler
+        failures = stop.failure, stop.defect, signum
+        return RunResult(handler.counts, *failures, complete, handler.rescued)
 
     def _feed(self) -> None:
         try:

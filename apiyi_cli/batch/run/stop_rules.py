@@ -1,4 +1,4 @@
-"""When a run stops before its input ends: rules, a budget, and the switch that stops it."""
+"""When a run stops before its input ends: rules, a budget, and the switch."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ calls its observer at exactly that moment, after the limits and before sending.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from math import inf
 from typing import Any
 
@@ -44,30 +45,23 @@ MAX_REFUSAL_BYTES = 1 << 16
 THROTTLED_S = 1.0
 
 
+@dataclass
 class ClaimWriter(Observer):
     """Writes the claim of each attempt just before its first byte is sent.
 
     `rows` are those of the present request, `counts` its attempts that may be billed twice.
     """
 
-    def __init__(
-        self,
-        journal: Journal | None,
-        gate: ConcurrencyGate,
-        clock: Clock,
-        counts: AttemptCounts,
-        following: Observer,
-    ) -> None:
-        self._journal = journal
-        self.counts = counts
-        self._gate = gate
-        self._clock = clock
-        self._following = following
-        self.rows: tuple[Row, ...] = ()
-        self._sent_at = 0.0
-        self.attempts = 0
-        self.url: str | None = None
-        self.in_flight = False
+    _journal: Journal | None
+    _gate: ConcurrencyGate
+    _clock: Clock
+    counts: AttemptCounts
+    _following: Observer
+    rows: tuple[Row, ...] = ()
+    attempts: int = 0
+    url: str | None = None
+    in_flight: bool = False
+    _sent_at: float = 0.0
 
     def begin(self, row: Row) -> None:
         """Count the following requests as attempts of a row, or a pack's rows."""
@@ -243,19 +237,15 @@ class Worker:
         while True:
             items = self._ask_patiently(call, decode)
             answer = next(item for item in reversed(items) if isinstance(item, RowAnswer))
-            judged = judge_answer(call, answer, self._answers, self._left_s)
+            total_at = self._sender.plan.timeouts.total_at
+            left_s = inf if total_at is None else total_at - self._clock.monotonic()
+            judged = judge_answer(call, answer, self._answers, left_s)
             outcome.text, outcome.remark, outcome.error = judged.text, judged.remark, judged.error
             if not judged.is_misfit or not left or self._gate.is_closed:
                 return answer
             left -= 1
             if answer.usage is not None:
                 outcome.earlier.append(answer.usage)
-
-    @property
-    def _left_s(self) -> float:
-        """Return the seconds that `--max-time` leaves, infinity if it is not given."""
-        total_at = self._sender.plan.timeouts.total_at
-        return inf if total_at is None else total_at - self._clock.monotonic()
 
     def _ask_patiently(self, call: Call, decode: Callable[[Reply], Iterator[Any]]) -> list[Any]:
         """Ask until there is an answer or a failure that is the row's own.
@@ -268,7 +258,7 @@ class Worker:
         wait_s = THROTTLED_S
         while True:
             try:
-                return list(self._sender.answer(call, decode, shows=_shows_nothing))
+                return list(self._sender.answer(call, decode, shows=lambda item: False))
             except TemporaryError as failure:
                 wait_s = min(2 * wait_s, LONGEST_DELAY_S)
                 wait_s = max(wait_s, failure.facts.retry_after_s or 0.0)
@@ -284,9 +274,8 @@ class Worker:
             outcome.body = self._saver.save(row, outcome.body)
         except ApiyiError as failure:
             facts = Facts(status=200, code=NOT_SAVED, phase="content")
-            outcome.error = IncompleteError(
-                failure.what, failure.why, hint=failure.hint, facts=facts
-            )
+            what, why, hint = failure.what, failure.why, failure.hint
+            outcome.error = IncompleteError(what, why, hint=hint, facts=facts)
             outcome.refusal = outcome.body
 
     def _sleep_between_attempts(self, wait_s: float) -> None:
@@ -325,10 +314,6 @@ def _note_defect(outcome: RowOutcome, error: Exception, attempts: int) -> None:
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     outcome.error = ApiyiError(Text("internal error"), text, facts=Facts(code="bug"))
     outcome.maybe_billed = attempts > 0
-
-
-def _shows_nothing(item: object) -> bool:
-    return False
 
 
 def _copy_chunks(chunks: Iterable[bytes], kept: list[bytes], most: int) -> Iterator[bytes]:

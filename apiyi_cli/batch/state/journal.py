@@ -118,11 +118,8 @@ class Journal:
 
     def begin(self, fields: Mapping[str, Any]) -> None:
         """Write the header of a run."""
-        self._append(
-            _format(
-                "H", version=JOURNAL_VERSION, pid=os.getpid(), run=secrets.token_hex(8), **fields
-            )
-        )
+        ours = {"version": JOURNAL_VERSION, "pid": os.getpid(), "run": secrets.token_hex(8)}
+        self._append(_format("H", **ours, **fields))
 
     def claim(self, rows: Sequence[Row], attempt: int, uuid: str, ambiguous: int = 0) -> None:
         """Note that an attempt is about to be sent. Raises OutputError: then it must not be.
@@ -154,13 +151,7 @@ class Journal:
     def announce(self, offset: int, lines: Iterable[tuple[Row, bytes, str | None]]) -> None:
         """Note the lines that are about to be appended: row, line, class of its error."""
         rows = [
-            {
-                "id": row.id,
-                "sha": row.sha,
-                "size": len(line),
-                "crc": crc32(line),
-                "failed": failed,
-            }
+            {"id": row.id, "sha": row.sha, "size": len(line), "crc": crc32(line), "failed": failed}
             for row, line, failed in lines
         ]
         self._append(_format("P", offset=offset, to="out", rows=rows))
@@ -298,7 +289,7 @@ def format_held(row: Row, line: bytes, failed: str | None, target: str) -> bytes
 
 
 def replace_together(journal: Path, parts: dict[Path, Path]) -> None:
-    """Rename new files (keys) to old ones (values), all or none; the journal must be the last.
+    """Rename new files (keys) to old ones (values), the journal last; all or none.
 
     All new files are written and synced beside the old ones first; then one line in the old
     journal says so. The run that finds that line, after a crash or not, gives them their names.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -29,21 +30,15 @@ from apiyi_cli.wire.limits.redis_limiter import LEASE_S, RedisLimiter
 _WAIT_S: Final = 1.0
 
 
+@dataclass
 class StoreLock:
-    """A run's lease on its output, in a `store`; it ends by `total_at`."""
+    """A run's lease on its output in a store; the run ends by `_total_at`."""
 
-    def __init__(
-        self,
-        store: RedisLimiter,
-        clock: Clock,
-        note: Callable[[str], None],
-        total_at: float | None = None,
-    ) -> None:
-        self._store = store
-        self._clock = clock
-        self._total_at = total_at
-        self._note = note
-        self._path: Path | None = None
+    _store: RedisLimiter
+    _clock: Clock
+    _note: Callable[[str], None]
+    _total_at: float | None = None
+    _path: Path | None = None
 
     def take(self, path: Path, journal: Path) -> None:
         """Take the lease unless there is no journal; wait for that of a dead machine.

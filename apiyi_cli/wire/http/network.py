@@ -94,11 +94,8 @@ class Network(httpcore.NetworkBackend):
         begun, self._preconnection = self._preconnection, None
         if begun is None:
             return None
-        left_s = deadlines.connect_s()
-        while left_s > 0 and not begun.ended.wait(min(POLL_S, left_s)):
-            left_s -= POLL_S
+        has_ended = _wait_for(begun.ended, deadlines)
         connection = begun.take()
-        has_ended = begun.ended.is_set()
         if not has_ended and not begun.is_resolved and deadlines.connect_s() > POLL_S:
             _raise_connect_error(_silent_resolver())
         if not has_ended or isinstance(begun.failure, TimeoutError):
@@ -132,17 +129,22 @@ def _addresses(host: str, port: int, deadlines: Deadlines) -> list[str]:
     is_address = host == "localhost" or ":" in host or host.replace(".", "").isdigit()
     if is_address or start_thread(ask) is None:
         ask()
-    left_s = deadlines.connect_s()
-    # Polled: a signal that comes just before a long wait would not end it.
-    while left_s > 0 and not ended.wait(min(POLL_S, left_s)):
-        left_s -= POLL_S
-    if not ended.is_set():
+    if not _wait_for(ended, deadlines):
         if deadlines.connect_s() <= POLL_S:
             raise deadlines.timeout_error()
         errors.append(_silent_resolver())
     if errors:
         _raise_connect_error(errors[0])
     return addresses
+
+
+def _wait_for(ended: threading.Event, deadlines: Deadlines) -> bool:
+    """Wait within the time for connecting; return True if the event has come."""
+    left_s = deadlines.connect_s()
+    # Polled: a signal that comes just before a long wait would not end it.
+    while left_s > 0 and not ended.wait(min(POLL_S, left_s)):
+        left_s -= POLL_S
+    return ended.is_set()
 
 
 def _silent_resolver() -> OSError:

@@ -15,13 +15,7 @@ from apiyi_cli.errors import SetupError
 from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.text import Text
 
-_SCHEMES = {
-    "http": "http",
-    "https": "https",
-    "socks5": "socks5",
-    "socks5h": "socks5",
-    "socks": "socks5",
-}
+_SOCKS = ("socks", "socks5", "socks5h")
 # Patterns are texts, compiled by `re` when first used: most runs have no proxy.
 _HOST = r"[A-Za-z0-9._~:%-]+"
 _UNREACHABLE = (
@@ -77,9 +71,9 @@ def parse_proxy(value: str, source: str) -> Proxy:
     """Return the proxy of a URL; `host:port` is an http proxy, `socks://` is SOCKS 5."""
     url = value if "://" in value else f"http://{value}"
     parts = split_url(url) or urlsplit("http://")
-    scheme = _SCHEMES.get(parts.scheme.lower())
+    scheme = "socks5" if parts.scheme.lower() in _SOCKS else parts.scheme.lower()
     what = Text("cannot use {source}", source=source)
-    if scheme is None:
+    if scheme not in _DEFAULT_PORTS:
         why = Text("proxies of the kind {scheme}:// are not supported", scheme=parts.scheme)
         hint = Text("use http://, https://, socks5:// or socks5h://")
         raise SetupError(what, why, hint=hint)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final
 
@@ -24,27 +25,19 @@ REDIS_TIMEOUT_S: Final = 3.0
 _CANNOT_SHARE: Final = Text("cannot share the limits between machines")
 
 
+@dataclass(slots=True)
 class Step:
     """One run of the script: its arguments, then its answer or failure.
 
     `on_answer` gets the answer of a step without a waiting thread.
     """
 
-    __slots__ = ("answer", "failure", "is_awaited", "is_done", "on_answer", "words")
-
-    def __init__(
-        self,
-        words: list[Any],
-        *,
-        is_awaited: bool,
-        on_answer: Callable[[Any], object] | None = None,
-    ) -> None:
-        self.words = words
-        self.is_awaited = is_awaited
-        self.on_answer = on_answer
-        self.is_done = False
-        self.answer: Any = None
-        self.failure: Exception | None = None
+    words: list[Any]
+    is_awaited: bool
+    on_answer: Callable[[Any], object] | None = None
+    is_done: bool = False
+    answer: Any = None
+    failure: Exception | None = None
 
 
 class StepQueue:
@@ -132,18 +125,12 @@ class LimitServer:
         self.clear_command = (
             f"redis-cli -u {quote_word(self._shown)} del {quote_word(self._keys[0])}"
         )
-        self._limits = (
-            repr(float(limits.window_s)),
-            repr(rates.burst_s(limits)),
-            repr(rates.spacing_s(limits, limits.rpm)),
-            repr(rates.spacing_s(limits, limits.tpm)),
-            limits.rpm,
-            limits.tpm,
-            windows.BUCKETS_PER_WINDOW,
-            windows.BUCKET_COUNT,
-            repr(windows.NETWORK * limits.window_s),
-            repr(rates.LATE_SHARE * limits.window_s),
-        )
+        window_s, spacing_s = float(limits.window_s), rates.spacing_s
+        times_s = (window_s, rates.burst_s(limits))
+        spacings_s = (spacing_s(limits, limits.rpm), spacing_s(limits, limits.tpm))
+        counts = (limits.rpm, limits.tpm, windows.BUCKETS_PER_WINDOW, windows.BUCKET_COUNT)
+        late_s = (windows.NETWORK * window_s, rates.LATE_SHARE * window_s)
+        self._limits = tuple(map(repr, (*times_s, *spacings_s, *counts, *late_s)))
 
     def _make_client(self, redis: Any, url: str) -> Any:
         try:
