@@ -25,15 +25,8 @@ class Context:
     def inputs(self) -> Inputs:
         """Return the inputs of the run: stdin, files, `@FILE` values."""
         from apiyi_cli.cli.inputs.prompt import Inputs
-        from apiyi_cli.core.options.prompt import Prompt, TextInput
 
-        return Inputs(
-            no_stdin=bool(self.settings.fill(Prompt()).no_stdin),
-            notice=self.messages.note,
-            on_exit=self.process.on_exit,
-            encoding=self.settings.fill(TextInput()).encoding,
-            for_program=bool(self.settings.request.code),
-        )
+        return Inputs(self.process, self.settings)
 
     @cached_property
     def gateway(self) -> GatewayClient:

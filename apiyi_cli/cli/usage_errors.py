@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from difflib import SequenceMatcher
 from typing import Any
 
 from apiyi_cli.cli.typed_words import TYPED_WORDS, name_command, shared_options
@@ -114,16 +115,11 @@ def _hint_for_command(context: Any, typed: str, near: str | None) -> str:
         return question
     line = " ".join(["apiyi", near, *([quote_words(words[1:])] if words[1:] else ())])
     is_ours = FOREIGN_WORDS.get(typed.lower()) == near
-    if is_ours or (not words[1:] and _is_misspelling(typed, near)):
+    # Hardly anything else: `modles`, but not `hello` for `help`.
+    likeness = SequenceMatcher(None, typed.lower(), near).ratio()
+    if is_ours or (not words[1:] and likeness > MISSPELLING_RATIO):
         return line
     return Text("{line}, or {other}", line=line, other=question)
-
-
-def _is_misspelling(typed: str, near: str) -> bool:
-    """Return True if a word is hardly anything else: `modles`, but not `hello` for `help`."""
-    from difflib import SequenceMatcher
-
-    return SequenceMatcher(None, typed.lower(), near).ratio() > MISSPELLING_RATIO
 
 
 def _find_switch(message: str) -> list[str]:

@@ -35,7 +35,7 @@ class GatewayClient:
         self._settings = settings
         self._messages = process.messages
         self._unfinished: set[ReceivedBody] = set()
-        self._unused = ReceivedBody()
+        self._unused = ReceivedBody(process)
         process.on_exit(self._keep_unfinished)
 
     def ask(self, call: Call, read: Callable[[Reply], T], *, sender: Sender | None = None) -> T:
@@ -70,7 +70,7 @@ class GatewayClient:
             limiter = self.plan.limiter
             mean = None if limiter is None else limiter.mean_tokens(call.model or "")
             limit.reserve(call, mean)
-        received = self._unused = ReceivedBody()
+        received = self._unused = ReceivedBody(self.process)
         if call.cost != "free":
             decode = received.record(decode, is_used, until_end=call.assembled)
             if not call.stream or call.assembled:
@@ -84,13 +84,13 @@ class GatewayClient:
             hint = self._find_hint(failure, call)
             self._unfinished.discard(received)
             if call.cost != "free":
-                hint = received.keep(failure, hint, self.process.rescue, self.process.secrets)
+                hint = received.keep(failure, hint)
             raise failure.with_hint(hint) from failure.__cause__
         self._unfinished.discard(received)
 
     def keep_unused(self) -> str | None:
         """Save the last answer if unused; return the hint that says where."""
-        return self._unused.keep_unused(self.process.rescue, self.process.secrets)
+        return self._unused.keep_unused()
 
     def stream_events(
         self,
@@ -204,7 +204,7 @@ class GatewayClient:
         if self.process.ended_by == SIGPIPE:
             return
         for received in list(self._unfinished):
-            path = received.keep_partial(self.process.rescue, self.process.secrets)
+            path = received.keep_partial()
             if path is not None:
                 self._messages.print_line(Text("what came of the answer is in {path}", path=path))
 

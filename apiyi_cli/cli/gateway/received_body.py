@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
+from apiyi_cli.cli.process import Process
 from apiyi_cli.core.call import Reply
-from apiyi_cli.core.secret import Secret, redact_body
+from apiyi_cli.core.secret import redact_body
 from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError
-from apiyi_cli.output.rescue import KEPT_MAX_BYTES, Rescue
+from apiyi_cli.output.rescue import KEPT_MAX_BYTES
 from apiyi_cli.text import Text, join_texts
 
 T = TypeVar("T")
@@ -24,9 +25,13 @@ _PAGE = re.compile(rb"\s*<(?:!doctype html|html|head|body)", re.IGNORECASE)
 
 
 class ReceivedBody:
-    """Keeps the body of a 2xx reply until something of it is used."""
+    """Keeps the body of a 2xx reply until something of it is used.
 
-    def __init__(self) -> None:
+    What is saved goes to the rescue folder of the `process`, without its secrets.
+    """
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
         self._pieces: list[bytes] = []
         self._size = 0
         self._is_used = False
@@ -66,35 +71,31 @@ class ReceivedBody:
 
         return decode_and_keep
 
-    def keep(
-        self, failure: ApiyiError, hint: str | None, rescue: Rescue, secrets: Sequence[Secret] = ()
-    ) -> str | None:
+    def keep(self, failure: ApiyiError, hint: str | None) -> str | None:
         """Save the body if the failure says that an answer came and is unusable.
 
-        The `secrets` are taken out of it. Returns the hint, with the place added to it. An error
-        page or the gateway's own refusal is not an answer: the message has its words.
+        Returns the hint, with the place added to it. An error page or the gateway's own refusal is
+        not an answer: the message has its words.
         """
         if failure.received and not self._size:
             # What the engine could not read as a body.
             self._pieces, self._size = [failure.received], len(failure.received)
         elif not self._is_answer(failure):
             return hint
-        path = self.keep_partial(rescue, secrets)
-        if path is None:
-            return hint
-        return join_texts(filter(None, (hint, _describe_place(path))), "; ")
+        return join_texts(filter(None, (hint, self.keep_unused())), "; ") or None
 
-    def keep_unused(self, rescue: Rescue, secrets: Sequence[Secret] = ()) -> str | None:
+    def keep_unused(self) -> str | None:
         """Save a complete body that was not used; return the hint that says where."""
-        path = self.keep_partial(rescue, secrets)
-        return None if path is None else _describe_place(path)
+        path = self.keep_partial()
+        return None if path is None else Text("what came is in {path}", path=path)
 
-    def keep_partial(self, rescue: Rescue, secrets: Sequence[Secret] = ()) -> Path | None:
+    def keep_partial(self) -> Path | None:
         """Save the undecoded body; return its path, None if there is none."""
         if self._is_used or not self._size:
             return None
         with suppress(OSError):
-            return rescue.keep([redact_body(b"".join(self._pieces), secrets)])
+            body = redact_body(b"".join(self._pieces), self._process.secrets)
+            return self._process.rescue.keep([body])
         return None
 
     def _keep_chunks(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -137,11 +138,6 @@ class ReceivedBody:
         return not _PAGE.match(head) and (
             self._size > QUOTED_BYTES or is_binary(b"".join(self._pieces))
         )
-
-
-def _describe_place(path: Path) -> Text:
-    """Return the message that says where an unusable answer is kept."""
-    return Text("what came is in {path}", path=path)
 
 
 def _is_foreign_json(body: bytes) -> bool:

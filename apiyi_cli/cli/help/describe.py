@@ -59,6 +59,7 @@ def describe(
     entry = table.get(name) if name else None
     declarations = _declarations(typed, path)
     shared = _find_shared_names(typed)
+    arguments = [item for item in typed.params if not _is_option(item) and not item.hidden]
     options = [
         _option(item, declarations, name)._replace(shared=item.name in shared)
         for item in typed.params
@@ -73,7 +74,7 @@ def describe(
         help or (entry.help if entry else ""),
         more,
         entry.panel if entry else "Commands",
-        tuple(_argument(item, path, table) for item in _list_arguments(typed)),
+        tuple(_argument(item, path, table) for item in arguments),
         tuple(options),
         subcommands,
     )
@@ -108,10 +109,6 @@ def _subcommands(typed: Any, path: tuple[str, ...], table: CommandTable) -> tupl
         for name, child in children.items()
         if not child.hidden
     )
-
-
-def _list_arguments(typed: Any) -> list[Any]:
-    return [item for item in typed.params if not _is_option(item) and not item.hidden]
 
 
 def _is_option(parameter: Any) -> bool:

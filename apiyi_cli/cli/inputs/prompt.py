@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Protocol
 
@@ -24,7 +24,10 @@ from apiyi_cli.cli.inputs.stdin import (
     refuse_unreadable,
     reread,
 )
+from apiyi_cli.cli.process import Process
+from apiyi_cli.cli.settings import CommandSettings
 from apiyi_cli.core.call import Source
+from apiyi_cli.core.options.prompt import Prompt, TextInput
 from apiyi_cli.core.options.request import Request
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
@@ -45,25 +48,20 @@ class InputCheck(Protocol):
 class Inputs:
     """The inputs of one run. Reading standard input twice is an error.
 
-    `no_stdin` forbids reading it, `notice` prints a line on stderr, `on_exit` has a function
-    called when the run ends. `encoding` is what `--encoding` says of all texts without a byte
-    order mark. `for_program` says that the request is written as a program, not sent.
+    `encoding` is what `--encoding` says of all texts without a byte order mark. `for_program`
+    says that the request is written as a program, not sent.
     """
 
-    def __init__(
-        self,
-        *,
-        no_stdin: bool,
-        notice: Callable[[str], None],
-        on_exit: Callable[[Callable[[], None]], None],
-        encoding: str | None = None,
-        for_program: bool = False,
-    ) -> None:
-        self.on_exit = on_exit
-        self.for_program = for_program
-        self._no_stdin = no_stdin
-        self._notice = notice
-        self.encoding = None if encoding is None else _find_encoding(encoding)
+    def __init__(self, process: Process, settings: CommandSettings) -> None:
+        self.on_exit = process.on_exit
+        self.for_program = bool(settings.request.code)
+        self._no_stdin = bool(settings.fill(Prompt()).no_stdin)
+        self._notice = process.messages.note
+        self.encoding = settings.fill(TextInput()).encoding
+        if self.encoding is not None:
+            from apiyi_cli.core.encodings import find_encoding
+
+            self.encoding = find_encoding(self.encoding)
         self.dash_is_stdin = True
         """False if the words were typed at our own prompt."""
         self._claimed: str | None = None
@@ -275,12 +273,6 @@ def _open(path: str) -> int:
         raise refuse_unreadable(path, failure) from None
 
 
-def _find_encoding(name: str) -> str:
-    from apiyi_cli.core.encodings import find_encoding
-
-    return find_encoding(name)
-
-
 def _decode(content: bytes, name: str, encoding: str | None) -> str:
     # Imported here: most prompts are words, which are text already.
     from apiyi_cli.core.encodings import decode_text
@@ -298,13 +290,6 @@ def _refuse_undecodable(
         refuse_undecodable(reread(fd, begun), name, encoding)
     else:
         refuse_undecodable(filter(None, begun), name, encoding, whole=ended)
-
-
-def _is_marked(content: bytes) -> bool:
-    """Return True if a file is sent in another encoding than its own."""
-    from apiyi_cli.core.filetypes import find_byte_order_mark
-
-    return find_byte_order_mark(content) is not None
 
 
 def _empty(path: str) -> UsageError:
@@ -337,7 +322,10 @@ def _is_sent_as_is(inputs: Inputs, path: str, text: str) -> bool:
     """Return True if a program that reads the file gets the same text."""
     if path == "-" or inputs.encoding is not None or not text:
         return False
-    return not _is_marked(inputs.content(path))
+    from apiyi_cli.core.filetypes import find_byte_order_mark
+
+    # A file with a mark is sent in another encoding than its own.
+    return find_byte_order_mark(inputs.content(path)) is None
 
 
 def count_file_chars(inputs: Inputs, text: str) -> int:

@@ -6,13 +6,10 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, TypeVar
 
-from apiyi_cli.cli.messages import Messages
 from apiyi_cli.cli.process import Process
 from apiyi_cli.core.call import Call
-from apiyi_cli.core.clock import Clock
 from apiyi_cli.core.endpoints import find_endpoint
 from apiyi_cli.core.options.output import Output
-from apiyi_cli.output.console import Console
 from apiyi_cli.text import Text
 
 T = TypeVar("T")
@@ -37,10 +34,10 @@ class WaitingLine:
     thread, because the run waits in a read, and it is erased before anything is shown.
     """
 
-    def __init__(self, console: Console, messages: Messages, clock: Clock) -> None:
-        self._console = console
-        self._messages = messages
-        self._clock = clock
+    def __init__(self, process: Process) -> None:
+        self._console = process.console
+        self._messages = process.messages
+        self._clock = process.clock
         self._lock = threading.Lock()
         self._calls: dict[object, tuple[Call, float]] = {}
         self._timer: threading.Timer | None = None
@@ -132,6 +129,6 @@ def open_waiting_line(process: Process, options: Output) -> WaitingLine | None:
     """Return the line of the run; None with `-q` or on a dumb terminal."""
     if options.quiet or process.environ.get("TERM") == "dumb":
         return None
-    line = WaitingLine(process.console, process.messages, process.clock)
+    line = WaitingLine(process)
     process.on_exit(line.stop)
     return line

@@ -120,17 +120,52 @@ def print_requests(ctx: Context, documents: Iterator[Document], build: Build) ->
         raise _partial(failures.count)
 
 
-class Ranker:
-    """Requests the scores of documents. Its methods may be called from any thread."""
+class RankRun:
+    """Ranks the documents of one command line and prints them, best first."""
 
-    def __init__(self, ctx: Context, build: Build, *, keep_body: bool) -> None:
+    def __init__(self, ctx: Context, options: RankOptions, build: Build) -> None:
         self._ctx = ctx
+        self._ranking = options
+        self._is_object = ctx.output.form == "json"
         self._build = build
-        self._keep_body = keep_body
         self._accepts = False
+        self._ranked = RankedDocuments()
+        self._failures = ItemFailures(ctx.messages)
+        self._errors: list[dict[str, Any]] = []
+        # Not named yet: where all fail alike the error that ends the run says it once.
+        self._failed: list[Failed] = []
+        self._replies: list[RankReply] = []
+        self._usage = UsageTotals()
 
-    def ask(self, sender: Sender, piece: list[Document]) -> PieceResult:
-        """Return the scores of a piece.
+    def run(self, documents: Iterator[Document]) -> None:
+        """Rank the documents and print them.
+
+        An error that ends the run is raised after all answers are printed. Raises
+        PartialError where some documents have no score, their own error where none has.
+        """
+        ctx = self._ctx
+        ctx.output.require_ready()
+        ctx.output.jq_filter  # noqa: B018 - a broken program is said before anything is sent
+        try:
+            pieces, jobs = divide(documents), ctx.settings.jobs
+            take_in_order(ctx.gateway, pieces, self._ask, jobs, self._take)
+        except BaseException as stop:
+            if len(self._ranked) and not (isinstance(stop, Interrupted) and stop.signum == SIGPIPE):
+                count = len(self._ranked)
+                ctx.messages.note(
+                    Text("the {count} documents that were ranked until then follow", count=count)
+                )
+                self._print()
+            raise
+        if not len(self._ranked):
+            self._raise_common()
+        self._name_failed()
+        self._print()
+        if self._failures.count:
+            raise _partial(self._failures.count)
+
+    def _ask(self, sender: Sender, piece: list[Document]) -> PieceResult:
+        """Return the scores of a piece; called by any thread.
 
         A piece that is refused is divided until the document is found that the gateway does not
         take. Where nothing was accepted so far the shortest document is asked for alone: a refusal
@@ -183,65 +218,13 @@ class Ranker:
         call = self._build([document.text for document in documents])
         top_n = call.json.get("top_n")
 
+        most = top_n if isinstance(top_n, int) else None
+
         def read(reply: Reply) -> Scores:
-            return scores(
-                reply,
-                len(documents),
-                top_n if isinstance(top_n, int) else None,
-                keep_body=self._keep_body,
-            )
+            return scores(reply, len(documents), most, keep_body=self._is_object)
 
         answer = self._ctx.gateway.ask(call, read, sender=sender)
         return RankReply([document.number for document in documents], answer, sender.from_cache)
-
-
-class RankRun:
-    """Ranks the documents of one command line and prints them, best first."""
-
-    def __init__(self, ctx: Context, options: RankOptions, build: Build) -> None:
-        self._ctx = ctx
-        self._ranking = options
-        self._is_object = ctx.output.form == "json"
-        self._ranker = Ranker(ctx, build, keep_body=self._is_object)
-        self._ranked = RankedDocuments()
-        self._failures = ItemFailures(ctx.messages)
-        self._errors: list[dict[str, Any]] = []
-        # Not named yet: where all fail alike the error that ends the run says it once.
-        self._failed: list[Failed] = []
-        self._replies: list[RankReply] = []
-        self._usage = UsageTotals()
-
-    def run(self, documents: Iterator[Document]) -> None:
-        """Rank the documents and print them.
-
-        An error that ends the run is raised after all answers are printed. Raises
-        PartialError where some documents have no score, their own error where none has.
-        """
-        ctx = self._ctx
-        ctx.output.require_ready()
-        ctx.output.jq_filter  # noqa: B018 - a broken program is said before anything is sent
-        try:
-            take_in_order(
-                ctx.gateway,
-                divide(documents),
-                self._ranker.ask,
-                ctx.settings.jobs,
-                self._take,
-            )
-        except BaseException as stop:
-            if len(self._ranked) and not (isinstance(stop, Interrupted) and stop.signum == SIGPIPE):
-                count = len(self._ranked)
-                ctx.messages.note(
-                    Text("the {count} documents that were ranked until then follow", count=count)
-                )
-                self._print()
-            raise
-        if not len(self._ranked):
-            self._raise_common()
-        self._name_failed()
-        self._print()
-        if self._failures.count:
-            raise _partial(self._failures.count)
 
     def _raise_common(self) -> None:
         """Raise the first failure if nothing has a score; report the others if they differ."""
@@ -278,9 +261,7 @@ class RankRun:
         if self._is_object:
             message = map_text(error.summary(), self._ctx.messages.redact)
             described = {"type": type(error).__name__, "message": message}
-            self._errors += (
-                {"index": document.number, "error": described} for document in documents
-            )
+            self._errors += ({"index": item.number, "error": described} for item in documents)
 
     def _print(self) -> None:
         ctx, options = self._ctx, self._ranking

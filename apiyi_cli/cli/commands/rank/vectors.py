@@ -82,7 +82,11 @@ class VectorLines:
                 continue
             self.length = self.length or len(vector)
             if len(vector) != self.length or not vector:
-                self._name_bad(number, _describe_length(len(vector), self.length))
+                length, wanted = len(vector), self.length
+                why = Text(
+                    "its vector has {length} numbers, not {wanted}", length=length, wanted=wanted
+                )
+                self._name_bad(number, why)
                 continue
             yield number, vector, line
 
@@ -158,10 +162,6 @@ def format_found(line: dict[str, object], *, as_json: bool) -> bytes:
     if as_json:
         return b'"text":' + write(text) if isinstance(text, str) else b'"object":' + write(line)
     return text.encode("utf-8", "replace") if isinstance(text, str) else write(line)
-
-
-def _describe_length(length: int, wanted: int) -> Text:
-    return Text("its vector has {length} numbers, not {wanted}", length=length, wanted=wanted)
 
 
 def _read_object(text: bytes) -> dict[str, object]:

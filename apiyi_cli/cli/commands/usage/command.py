@@ -148,31 +148,23 @@ def _format_totals(ctx: Context, totals: Sequence[Total], by: str) -> bytes:
         ]
         for total in totals
     ]
-    headers = [
-        HEADINGS[by],
-        Text("requests"),
-        Text("failed"),
-        Text("input"),
-        Text("output"),
-        Text("cost"),
-    ]
+    figures = (Text("requests"), Text("failed"), Text("input"), Text("output"), Text("cost"))
+    headers = [HEADINGS[by], *figures]
     # The figures come first: bars take the room that is left, if it shows anything.
     width, translate = ctx.process.console.width, ctx.messages.translate
-    figures = format_table(rows, headers, width=width, color=False, translate=translate)
-    room = min(BAR_WIDTH, width - 2 - max(map(display_width, figures.split("\n"))))
+    table = format_table(rows, headers, width=width, color=False, translate=translate)
+    room = min(BAR_WIDTH, width - 2 - max(map(display_width, table.split("\n"))))
     if room >= LEAST_BAR_WIDTH:
-        name, amounts = _find_amounts(totals)
-        headers.append(name)
+        # Money if a price is known, else tokens.
+        if any(total.cost for total in totals):
+            headers.append(Text("by cost"))
+            amounts = [total.cost or 0.0 for total in totals]
+        else:
+            headers.append(Text("tokens"))
+            amounts = [float(total.total_tokens or 0) for total in totals]
         for row, amount in zip(rows, amounts, strict=True):
             row.append(_format_bar(amount, max(amounts), room))
     return ctx.output.format_table(rows, headers, FIGURES)
-
-
-def _find_amounts(totals: Sequence[Total]) -> tuple[Text, list[float]]:
-    """Return the values of the bars: money if a price is known, else tokens."""
-    if any(total.cost for total in totals):
-        return Text("by cost"), [total.cost or 0.0 for total in totals]
-    return Text("tokens"), [float(total.total_tokens or 0) for total in totals]
 
 
 def _format_bar(amount: float, most: float, room: int) -> str:

@@ -133,10 +133,11 @@ def find_status(
             and not (record.request_id and charge.request_id)
         ]
         billed = None if candidates else False
+    endpoint = find_endpoint("POST", record.endpoint)
     return BillingStatus(
         record.request_id,
         time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.at)),
-        _command_of(record.endpoint),
+        record.endpoint if endpoint is None else endpoint.command,
         billed,
         None if billed is None else round(usd, 6),
     )
@@ -193,11 +194,6 @@ def _is_settled_by(record: SentRecord, charges: Sequence[Charge], covered_s: flo
     if span(record)[0] >= covered_s:
         return True
     return any(record.request_id == charge.request_id for charge in charges if charge.request_id)
-
-
-def _command_of(path: str) -> str:
-    endpoint = find_endpoint("POST", path)
-    return endpoint.command if endpoint is not None else path
 
 
 def _format_billing(ctx: Context, statuses: Sequence[BillingStatus]) -> bytes:

@@ -76,12 +76,9 @@ VIDEO_NAME = "{slug}.{ext}"
 DISTINCT_VIDEO_NAME = "{index:04}-{slug}.{ext}"
 
 
-def _is_video(head: bytes) -> bool:
-    kind = detect_type(head)
-    return kind is not None and kind.family == "video"
-
-
-VIDEO_FILE = FileKind(Text("video"), _is_video)
+VIDEO_FILE = FileKind(
+    Text("video"), lambda head: (kind := detect_type(head)) is not None and kind.family == "video"
+)
 
 
 class VideoJob:

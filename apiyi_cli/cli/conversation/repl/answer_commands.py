@@ -55,7 +55,8 @@ def show(dialogue: Dialogue, rest: str) -> None:
     word, _, language = rest.partition(" ")
     record = _find_record(dialogue)
     if word == "raw":
-        dialogue.process.console.write(b"".join(_as_line(chunk) for chunk in record.chunks), "json")
+        lines = (chunk.rstrip(b"\n") + b"\n" for chunk in record.chunks)
+        dialogue.process.console.write(b"".join(lines), "json")
         return
     if word not in ("request", "code") or (word == "code") != bool(language.strip()):
         raise UsageError(
@@ -122,10 +123,6 @@ def _no_answer() -> UsageError:
     return UsageError(
         Text("there is no answer yet"), Text("nothing was asked in this conversation")
     )
-
-
-def _as_line(chunk: bytes) -> bytes:
-    return chunk.rstrip(b"\n") + b"\n"
 
 
 def _write_new(path: Path, data: bytes) -> None:

@@ -110,7 +110,9 @@ class PlainReader:
             if draft:
                 self._dialogue.messages.print(draft)
             return self._read_marked(prompt)
-        self._load_history(readline)
+        readline.clear_history()
+        for text in self._history.prompts:
+            readline.add_history(text)
         if draft:
             readline.set_startup_hook(lambda: readline.insert_text(draft))
         try:
@@ -159,11 +161,6 @@ class PlainReader:
         readline.parse_and_bind("bind ^I rl_complete" if is_editline else "tab: complete")
         if not is_editline and self._dialogue.process.console.window.can_draw:
             readline.parse_and_bind("set enable-bracketed-paste on")
-
-    def _load_history(self, readline: Any) -> None:
-        readline.clear_history()
-        for text in self._history.prompts:
-            readline.add_history(text)
 
     def _complete(self, text: str, number: int) -> str | None:
         """Return one completion of the word before the cursor, None after the last."""
