@@ -115,15 +115,14 @@ def find_status(
     a request that has just ended, proves nothing by an absence.
     """
     begin_s, end_s = span(record)
-    if record.request_id:
-        usd = sum(charge.usd for charge in charges if charge.request_id == record.request_id)
-        is_logged = any(charge.request_id == record.request_id for charge in charges)
-    else:
-        usd, is_logged = 0.0, False
-    billed: bool | None = None
-    if is_logged:
-        billed = usd > 0
-    elif begin_s >= covered_s and now_s >= end_s:
+    own = [
+        charge.usd
+        for charge in charges
+        if record.request_id and charge.request_id == record.request_id
+    ]
+    usd = sum(own)
+    billed = usd > 0 if own else None
+    if not own and begin_s >= covered_s and now_s >= end_s:
         candidates = [
             charge
             for charge in charges
