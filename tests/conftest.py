@@ -30,6 +30,7 @@ from hypothesis import settings
 from pytest_socket import socket_allow_hosts
 
 from apiyi_cli.sandbox.server import Gateway
+from tests import order
 from tests.quick import Quick, Warm
 from tests.warm import KEY as KEY
 
@@ -54,6 +55,7 @@ _numbers = itertools.count()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(order)
     config.addinivalue_line(
         "markers", "off_schema: sends on purpose what the official request schemas rule out"
     )
