@@ -165,7 +165,6 @@ class Console:
 
     @cached_property
     def _shares_terminal(self) -> bool:
-        """Return True if stdout and stderr are the same terminal."""
         if not (self.stdout_is_terminal and self.stderr_is_terminal):
             return False
         return os.fstat(STDOUT).st_rdev == os.fstat(STDERR).st_rdev

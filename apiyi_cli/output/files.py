@@ -222,11 +222,9 @@ class ExistingFileError(OutputError):
 
 
 def _make_exists_error(path: Path) -> ExistingFileError:
-    return ExistingFileError(
-        Text("cannot write {path}", path=path),
-        Text("it exists"),
-        hint=Text("choose another name, or overwrite with --force"),
-    )
+    what = Text("cannot write {path}", path=path)
+    why = Text("it exists")
+    return ExistingFileError(what, why, hint=Text("choose another name, or overwrite with --force"))
 
 
 def cannot_write(path: object, failure: OSError, hint: str | None = None) -> OutputError:

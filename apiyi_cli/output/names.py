@@ -176,11 +176,10 @@ class PathTemplate:
                 following = self._pieces[position + 1 : position + 2]
                 after = following[0][0] if following else ""
                 if not before.endswith("/") or not after.startswith("/"):
-                    raise UsageError(
-                        Text("{text} is not a template", text=repr(self.text)),
-                        Text("{field} is a folder, and stands between slashes", field="{dir}"),
-                        hint=Text("write {example}", example="'{dir}/{stem}.{ext}'"),
-                    )
+                    what = Text("{text} is not a template", text=repr(self.text))
+                    why = Text("{field} is a folder, and stands between slashes", field="{dir}")
+                    hint = Text("write {example}", example="'{dir}/{stem}.{ext}'")
+                    raise UsageError(what, why, hint=hint)
             before = "" if field else before
 
     def _parse(self) -> Iterable[tuple[str, str, str]]:
@@ -212,7 +211,6 @@ def _fill(value: object, spec: str) -> str:
 
 
 def _make_relative(folder: str) -> str:
-    """Return a folder as a relative one: without a root, `..` replaced."""
     path = PurePath(folder)
     parts = path.parts[1:] if path.anchor else path.parts
     return "/".join("_" if part == ".." else part for part in parts) or "."

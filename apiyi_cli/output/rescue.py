@@ -78,7 +78,6 @@ class Rescue(PlainValue):
         raise failure
 
     def _create(self, directory: Path) -> tuple[int, Path]:
-        """Create a new file in a directory, named by time and process."""
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self.clock.wall()))
         make_private_folder(directory)
         for count in range(1, 1000):

@@ -79,6 +79,5 @@ def _terminal_size() -> tuple[int, int]:
 
 
 def _read_columns() -> int:
-    """Return the columns that the user has set, 0 if none."""
     columns = os.environ.get("COLUMNS", "")
     return int(columns) if columns.isascii() and columns.isdigit() else 0

@@ -185,7 +185,6 @@ def encode_price_list(value: Any, now: float, registry: Any = None) -> bytes:
 def _read_ratios(
     rows: Any, factor: float
 ) -> tuple[dict[str, list[float | None]], dict[str, float]]:
-    """Return the prices in the gateway's list, and those of cached input."""
     models: dict[str, list[float | None]] = {}
     cached: dict[str, float] = {}
     for row in rows if isinstance(rows, list) else ():
@@ -301,7 +300,6 @@ def _number(value: Any) -> float | None:
 
 
 def _numbers(value: Any) -> dict[str, float]:
-    """Return the members of an object that are numbers."""
     if not isinstance(value, dict):
         return {}
     numbers = {str(name): _number(item) for name, item in value.items()}

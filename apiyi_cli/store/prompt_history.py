@@ -52,7 +52,6 @@ class PromptHistory:
 
 
 def _read_prompts(path: Path | None) -> list[str]:
-    """Return the readable lines of a history's file."""
     prompts: list[str] = []
     with suppress(OSError):
         for line in [] if path is None else read_regular(path).split(b"\n"):

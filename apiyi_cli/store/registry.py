@@ -156,7 +156,6 @@ def load_facts(path: Path) -> dict[str, ModelFacts]:
 
 
 def _find_named_rows(rows: Any, key: str) -> list[tuple[str, dict[str, Any]]]:
-    """Return the objects of a list that have a name, with it."""
     objects = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     return [(_text(row.get(key)), row) for row in objects if _text(row.get(key))]
 

@@ -203,11 +203,9 @@ def _ends_line(fd: int, size: int) -> bool:
 
 
 def _escape(text: str) -> bytes:
-    """Return a text as the content of a JSON string."""
     return write(text)[1:-1]
 
 
 def _close_line(answer: dict[str, Any]) -> bytes:
-    """Return the end of an answer's line, after its text."""
     more = {name: value for name, value in answer.items() if name not in ("role", "content")}
     return b'",' + write(more)[1:] + b"\n" if more else b'"}\n'

@@ -83,11 +83,9 @@ def parse_ttl(text: str) -> float:
     match = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)([smhdw]?)", text.strip(), re.ASCII)
     seconds = float(match[1]) * units[match[2]] if match else 0.0
     if not 0 < seconds <= LONGEST_TTL_S:
-        raise UsageError(
-            "--cache",
-            Text("{text} is not a time to keep answers", text=repr(text)),
-            hint=Text("a number with s, m, h, d or w, up to ten years: --cache 30d"),
-        )
+        why = Text("{text} is not a time to keep answers", text=repr(text))
+        hint = Text("a number with s, m, h, d or w, up to ten years: --cache 30d")
+        raise UsageError("--cache", why, hint=hint)
     return seconds
 
 
@@ -336,7 +334,6 @@ def _check_owner(path: Path) -> None:
 
 @contextmanager
 def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Commit at the end of the block, roll back if it raises."""
     connection.execute("BEGIN IMMEDIATE")
     with connection:
         yield

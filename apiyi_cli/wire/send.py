@@ -145,11 +145,7 @@ class Sender:
         self._client.close()
 
     def answer(
-        self,
-        call: Call,
-        decode: Callable[[Reply], Iterator[T]],
-        *,
-        shows: Callable[[T], bool],
+        self, call: Call, decode: Callable[[Reply], Iterator[T]], *, shows: Callable[[T], bool]
     ) -> Iterator[T]:
         """Yield what `decode` yields, from the attempt that counts.
 
@@ -167,7 +163,6 @@ class Sender:
         self._trace(exchange, None)
 
     def _trace(self, exchange: Exchange, error: ApiyiError | None) -> None:
-        """Report a finished call to the ledger."""
         plan, reply = self.plan, exchange.reply
         if plan.on_sent is None:
             return
@@ -296,7 +291,6 @@ class Sender:
         return exchange.reply
 
     def _store(self, exchange: Exchange) -> None:
-        """Store the reply, now known to be complete, in the cache."""
         cache, key, reply = self.plan.cache, exchange.cache_key, exchange.reply
         if cache is None or key is None or reply is None or exchange.body is None:
             return

@@ -70,11 +70,9 @@ class AnswerTable:
                 self._delimiter = table.delimiter
         if self._answer in columns:
             free = next(name for n in range(2, 99) if (name := f"{ANSWER}{n}") not in columns)
-            raise UsageError(
-                Text("cannot write {output}", output=self._output),
-                Text("the rows have a column {name} of their own", name=self._answer),
-                hint=f"--answer {quote_word(free)}",
-            )
+            what = Text("cannot write {output}", output=self._output)
+            why = Text("the rows have a column {name} of their own", name=self._answer)
+            raise UsageError(what, why, hint=f"--answer {quote_word(free)}")
         self._columns = [*columns, self._answer]
         if self.has_head and self._content is not None:
             self._compare_head(self._content)
@@ -111,8 +109,6 @@ class AnswerTable:
                 head = []
         if head != self._columns:
             there, here = ", ".join(head), ", ".join(self._columns)
-            raise SetupError(
-                Text("{path} has other columns", path=path),
-                Text("they are {there}, and those of this run {here}", there=there, here=here),
-                hint=Text("name another -o, or --force to begin anew"),
-            )
+            what = Text("{path} has other columns", path=path)
+            why = Text("they are {there}, and those of this run {here}", there=there, here=here)
+            raise SetupError(what, why, hint=Text("name another -o, or --force to begin anew"))

@@ -84,10 +84,8 @@ class CommandDefaults:
                     values[option.name] = convert_value(option, value)
                 elif name in self.typed:
                     flag = f"--{name.replace('_', '-')}"
-                    raise UsageError(
-                        Text("cannot use {option}", option=flag),
-                        Text("apiyi {command} has no such option", command=command),
-                    )
+                    why = Text("apiyi {command} has no such option", command=command)
+                    raise UsageError(Text("cannot use {option}", option=flag), why)
         return dict(values)
 
 

@@ -67,11 +67,8 @@ def refuse_old_line_ends(head: bytes, path: str) -> None:
         return
     program = "tr '\\r' '\\n'" + ("" if is_stdin(path) else " <")
     form = path.lower().rpartition(".")[2]
-    raise UsageError(
-        _cannot_read(path),
-        Text("its lines end in CR alone"),
-        hint=_through(program, path, form),
-    )
+    why = Text("its lines end in CR alone")
+    raise UsageError(_cannot_read(path), why, hint=_through(program, path, form))
 
 
 def _cannot_read(path: str) -> Text:

@@ -136,19 +136,15 @@ def refuse_bad_columns(table: InputTable, options: RowOptions, place: str) -> No
     if options.template is None and options.params is None:
         used |= {"model", *endpoint.options}
     if doubled := sorted(used & table.doubled):
-        raise UsageError(
-            Text("{place} has the column {doubled} twice", place=place, doubled=doubled[0]),
-            Text("one of the two must be renamed"),
-        )
+        what = Text("{place} has the column {doubled} twice", place=place, doubled=doubled[0])
+        raise UsageError(what, Text("one of the two must be renamed"))
     columns = [name for name in table.columns if name]
     for name in needed:
         if name not in table.usable:
             example = "{" + (columns[-1] if columns else "text") + "}"
-            raise UsageError(
-                Text("{place} has no column {name}", place=place, name=name),
-                Text("its columns are {columns}", columns=", ".join(columns)),
-                hint=f"--template {quote_word('Translate: ' + example)}",
-            )
+            what = Text("{place} has no column {name}", place=place, name=name)
+            why = Text("its columns are {columns}", columns=", ".join(columns))
+            raise UsageError(what, why, hint=f"--template {quote_word('Translate: ' + example)}")
 
 
 def describe_params(fields: Mapping[str, Any], options: RowOptions) -> str | None:
@@ -173,7 +169,6 @@ def describe_params(fields: Mapping[str, Any], options: RowOptions) -> str | Non
 
 
 def _read_openai_row(fields: dict[str, Any], options: RowOptions) -> tuple[RowEndpoint, Call]:
-    """Return the request of a row that has its whole body."""
     url, method, body = fields.get("url"), fields.get("method", "POST"), fields["body"]
     endpoint = options.short_endpoint
     if url is not None:

@@ -137,14 +137,12 @@ class RowReader:
         return row
 
     def _read_id(self, record: SourceRecord, place: str) -> tuple[str | None, UsageError | None]:
-        """Return the id that a record names, and the error if it is invalid."""
         try:
             return read_id(record.fields or {}), None
         except InvalidField as invalid:
             return None, _describe(invalid, record, place)
 
     def _is_elsewhere(self, home: str) -> bool:
-        """Return True if a row belongs to another shard, by its id or index."""
         return self._options.shard is not None and not self._options.shard.has(home)
 
     def _note_unchecked(self, call: Call) -> None:

@@ -152,7 +152,6 @@ class RowSource:
             yield number, line.removesuffix(b"\n").removesuffix(b"\r")
 
     def _split_lines(self) -> Iterator[tuple[int, bytes]]:
-        """Yield the lines with their numbers and their ends."""
         rest: list[bytes] = []
         number = 0
         for piece in self.chunks():

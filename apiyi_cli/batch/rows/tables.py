@@ -88,11 +88,8 @@ def parse_delimiter(text: str) -> str:
     """Return the character that `--delimiter` names. Raises UsageError."""
     delimiter = _NAMES.get(text.lower(), text)
     if len(delimiter) != 1 or delimiter in '"\r\n':
-        raise UsageError(
-            Text("cannot use --delimiter {text}", text=repr(text)),
-            Text("it is not one character"),
-            hint="--delimiter ';'",
-        )
+        what = Text("cannot use --delimiter {text}", text=repr(text))
+        raise UsageError(what, Text("it is not one character"), hint="--delimiter ';'")
     return delimiter
 
 

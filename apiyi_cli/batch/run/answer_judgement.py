@@ -13,13 +13,7 @@ from apiyi_cli.errors import Facts, IncompleteError
 from apiyi_cli.text import Text
 
 Remark = Literal["length", "content_filter", "refusal", "empty", "unknown_end"]
-REMARKS: Final[tuple[Remark, ...]] = (
-    "length",
-    "content_filter",
-    "refusal",
-    "empty",
-    "unknown_end",
-)
+REMARKS: Final[tuple[Remark, ...]] = ("length", "content_filter", "refusal", "empty", "unknown_end")
 """What can be wrong with a complete answer."""
 
 
@@ -98,7 +92,6 @@ def _strict_error(remark: Remark) -> IncompleteError:
 
 
 def _misfit(call: Call, text: str, left_s: float) -> IncompleteError | None:
-    """Return the error for a text without the requested form."""
     wanted = find_schema(call)
     if wanted is None:
         return None

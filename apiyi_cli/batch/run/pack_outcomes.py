@@ -84,7 +84,6 @@ class PackDivision:
 
 
 def _read_answers(outcome: RowOutcome) -> list[InputAnswer]:
-    """Return the answer of each row of a pack; nothing where there is none."""
     if outcome.body is None or outcome.error is not None or not outcome.row.packed:
         return []
     texts = [list_texts(row.call) for row in outcome.row.rows]

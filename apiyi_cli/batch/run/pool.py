@@ -35,11 +35,7 @@ class RowWorkers:
     """
 
     def __init__(
-        self,
-        plan: BatchPlan,
-        open_worker: Callable[[], Worker],
-        results: Results,
-        stop: StopSwitch,
+        self, plan: BatchPlan, open_worker: Callable[[], Worker], results: Results, stop: StopSwitch
     ) -> None:
         self.has_no_threads = False
         self._jobs = plan.jobs
@@ -138,7 +134,6 @@ class RowWorkers:
         return worker
 
     def _send(self, worker: Worker | None, row: Row) -> None:
-        """Send a row or pack, and report the outcome of each row in it."""
         waiting = {id(item): item for item in row.rows}
         defect: Exception | None = None
         may_send, usd = False, None

@@ -116,7 +116,6 @@ class ResultHandler:
             self._write(self._order.rest())
 
     def _put_in_order(self, outcome: RowOutcome) -> list[RowOutcome]:
-        """Return the outcomes whose turn to be written has come."""
         if self._order is None:
             return [outcome]
         ready = self._order.add(outcome)

@@ -326,7 +326,6 @@ def _copy_chunks(chunks: Iterable[bytes], kept: list[bytes], most: int) -> Itera
 
 
 def _was_answered(outcome: RowOutcome) -> bool:
-    """Return True if a failed row may have been answered, unreadably or incompletely."""
     error = outcome.error
     if error is None:
         return False

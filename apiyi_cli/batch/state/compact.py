@@ -50,10 +50,8 @@ def compact_output(output: Path) -> tuple[int, int]:
         if isinstance(failure, SetupError):
             raise failure
         if evidence.holds_texts:
-            raise UsageError(
-                Text("cannot compact {output}", output=output),
-                Text("it holds answers alone, whose lines do not say which row they are of"),
-            )
+            why = Text("it holds answers alone, whose lines do not say which row they are of")
+            raise UsageError(Text("cannot compact {output}", output=output), why)
         return Compaction(evidence).run()
     finally:
         held.close()

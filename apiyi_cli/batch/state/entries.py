@@ -234,11 +234,9 @@ def _broken_line(path: Path, number: int, form: LineFormat, data: bytes) -> Setu
 
 def _too_new(path: Path, version: int) -> SetupError:
     versions = {"version": version, "version2": JOURNAL_VERSION}
-    return SetupError(
-        Text("{path} was written by a newer version", path=path),
-        Text("its form is {version}, this program knows {version2}", **versions),
-        hint=Text("pip install -U apiyi, or name another -o"),
-    )
+    what = Text("{path} was written by a newer version", path=path)
+    why = Text("its form is {version}, this program knows {version2}", **versions)
+    return SetupError(what, why, hint=Text("pip install -U apiyi, or name another -o"))
 
 
 def _read(line: bytes) -> Any:

@@ -126,7 +126,6 @@ def _move_to_torn(path: Path, data: bytes) -> None:
 
 
 def _last_line_end(file: Any, size: int) -> int:
-    """Return the offset behind the last LF, 0 without any."""
     at = size
     while at > 0:
         start = max(0, at - _BLOCK_BYTES)

@@ -229,17 +229,14 @@ class Journal:
             self._sync_soon()
 
     def _check_offset(self, offset: int) -> None:
-        """Remember that another process writes to the file, or has shortened it."""
         if offset != self._size:
             verb = Text("writes to") if offset > self._size else Text("has shortened")
             self._trouble = self._broken = self._changed_error(verb)
 
     def _changed_error(self, verb: str) -> OutputError:
-        return OutputError(
-            Text("somebody else {word} {path}", word=verb, path=self.path),
-            Text("what was sent and what was answered cannot be kept apart any more"),
-            hint=END_OTHER_RUN,
-        )
+        what = Text("somebody else {word} {path}", word=verb, path=self.path)
+        why = Text("what was sent and what was answered cannot be kept apart any more")
+        return OutputError(what, why, hint=END_OTHER_RUN)
 
     def _restore_name(self) -> None:
         """Write the journal again if it was removed: it records what was paid for."""

@@ -80,7 +80,6 @@ class MatrixFile:
             self._fd = -1
 
     def _resume(self) -> None:
-        """Continue after the rows that earlier runs have written."""
         size = os.fstat(self._fd).st_size
         if size:
             try:
@@ -115,9 +114,7 @@ def import_numpy() -> Any:
     try:
         import numpy
     except ImportError:
-        raise SetupError(
-            Text("cannot write .npy files"),
-            Text("numpy is not installed"),
-            hint="pip install 'apiyi-cli[vectors]'",
-        ) from None
+        what = Text("cannot write .npy files")
+        why = Text("numpy is not installed")
+        raise SetupError(what, why, hint="pip install 'apiyi-cli[vectors]'") from None
     return numpy

@@ -112,7 +112,6 @@ class MediaSaver:
         return path
 
     def _write(self, wanted: Path, content: bytes) -> Path:
-        """Write a file under a free name; return its path."""
         try:
             wanted.parent.mkdir(parents=True, exist_ok=True)
         except OSError as failure:

@@ -87,7 +87,6 @@ class FileTarget:
         return self._trouble
 
     def _advance(self, lines: Sequence[bytes]) -> list[int]:
-        """Return the offsets of lines that were appended."""
         offsets = []
         for line in lines:
             offsets.append(self._size)
@@ -106,7 +105,6 @@ class FileTarget:
         self._trouble = OutputError(what, why, hint=hint)
 
     def _cut(self, lines: Sequence[bytes], written: int, failure: OSError) -> PartialWriteError:
-        """Remove a partly written line from the end."""
         count = 0
         while count < len(lines) and written >= len(lines[count]):
             written -= len(lines[count])

@@ -151,14 +151,12 @@ def _format(outcome: RowOutcome, *, as_text: bool = False) -> bytes:
 
 
 def _with_exponent(piece: re.Match[bytes]) -> bytes:
-    """Return an integer in scientific notation, and a string unchanged."""
     if piece[2] is None:
         return piece[0]
     return b"%s%s.%se%d" % (piece[1], piece[2], piece[3], len(piece[3]))
 
 
 def _depth(line: bytes) -> int:
-    """Return how deeply the arrays and objects of a line of JSON are nested."""
     depth = most = 0
     for piece in _BRACKET.finditer(line):
         first = piece[0][:1]

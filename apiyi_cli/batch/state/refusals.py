@@ -41,11 +41,9 @@ def refuse_orphan(output: Path, journal: Path) -> None:
 
 def no_journal(output: Path) -> SetupError:
     """Return the error for an output without a journal."""
-    return SetupError(
-        Text("{output} has no journal", output=output),
-        Text("it was not written by a batch, or its journal was lost"),
-        hint=Text("another -o; --resume to go on with its records; --force to begin anew"),
-    )
+    why = Text("it was not written by a batch, or its journal was lost")
+    hint = Text("another -o; --resume to go on with its records; --force to begin anew")
+    return SetupError(Text("{output} has no journal", output=output), why, hint=hint)
 
 
 def refuse_other_form(output: Path, header: Mapping[str, Any], form: OutputForm) -> None:
@@ -55,11 +53,9 @@ def refuse_other_form(output: Path, header: Mapping[str, Any], form: OutputForm)
         # Version 0.1 knew texts and records only.
         held = "texts" if header.get("texts") else "records"
     if header and held != form:
-        raise SetupError(
-            Text("{output} holds {message}", output=output, message=_FORMS[held]),
-            Text("this run would add {form}", form=_FORMS[form]),
-            hint=Text("name another -o, or --force to begin anew"),
-        )
+        what = Text("{output} holds {message}", output=output, message=_FORMS[held])
+        why = Text("this run would add {form}", form=_FORMS[form])
+        raise SetupError(what, why, hint=Text("name another -o, or --force to begin anew"))
 
 
 def refuse_other_shard(output: Path, header: Mapping[str, Any], shard: Shard | None) -> None:
@@ -120,11 +116,9 @@ def refuse_edited(output: Path, past: ResumeState) -> None:
         file.seek(max(0, end - 1))
         last = file.read(2)
     if end and len(last) == 2 and last[:1] != b"\n":
-        raise SetupError(
-            Text("{output} was changed by another program", output=output),
-            Text("its lines are not where its journal has them"),
-            hint=Text("bring it back from a copy, or name another -o, which pays again"),
-        )
+        what = Text("{output} was changed by another program", output=output)
+        hint = Text("bring it back from a copy, or name another -o, which pays again")
+        raise SetupError(what, Text("its lines are not where its journal has them"), hint=hint)
 
 
 def find_holder(journal: Path) -> int | None:

@@ -235,7 +235,6 @@ class ResumeState:
                 flags[slot] |= RECORD
 
     def _matches(self, slot: int, sha: str, failed: str | None, target: str) -> bool:
-        """Return True if a record is the newest known one of a slot."""
         wanted = _state(failed) | (IN_ERRORS if target == "errors" else 0)
         same = self.ids.shas[slot] == int(sha, 16)
         return same and self.ids.flags[slot] & (OK | FAILED | IN_ERRORS) == wanted
@@ -274,7 +273,6 @@ class ResumeState:
         self._note(record, flags)
 
     def _note(self, record: WrittenRecord, flags: int) -> None:
-        """Remember the newest record of an id."""
         slot = self.ids.slot(record.id)
         flags |= self.ids.flags[slot] & ~_NEWEST | _state(record.failed)
         flags |= (BILLED if record.billed else 0) | (IN_ERRORS if record.to == "errors" else 0)

@@ -245,7 +245,6 @@ class Evidence:
             self.past.take_record(line, path, target)
 
     def _compare(self) -> None:
-        """Note where the output and its journal disagree."""
         past, claims = self.past, self.claims
         numbers: dict[str, Any] = {
             "output": self.output,
@@ -302,8 +301,7 @@ def find_missing_shards(shards: set[tuple[int, int]]) -> list[str]:
 def describe_unanswered(count: int) -> PartialError:
     """Return the error for requests without a recorded answer."""
     billing = describe_billing("maybe", many=True)
-    return PartialError(
-        Text("{count} requests have no answer on record", count=count),
-        Text("they were in flight when a run ended; {billing}", billing=billing),
-        hint=Text("run the batch again: --on-unknown says what becomes of them"),
-    )
+    what = Text("{count} requests have no answer on record", count=count)
+    why = Text("they were in flight when a run ended; {billing}", billing=billing)
+    hint = Text("run the batch again: --on-unknown says what becomes of them")
+    return PartialError(what, why, hint=hint)

@@ -201,7 +201,6 @@ def _is_down(settings: Settings) -> bool:
 
 
 def _connect_first(addresses: list[str], port: int) -> socket.socket:
-    """Return a connection to the first address that answers."""
     while True:
         address = addresses.pop(0)
         wait_s = DEAD_ADDRESS_S if addresses else TIMEOUTS.connect_s
@@ -218,7 +217,6 @@ def _connect_first(addresses: list[str], port: int) -> socket.socket:
 
 
 def _is_open(connection: ssl.SSLSocket) -> bool:
-    """Return True if the server neither closed the connection nor said anything on it."""
     import ssl
 
     connection.setblocking(False)

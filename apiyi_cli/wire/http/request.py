@@ -194,10 +194,8 @@ def encode_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, byte
         try:
             encoded.append((name.encode("ascii"), value.encode("latin-1")))
         except UnicodeEncodeError:
-            raise UsageError(
-                Text("cannot send the header {name}", name=repr(name)),
-                Text("it has characters that HTTP headers cannot carry"),
-                hint=Text("use plain ASCII in -H and in the key"),
-                facts=Facts(phase="connect"),
-            ) from None
+            what = Text("cannot send the header {name}", name=repr(name))
+            why = Text("it has characters that HTTP headers cannot carry")
+            hint = Text("use plain ASCII in -H and in the key")
+            raise UsageError(what, why, hint=hint, facts=Facts(phase="connect")) from None
     return encoded

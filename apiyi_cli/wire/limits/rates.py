@@ -181,13 +181,11 @@ def start_single(
 
 
 def _first_request_fit(counters: Counters, limits: Limits, now: float, count: int = 1) -> float:
-    """Return when so many more requests may start."""
     window = SlidingWindow(counters, _STARTED_REQUESTS, limits.window_s)
     return window.first_fit(now, count, limits.rpm, NETWORK * limits.window_s)
 
 
 def _first_token_fit(counters: Counters, limits: Limits, now: float, tokens: int) -> float:
-    """Return when a request of so many tokens may start."""
     window = SlidingWindow(counters, _STARTED_TOKENS, limits.window_s)
     return window.first_fit(now, tokens, limits.tpm)
 

@@ -197,7 +197,6 @@ class RedisLimiter:
         self.has_lost_output = self.has_lost_output or holder is not None
 
     def _step(self, sleep: Sleep, step: str, *arguments: float) -> list[Any]:
-        """Return a step's answer: numbers, and the cause of a wait."""
         answer = self._retry_step(partial(self._server.ask, step, *arguments), sleep)
         return [item if item in _CAUSES else float(item) for item in answer]
 
@@ -312,7 +311,6 @@ class LeasedSlots:
 
 
 def _describe_other_limits(ours: str, others: Sequence[str]) -> str:
-    """Return the message about runs of the same key with other limits."""
     return Text(
         "others use this key through the same store with other limits: {others} (rpm, tpm, "
         "window, concurrency), here {ours}; each set is counted by itself, and together they "

@@ -13,13 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from apiyi_cli.core.call import Call
-from apiyi_cli.errors import (
-    ApiyiError,
-    AuthError,
-    FundsError,
-    TemporaryError,
-    UnknownModelError,
-)
+from apiyi_cli.errors import ApiyiError, AuthError, FundsError, TemporaryError, UnknownModelError
 from apiyi_cli.text import Text
 
 ASK_AGAIN_S = 60.0
@@ -42,10 +36,7 @@ class Account:
     """
 
     def __init__(
-        self,
-        ask: Ask,
-        list_models: Callable[[], Sequence[str]],
-        now: Callable[[], float],
+        self, ask: Ask, list_models: Callable[[], Sequence[str]], now: Callable[[], float]
     ) -> None:
         self.many = False
         self.on_end: Callable[[], object] = lambda: None
@@ -82,12 +73,10 @@ class Account:
             return error
         if call.model not in self._answered and call.model not in self._models():
             return error
-        return TemporaryError(
-            Text("there is no channel for {model} at the moment", model=call.model),
-            error.why,
-            hint=Text("run it again in a minute, or choose another model or group for the key"),
-            facts=error.facts._replace(cause="no-channel"),
-        )
+        what = Text("there is no channel for {model} at the moment", model=call.model)
+        why = error.why
+        hint = Text("run it again in a minute, or choose another model or group for the key")
+        return TemporaryError(what, why, hint=hint, facts=error.facts._replace(cause="no-channel"))
 
     def _judge_refusal(
         self, error: ApiyiError, look: Callable[[ApiyiError], Standing], why: Text

@@ -15,12 +15,7 @@ from apiyi_cli.core.call import Cost
 from apiyi_cli.core.clock import Clock
 from apiyi_cli.errors import ApiyiError, IncompleteError, TemporaryError, describe_billing
 from apiyi_cli.plain_value import PlainValue
-from apiyi_cli.settings.defaults import (
-    FIRST_DELAY_S,
-    LONGEST_DELAY_S,
-    SATURATED_S,
-    RetryPolicy,
-)
+from apiyi_cli.settings.defaults import FIRST_DELAY_S, LONGEST_DELAY_S, SATURATED_S, RetryPolicy
 from apiyi_cli.text import Text, join_texts
 from apiyi_cli.wire.retry.decision import (
     RetryDecision,
@@ -278,7 +273,6 @@ class _Attempts:
     def _describe_stop(
         self, error: ApiyiError, decision: RetryDecision
     ) -> tuple[list[str], str | None]:
-        """Return which limit ended the attempts, and the hint."""
         if decision.stop == "cap":
             most_s, wait_s = f"{self.policy.retry_after_cap_s:.0f}", f"{decision.wait_s:.0f}"
             waits = {"wait_s": wait_s, "most_s": most_s}

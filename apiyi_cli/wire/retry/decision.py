@@ -109,7 +109,6 @@ def decide(
 
 
 def _is_last(policy: RetryPolicy, attempt: int, saturated: int, *, full: bool) -> bool:
-    """Return True if no attempt is left after this one."""
     if policy.fixed:
         return attempt >= policy.attempts
     if full:
