@@ -205,11 +205,9 @@ def _describe_missing(missing: MissingModel, place: str) -> UsageError:
         hint = Text("-m MODEL, --endpoint NAME, or --force-model")
         what = Text("cannot use the model {model}", model=missing.model)
         return UsageError(what, missing.why, hint=hint)
-    return UsageError(
-        Text("no model"),
-        Text("{place} names none and none is set", place=place),
-        hint=Text("-m MODEL, APIYI_MODEL, or apiyi config set model MODEL"),
-    )
+    why = Text("{place} names none and none is set", place=place)
+    hint = Text("-m MODEL, APIYI_MODEL, or apiyi config set model MODEL")
+    return UsageError(Text("no model"), why, hint=hint)
 
 
 def _input_of(record: SourceRecord) -> Any:

@@ -213,11 +213,8 @@ def choose_form(
     """Return the form as given, else by extension, else by layout, else JSON lines."""
     is_laid_out = layout.delimiter is not None or layout.quotes is not None
     if is_laid_out and (lines or given in ("jsonl", "lines")):
-        raise UsageError(
-            Text("cannot use --delimiter or --quote"),
-            Text("the rows are no table"),
-            hint="--format csv",
-        )
+        why = Text("the rows are no table")
+        raise UsageError(Text("cannot use --delimiter or --quote"), why, hint="--format csv")
     if lines:
         if given not in (None, "lines"):
             what = Text("cannot use --lines with --format {given}", given=given)

@@ -225,11 +225,8 @@ def _broken_line(path: Path, number: int, form: LineFormat, data: bytes) -> Setu
             "--repair puts such lines into {path}.torn; answers in them are paid for again",
             path=path,
         )
-    return SetupError(
-        Text("{path}:{number} is broken", path=path, number=number),
-        Text("it is no {kind}, and not the last line, which alone may be torn", kind=form.name),
-        hint=hint,
-    )
+    why = Text("it is no {kind}, and not the last line, which alone may be torn", kind=form.name)
+    return SetupError(Text("{path}:{number} is broken", path=path, number=number), why, hint=hint)
 
 
 def _too_new(path: Path, version: int) -> SetupError:

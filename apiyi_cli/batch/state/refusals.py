@@ -86,11 +86,9 @@ def refuse_incomplete(output: Path, past: ResumeState, *, accepted: bool) -> int
     if not lost:
         return 0
     if past.records and not past.count(WRITTEN | OK | RECORD):
-        raise SetupError(
-            Text("the journal beside {output} is of another output", output=output),
-            Text("none of the {lost} answers that it knows of is in there", lost=lost),
-            hint=Text("bring the two together again, or name another -o"),
-        )
+        what = Text("the journal beside {output} is of another output", output=output)
+        why = Text("none of the {lost} answers that it knows of is in there", lost=lost)
+        raise SetupError(what, why, hint=Text("bring the two together again, or name another -o"))
     if not accepted:
         why = Text(
             "{lost} answers that its journal knows of are not in it; they "
