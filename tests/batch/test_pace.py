@@ -7,8 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from apiyi_cli.batch.run.gate import AimdLimit
-from apiyi_cli.batch.run.pace import FIRST_PROBE_S, LONGEST_PROBE_S, Pace
+from apiyi_cli.batch.run.gate import FIRST_PROBE_S, LONGEST_PROBE_S, AimdLimit, Pace
 from apiyi_cli.core.clock import Clock
 
 Refuses = Callable[[float, int], bool]

@@ -1,4 +1,10 @@
-"""Gives concurrency slots to the rows of a batch, by the gateway's answers."""
+"""Gives concurrency slots and starts to the rows of a batch, by the gateway's answers.
+
+A few refusals are the weather of single rows and change nothing. A share of them is a limit: the
+pace is cut to what the gateway accepts, but at most halved, and comes back along the curve of the
+TCP algorithm CUBIC: fast up to the limit that was found, slow around it, faster beyond. If
+nothing is accepted any more, single requests try until one is.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +12,185 @@ import math
 import threading
 from typing import Final
 
-from apiyi_cli.batch.run.pace import Pace
 from apiyi_cli.batch.state.record import RowOutcome
 from apiyi_cli.core.clock import CLOCK, Clock
+
+REFUSED_SHARE: Final = 0.2
+LEAST_REFUSED: Final = 5
+"""Fewer refusals in a window are ignored, whatever their share."""
+SHORTEST_WINDOW_S: Final = 1.0
+LEAST_STARTS: Final = 15
+"""Half a window lasts until so many requests have started, if they start slowly."""
+CLOSED_SHARE: Final = 0.6
+"""From this share on, if nothing was accepted, the gateway accepts nothing."""
+CUT: Final = 0.1
+"""After a refusal the pace restarts this share below the limit that was found."""
+OPENED_CUT: Final = 0.5
+CURVE: Final = 1 / 54
+"""The growth: from half of a limit to all of it in 3 s, to double of it in 7 s."""
+MOST_CONFIRMED: Final = 4.0
+GROWTH_STARTS: Final = 5
+FORGOTTEN_AT: Final = 10.0
+"""A limit that was exceeded by this factor without a refusal no longer applies."""
+SLOWEST: Final = 0.2
+FIRST_PROBE_S: Final = 0.5
+LONGEST_PROBE_S: Final = 4.0
+ACCEPTED_AFTER_S: Final = 2.0
+"""After so many seconds without a refusal a request counts as accepted."""
+
+
+class RefusalCount:
+    """Starts and refusals of about the last two half windows."""
+
+    __slots__ = ("_before", "_refused", "_since", "_starts")
+
+    def __init__(self, now: float) -> None:
+        self._before = (now, 0, 0)
+        self._since = now
+        self._starts = self._refused = 0
+
+    def add(self, now: float, starts: int, refused: int) -> None:
+        """Count one event now; events older than two half windows are dropped."""
+        if now - self._since >= SHORTEST_WINDOW_S and self._starts >= LEAST_STARTS:
+            self._before = (self._since, self._starts, self._refused)
+            self._since, self._starts, self._refused = now, 0, 0
+        self._starts += starts
+        self._refused += refused
+
+    @property
+    def starts(self) -> int:
+        """Return how many requests were started."""
+        return self._before[1] + self._starts
+
+    @property
+    def refused(self) -> int:
+        """Return how many requests were refused."""
+        return self._before[2] + self._refused
+
+    def seconds(self, now: float) -> float:
+        """Return the seconds that the counts cover."""
+        return max(SHORTEST_WINDOW_S, now - self._before[0])
+
+
+class Pace:
+    """Decides when the next request may start. Not locked; times are monotonic."""
+
+    def __init__(self, clock: Clock = CLOCK) -> None:
+        self._clock = clock
+        now = clock.monotonic()
+        self._limit = math.inf
+        self._next_at = self._cut_at = -math.inf
+        self._depth = CUT
+        self._confirmed = 1.0
+        self._count = RefusalCount(now)
+        self._has_accepted = False
+        self._probe_s = 0.0
+        self._probe_at: float | None = None
+
+    @property
+    def rate(self) -> float:
+        """Return the allowed starts per second, infinity while no limit is known."""
+        if self._limit == math.inf:
+            return math.inf
+        unit_s = max(self._confirmed, GROWTH_STARTS / self._limit)
+        units = (self._clock.monotonic() - self._cut_at) / unit_s
+        flat: float = (self._depth / CURVE) ** (1 / 3)
+        grown = 1 + CURVE * (units - flat) ** 3
+        if grown >= FORGOTTEN_AT:
+            self._limit, self._confirmed = math.inf, 1.0
+            return math.inf
+        return max(SLOWEST, self._limit * grown)
+
+    def wait_s(self) -> float:
+        """Return the seconds until the next request may start."""
+        return max(0.0, self._next_at - self._clock.monotonic())
+
+    def start(self) -> None:
+        """Reserve the start of a request now."""
+        now = self._clock.monotonic()
+        if self._probe_s:
+            self._next_at = max(self._next_at, now) + self._probe_s
+        elif (rate := self.rate) < math.inf:
+            # A request that could not start at its moment does not let later ones crowd.
+            self._next_at = max(self._next_at, now - 1 / rate) + 1 / rate
+
+    def note_sent(self) -> None:
+        """Count a request that is sent now."""
+        now = self._clock.monotonic()
+        if self._probe_s:
+            probe_at, self._probe_at = self._probe_at, now
+            if probe_at is not None and now - probe_at >= ACCEPTED_AFTER_S:
+                self._open(now)
+        self._count.add(now, 1, 0)
+
+    def note_answered(self, sent_at: float) -> None:
+        """Note that the request that was sent at this moment was not refused."""
+        if sent_at <= self._cut_at:
+            return
+        self._has_accepted = True
+        if self._probe_s:
+            self._open(self._clock.monotonic())
+
+    def note_refused(self, sent_at: float, retry_after_s: float = 0.0) -> tuple[bool, float]:
+        """Count a refusal. Return True if a part is accepted only, and how long all should pause.
+
+        Requests sent before the last cut do not count: one overload refuses many at once. A
+        `Retry-After` concerns its row alone while others are accepted.
+        """
+        if sent_at <= self._cut_at:
+            return False, 0.0
+        now = self._clock.monotonic()
+        if self._probe_s:
+            self._next_at = max(self._next_at, now + retry_after_s)
+            # Requests that waited for the rate limits meanwhile say nothing new.
+            if now >= self._cut_at + self._probe_s:
+                self._close(now, retry_after_s)
+            return False, retry_after_s
+        self._count.add(now, 0, 1)
+        refused, starts = self._count.refused, max(1, self._count.starts)
+        if refused < LEAST_REFUSED or refused < REFUSED_SHARE * starts:
+            return False, 0.0
+        if not self._has_accepted and refused >= CLOSED_SHARE * starts:
+            self._close(now, retry_after_s)
+            return False, retry_after_s
+        if now - self._cut_at < SHORTEST_WINDOW_S:
+            return False, 0.0
+        self._cut(now)
+        return True, 0.0
+
+    def _cut(self, now: float) -> None:
+        """Reduce the pace to what was accepted, at most to half."""
+        seconds, starts = self._count.seconds(now), self._count.starts
+        accepted = max(starts - self._count.refused, starts / 2) / seconds
+        if 0.7 < accepted / self._limit < 1.4:
+            # The same limit again: it is approached more slowly.
+            self._confirmed = min(MOST_CONFIRMED, 1.5 * self._confirmed)
+            accepted = (accepted + self._limit) / 2
+        else:
+            self._confirmed = 1.0
+        self._limit = max(SLOWEST, accepted)
+        self._restart(now, CUT)
+
+    def _close(self, now: float, retry_after_s: float) -> None:
+        """Let single requests probe the gateway, at growing intervals."""
+        if self._limit == math.inf:
+            self._limit = max(SLOWEST, self._count.starts / self._count.seconds(now))
+        probe_s = min(LONGEST_PROBE_S, max(FIRST_PROBE_S, 2 * self._probe_s))
+        self._restart(now, OPENED_CUT)
+        self._probe_s, self._probe_at = probe_s, None
+        self._next_at = now + max(probe_s, retry_after_s)
+
+    def _open(self, now: float) -> None:
+        """Continue at half of the known limit, because a request was accepted."""
+        self._restart(now, OPENED_CUT)
+        self._has_accepted = True
+        self._probe_s = 0.0
+        self._next_at = now
+
+    def _restart(self, now: float, depth: float) -> None:
+        self._cut_at, self._depth = now, depth
+        self._has_accepted = False
+        self._count = RefusalCount(now)
 
 
 class AimdLimit:

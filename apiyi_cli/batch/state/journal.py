@@ -37,7 +37,7 @@ from zlib import crc32
 from apiyi_cli.batch.rows.row import Row
 from apiyi_cli.batch.state.entries import JOURNAL_VERSION, parse_entry
 from apiyi_cli.batch.state.files import END_OTHER_RUN, RUN_AGAIN, is_replaced, removed_error
-from apiyi_cli.core.clock import CLOCK, Clock, start_thread
+from apiyi_cli.core.clock import CLOCK, start_thread
 from apiyi_cli.core.disk import BINARY, NO_FOLLOW, read_at, sync_folder, write_all, write_new
 from apiyi_cli.core.jsontext import write
 from apiyi_cli.errors import OutputError
@@ -97,12 +97,10 @@ class Journal:
         *,
         fsync: Fsync = "group",
         synced: Iterable[int] = (),
-        clock: Clock = CLOCK,
     ) -> None:
         self.path = path
         self._fsync = fsync
         self._synced = tuple(synced)
-        self._clock = clock
         self._lock = threading.Lock()
         self._broken: OutputError | None = None
         self._trouble: OutputError | None = None
@@ -110,7 +108,7 @@ class Journal:
         self._fd = os.open(path, flags, 0o600)
         self._size = os.fstat(self._fd).st_size
         self._unsynced = 0
-        self._synced_at_s = clock.monotonic()
+        self._synced_at_s = CLOCK.monotonic()
         self._wake = threading.Event()
         self._closing = False
         self._syncer: threading.Thread | None = None
@@ -249,7 +247,7 @@ class Journal:
     def _sync_soon(self) -> None:
         is_due = self._unsynced >= GROUP_LINES
         if self._has_no_thread:
-            if is_due or self._clock.monotonic() - self._synced_at_s > GROUP_S:
+            if is_due or CLOCK.monotonic() - self._synced_at_s > GROUP_S:
                 self._sync()
         elif self._syncer is None:
             with self._lock:
@@ -268,7 +266,7 @@ class Journal:
 
     def _sync(self) -> None:
         self._unsynced = 0
-        self._synced_at_s = self._clock.monotonic()
+        self._synced_at_s = CLOCK.monotonic()
         for fd in (*self._synced, self._fd):
             try:
                 os.fsync(fd)

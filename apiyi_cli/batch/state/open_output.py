@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from apiyi_cli.batch.rows.identity import SEEN
 from apiyi_cli.batch.rows.shard import Shard
-from apiyi_cli.batch.run.causes import FailureCauses
+from apiyi_cli.batch.run.counts import FailureCauses
 from apiyi_cli.batch.state.entries import (
     ENTRIES,
     RECORDS,

@@ -10,6 +10,7 @@ import os
 import stat
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import accumulate
 from pathlib import Path
 from typing import Literal
 
@@ -87,10 +88,7 @@ class FileTarget:
         return self._trouble
 
     def _advance(self, lines: Sequence[bytes]) -> list[int]:
-        offsets = []
-        for line in lines:
-            offsets.append(self._size)
-            self._size += len(line)
+        *offsets, self._size = accumulate(map(len, lines), initial=self._size)
         return offsets
 
     def _check_size(self, size: int) -> None:
@@ -105,10 +103,7 @@ class FileTarget:
         self._trouble = OutputError(what, why, hint=hint)
 
     def _cut(self, lines: Sequence[bytes], written: int, failure: OSError) -> PartialWriteError:
-        count = 0
-        while count < len(lines) and written >= len(lines[count]):
-            written -= len(lines[count])
-            count += 1
+        count = sum(end <= written for end in accumulate(map(len, lines)))
         offsets = self._advance(lines[:count])
         # A device cannot be cut; nor does it hold anything.
         with suppress(OSError):

@@ -138,7 +138,12 @@ class RedisLimiter:
         now = self._clock.monotonic()
         mean, asked_at = self._means.get(model, (FIRST_MEAN, -math.inf))
         if now - asked_at > MEAN_LASTS_S:
-            mean = self._note_mean(model, self._server.ask_if_there("mean", model))
+            answer = None
+            try:
+                answer = self._server.ask("mean", model)
+            except self._server.failures as failure:
+                self._server.note_missing(failure)
+            mean = self._note_mean(model, answer)
         return mean
 
     def learn(self, model: str, tokens: int) -> None:

@@ -154,14 +154,6 @@ class LimitServer:
             raise item.failure
         return item.answer
 
-    def ask_if_there(self, step: str, *arguments: str | float) -> Any:
-        """Return the answer of a step, None if it fails."""
-        try:
-            return self.ask(step, *arguments)
-        except self.failures as failure:
-            self.note_missing(failure)
-            return None
-
     def post(
         self, step: str, *arguments: str | float, on_answer: Callable[[Any], object] | None = None
     ) -> None:
