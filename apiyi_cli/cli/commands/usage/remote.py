@@ -120,18 +120,17 @@ def find_status(
         for charge in charges
         if record.request_id and charge.request_id == record.request_id
     ]
-    usd = sum(own)
+    usd = sum(own) if record.request_id else 0.0
     billed = usd > 0 if own else None
     if not own and begin_s >= covered_s and now_s >= end_s:
-        candidates = [
-            charge
-            for charge in charges
-            if begin_s <= charge.created_at <= end_s
+        may_be_its = any(
+            begin_s <= charge.created_at <= end_s
             and charge.model in (record.model, "")
             and charge.request_id not in known_ids
             and not (record.request_id and charge.request_id)
-        ]
-        billed = None if candidates else False
+            for charge in charges
+        )
+        billed = None if may_be_its else False
     endpoint = find_endpoint("POST", record.endpoint)
     return BillingStatus(
         record.request_id,
