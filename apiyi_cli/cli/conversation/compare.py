@@ -22,13 +22,13 @@ from apiyi_cli.core.clock import start_thread
 from apiyi_cli.core.jsontext import write
 from apiyi_cli.errors import ApiyiError, IncompleteError, PartialError, UsageError
 from apiyi_cli.text import Text
+from apiyi_cli.wire.send import Sender
 
 if TYPE_CHECKING:
     from apiyi_cli.cli.context import Context
     from apiyi_cli.cli.conversation.reply import Decode
     from apiyi_cli.cli.conversation.request import ConversationRequest
     from apiyi_cli.core.events import EventBatch
-    from apiyi_cli.wire.send import Sender
 
 
 def compare(
@@ -123,8 +123,6 @@ def _ask_all(
     While it waits it calls `show_status`. An unexpected exception is raised after the last.
     What is left at the end of the iteration is given up.
     """
-    from apiyi_cli.wire.send import Sender
-
     stop = threading.Event()
     # Made once, so that a missing key ends the run and not each thread.
     plan = end_when_stopped(ctx.gateway.plan, stop)

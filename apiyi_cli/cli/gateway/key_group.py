@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from apiyi_cli.core.disk import read_regular
 from apiyi_cli.errors import SetupError
+from apiyi_cli.settings.paths import cache_dir, private_dir, private_write
 
 if TYPE_CHECKING:
     from apiyi_cli.decode.account import Charge
@@ -27,8 +28,6 @@ def find_group(settings: Settings) -> str | None:
 
 def keep_group(settings: Settings, charges: Sequence[Charge]) -> str | None:
     """Keep and return the group that the key's newest charge names, or None."""
-    from apiyi_cli.settings.paths import private_dir, private_write
-
     newest = max(charges, key=lambda charge: charge.created_at, default=None)
     if newest is None or not newest.group:
         return None
@@ -42,6 +41,4 @@ def keep_group(settings: Settings, charges: Sequence[Charge]) -> str | None:
 
 def _group_file(settings: Settings) -> Path:
     """Return the file with the group of a profile's key; it may not exist."""
-    from apiyi_cli.settings.paths import cache_dir
-
     return cache_dir(settings.environ) / "groups" / settings.profile

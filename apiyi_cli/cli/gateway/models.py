@@ -8,13 +8,14 @@ from urllib.parse import urlsplit
 
 from apiyi_cli.core.call import Call, Reply
 from apiyi_cli.core.disk import read_regular
-from apiyi_cli.core.endpoints import PRICING
+from apiyi_cli.core.endpoints import MODELS, PRICING
 from apiyi_cli.core.families import KINDS, PROPOSED, find_family
 from apiyi_cli.core.hosts import is_loopback
 from apiyi_cli.core.jsontext import whole_characters
 from apiyi_cli.decode.frames.fields import read_object
 from apiyi_cli.decode.frames.reply_body import read_json
 from apiyi_cli.errors import ApiyiError, IncompleteError, SetupError
+from apiyi_cli.settings.paths import cache_dir, private_dir, private_write
 from apiyi_cli.text import Text
 from apiyi_cli.wire.send import Sender
 
@@ -32,8 +33,6 @@ Ask = Callable[..., Any]
 
 def models_file(settings: Settings) -> Path:
     """Return the path of the file for completion, with one model name a line."""
-    from apiyi_cli.settings.paths import cache_dir
-
     return cache_dir(settings.environ) / "models" / settings.profile
 
 
@@ -50,8 +49,6 @@ def fetch_models(
     ask: Ask, settings: Settings, debug: Callable[[str], None]
 ) -> tuple[list[dict[str, Any]], bytes]:
     """Fetch the list of models, and store their names for completion; see `read_models`."""
-    from apiyi_cli.core.endpoints import MODELS
-
     models, raw = ask(MODELS.call(), read_models)
     keep_model_names(settings, [model["id"] for model in models], debug)
     return models, raw
@@ -84,7 +81,6 @@ def update_catalogue(
     `plan` is one for what is public (`GatewayClient.make_public_plan`). A
     registry that cannot be read is reported by `note`; the prices are stored anyway.
     """
-    from apiyi_cli.settings.paths import private_dir, private_write
     from apiyi_cli.store.prices import encode_price_list, has_price_list
     from apiyi_cli.store.registry import format_facts, merge_facts, read_offers
 
@@ -126,8 +122,6 @@ def fetch_pricing(ask: Ask, plan: Plan) -> Any:
 
 def facts_file(settings: Settings) -> Path:
     """Return the path of the file with facts about models; it may not exist."""
-    from apiyi_cli.settings.paths import cache_dir
-
     return cache_dir(settings.environ) / "registry.json"
 
 
@@ -176,8 +170,6 @@ def _default_registry(base_url: str) -> str | None:
 
 def keep_model_names(settings: Settings, names: list[str], debug: Callable[[str], None]) -> None:
     """Write the names to the file for completion; a failure is only reported by `-v`."""
-    from apiyi_cli.settings.paths import private_dir, private_write
-
     path = models_file(settings)
     # With the user's own names, which complete as the models do.
     plain = [name for name in (*settings.config.aliases, *names) if "\n" not in name]

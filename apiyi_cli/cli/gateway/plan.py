@@ -7,11 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from apiyi_cli.core.endpoints import MODELS
 from apiyi_cli.core.hosts import NODES
+from apiyi_cli.decode.frames.reply_body import read_json
 from apiyi_cli.errors import ApiyiError, SetupError, UsageError
 from apiyi_cli.settings.defaults import INTERACTIVE, PROBE_TIMEOUTS, Timeouts
 from apiyi_cli.settings.paths import cache_dir, runtime_dir, state_dir
 from apiyi_cli.text import Text
+from apiyi_cli.wire.http.descriptors import require_descriptors
+from apiyi_cli.wire.retry.account import Account
 from apiyi_cli.wire.retry.attempts import RetryBudget
 from apiyi_cli.wire.send import Plan, Sender
 
@@ -23,7 +27,6 @@ if TYPE_CHECKING:
     from apiyi_cli.wire.cache import Cache
     from apiyi_cli.wire.http.trace import Trace
     from apiyi_cli.wire.limits.admission import RateLimiter
-    from apiyi_cli.wire.retry.account import Account
     from apiyi_cli.wire.retry.failover import Failover
     from apiyi_cli.wire.send import Plan, SentRequest
 
@@ -49,8 +52,6 @@ def make_plan(process: Process, settings: CommandSettings, *, keyless: bool = Fa
     For the profile `sandbox` the offline gateway is started inside this process first. Raises
     AuthError when a key is missing, and SetupError where too few files may be open.
     """
-    from apiyi_cli.wire.http.descriptors import require_descriptors
-
     options = settings.connection
     key = None if settings.sandbox or keyless else settings.secret.value
     require_descriptors()
@@ -190,11 +191,8 @@ def ask_probe(plan: Plan, call: Call, read: Callable[[Reply], T], base_url: str 
 
 def _make_account(process: Process, settings: CommandSettings, plan: Plan) -> Account:
     """Return the check of refusals by free requests; it sends nothing until then."""
-    from apiyi_cli.wire.retry.account import Account
 
     def ask_account(call: Call) -> Any:
-        from apiyi_cli.decode.frames.reply_body import read_json
-
         return ask_probe(plan, call, lambda reply: read_json(reply, cost="free")[0])
 
     return Account(ask_account, partial(list_models, plan, process, settings), plan.clock.monotonic)
@@ -203,7 +201,6 @@ def _make_account(process: Process, settings: CommandSettings, plan: Plan) -> Ac
 def list_models(plan: Plan, process: Process, settings: CommandSettings) -> list[str]:
     """Return the model names that the gateway lists now, [] if it does not answer."""
     from apiyi_cli.cli.gateway.models import keep_model_names, read_models
-    from apiyi_cli.core.endpoints import MODELS
 
     try:
         models, _ = ask_probe(plan, MODELS.call(), read_models)
@@ -216,8 +213,6 @@ def list_models(plan: Plan, process: Process, settings: CommandSettings) -> list
 
 def _is_up(plan: Plan, base_url: str) -> bool:
     """Return True if the API at a URL answers a free call again."""
-    from apiyi_cli.core.endpoints import MODELS
-
     try:
         status = ask_probe(plan, MODELS.call(), lambda reply: reply.status, base_url)
     except ApiyiError:

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 from apiyi_cli.cli.process import Process
 from apiyi_cli.core.call import Reply
+from apiyi_cli.core.jsontext import read_first
 from apiyi_cli.core.secret import redact_body
 from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError
 from apiyi_cli.output.rescue import KEPT_MAX_BYTES
@@ -141,7 +142,6 @@ class ReceivedBody:
 
 
 def _is_foreign_json(body: bytes) -> bool:
-    from apiyi_cli.core.jsontext import read_first
     from apiyi_cli.decode.errors.fault import classify_event
 
     try:

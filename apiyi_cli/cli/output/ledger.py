@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from apiyi_cli.cli.gateway.key_group import find_group
+from apiyi_cli.core.endpoints import find_endpoint
 from apiyi_cli.settings.paths import cache_dir, state_dir
 from apiyi_cli.text import Text
 
@@ -178,8 +179,6 @@ def estimate_cost(
 
 
 def _begins_task(call: Call) -> bool:
-    from apiyi_cli.core.endpoints import find_endpoint
-
     endpoint = find_endpoint(call.method, call.path)
     return endpoint is not None and endpoint.answer == "task"
 

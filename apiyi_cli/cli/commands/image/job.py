@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from apiyi_cli.build.image import expected_extension, image_call, takes_inline
 from apiyi_cli.build.upload import Upload
 from apiyi_cli.cli.context import Context
+from apiyi_cli.cli.inputs.lines import read_prompts
 from apiyi_cli.cli.inputs.uploads import read_upload
 from apiyi_cli.cli.output.file_names import FileKind, OutputFiles, check_skipping, print_skipped
 from apiyi_cli.core.call import Call
@@ -209,8 +210,6 @@ def _read_input(ctx: Context, name: str, inline: bool) -> Upload | str:
 def _read_tasks(
     ctx: Context, image_options: ImageOptions, words: list[str], paths: list[str]
 ) -> Iterator[ImageTask]:
-    from apiyi_cli.cli.inputs.lines import read_prompts
-
     numbers = tuple(range(1, (image_options.n or 1) + 1))
     inputs, lines = image_options.input or (), bool(image_options.lines)
     source = input_fields(inputs[0], default="image") if inputs else {}

@@ -13,6 +13,7 @@ from apiyi_cli.cli.gateway.parallel import NotePrinter, print_item_failure, take
 from apiyi_cli.cli.output.usage import UsageTotals, print_usage
 from apiyi_cli.cli.records import describe_error
 from apiyi_cli.core.filetypes import FileType, detect_picture
+from apiyi_cli.core.jsontext import as_line, write
 from apiyi_cli.decode.image import (
     Picture,
     Pictures,
@@ -27,7 +28,6 @@ from apiyi_cli.text import Text, join_texts, system_reason
 from apiyi_cli.wire.send import Sender
 
 if TYPE_CHECKING:
-    from apiyi_cli.cli.context import Context
     from apiyi_cli.core.terminal_text import Content
     from apiyi_cli.render.progress import Progress
 
@@ -338,8 +338,6 @@ class ImageResults:
             self.progress.show(self._count, ok=self._count - failed, failed=failed)
 
     def _format_lines(self, result: ImageResult) -> Iterator[bytes]:
-        from apiyi_cli.core.jsontext import as_line, write
-
         form = self._ctx.output.form
         if form == "json":
             if result.reply is not None:

@@ -19,7 +19,8 @@ from apiyi_cli.cli.conversation.loop import print_reply
 from apiyi_cli.cli.gateway.parallel import NotePrinter, print_item_failure, take_in_order
 from apiyi_cli.cli.output.usage import UsageTotals, print_usage
 from apiyi_cli.core.call import Reply
-from apiyi_cli.core.events import EventBatch
+from apiyi_cli.core.events import Delta, EventBatch, Usage
+from apiyi_cli.core.jsontext import write
 from apiyi_cli.core.options.chat import AnswerForm
 from apiyi_cli.core.terminal_text import Content
 from apiyi_cli.decode.transcribe import (
@@ -252,8 +253,6 @@ def _events(job: TranscribeJob, reply: Reply, *, verbatim: bool = False) -> Iter
 
 
 def _join_events(bursts: Iterator[EventBatch]) -> Transcript:
-    from apiyi_cli.core.events import Delta, Usage
-
     pieces: list[str] = []
     usage: dict[str, Any] | None = None
     for burst in bursts:
@@ -268,7 +267,5 @@ def _join_events(bursts: Iterator[EventBatch]) -> Transcript:
 
 
 def _record(recording: Recording, result: Transcript) -> bytes:
-    from apiyi_cli.core.jsontext import write
-
     fields = result.value if result.value is not None else {"text": result.text}
     return write({"index": recording.place, "file": recording.name, **fields}) + b"\n"

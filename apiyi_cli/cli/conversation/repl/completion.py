@@ -80,11 +80,6 @@ def _list_option_words(dialogue: Dialogue, rest: str) -> Sequence[str]:
     return option.choices or option.suggestions
 
 
-def _list_set_words(dialogue: Dialogue, rest: str) -> Sequence[str]:
-    words = dialogue.options.describe_given()
-    return [line.partition(" ")[0] for line in words]
-
-
 def _list_show_words(dialogue: Dialogue, rest: str) -> Sequence[str]:
     if rest.startswith("code "):
         return dialogue.options.find_any("code").choices
@@ -109,7 +104,9 @@ _ARGUMENTS: dict[str, Callable[[Dialogue, str], Sequence[str]]] = {
     "retry": lambda dialogue, rest: list_models(dialogue) if "-m" in rest else ("-m",),
     "compare": lambda dialogue, rest: list_models(dialogue),
     "set": _list_option_words,
-    "unset": _list_set_words,
+    "unset": lambda dialogue, rest: [
+        line.partition(" ")[0] for line in dialogue.options.describe_given()
+    ],
     "show": _list_show_words,
     "session": _list_session_words,
     "template": _list_template_names,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from apiyi_cli.core.nearest import find_nearest
@@ -41,11 +41,12 @@ class ConversationOptions:
 
     def replace(self, **values: Any) -> ConversationOptions:
         """Return the options with other values, by field name; None unsets one."""
-        groups = []
-        for group in self.groups:
-            own = {name: value for name, value in values.items() if name in group.flags}
-            groups.append(group.replace(**own) if own else group)
-        return ConversationOptions(groups)
+        return ConversationOptions(
+            [
+                group.replace(**{name: values[name] for name in group.flags.keys() & values.keys()})
+                for group in self.groups
+            ]
+        )
 
     def value(self, name: str) -> Any:
         """Return the typed value of the option with this field name, None if unset."""
@@ -54,12 +55,9 @@ class ConversationOptions:
     def flags(self) -> dict[str, Flag]:
         """Return the options that `/set` can set, by their names."""
         return {
-            spelling.lstrip("-"): option
-            for group in self.groups
-            for option in group.flags.values()
-            for names in option.names
-            for spelling in names.split("/")
-            if option.name not in ELSEWHERE and not spelling.startswith("--no-")
+            word: option
+            for word, option in self._list_spellings()
+            if option.name not in ELSEWHERE and not word.startswith("no-")
         }
 
     def find(self, word: str) -> Flag:
@@ -68,14 +66,13 @@ class ConversationOptions:
         flags = self.flags()
         if plain in flags:
             return flags[plain]
-        for group in self.groups:
-            for option in group.flags.values():
-                if option.name in ELSEWHERE and plain in _spellings(option):
-                    raise UsageError(
-                        Text("cannot set {word} here", word=word),
-                        Text("a conversation has its own command for it"),
-                        hint=ELSEWHERE[option.name],
-                    )
+        for spelling, option in self._list_spellings():
+            if spelling == plain and option.name in ELSEWHERE:
+                raise UsageError(
+                    Text("cannot set {word} here", word=word),
+                    Text("a conversation has its own command for it"),
+                    hint=ELSEWHERE[option.name],
+                )
         near = find_nearest(plain, flags)
         raise UsageError(
             Text("there is no option {word}", word=word),
@@ -83,17 +80,25 @@ class ConversationOptions:
             hint=Text("/set {near}", near=near) if near else "apiyi chat --help-all",
         )
 
+    def _list_spellings(self) -> Iterator[tuple[str, Flag]]:
+        """Yield each spelling without its dashes, and its option."""
+        for group in self.groups:
+            for option in group.flags.values():
+                for names in option.names:
+                    for name in names.split("/"):
+                        yield name.lstrip("-"), option
+
     def find_any(self, name: str) -> Flag:
         """Return the option with this field name, including those of other commands."""
         return next(group.flags[name] for group in self.groups if name in group.flags)
 
     def describe_given(self) -> list[str]:
         """Return the options that are set, one line each, as typed."""
-        lines = []
-        for option, value in list_given(*self.groups):
-            if option.name not in ELSEWHERE:
-                lines.append(f"{option.long.lstrip('-')} {_format_values(value)}")
-        return lines
+        return [
+            f"{option.long.lstrip('-')} {_format_values(value)}"
+            for option, value in list_given(*self.groups)
+            if option.name not in ELSEWHERE
+        ]
 
 
 def read_value(option: Flag, text: str) -> Any:
@@ -151,10 +156,6 @@ def _no_value(option: Flag) -> UsageError:
         Text("it needs a value"),
         hint=Text("/set {word} {metavar}, or /unset {word}", word=word, metavar=option.metavar),
     )
-
-
-def _spellings(option: Flag) -> list[str]:
-    return [name.lstrip("-") for names in option.names for name in names.split("/")]
 
 
 def _format_values(value: Any) -> str:

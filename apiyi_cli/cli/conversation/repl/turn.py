@@ -21,7 +21,6 @@ class ModelTotals:
 
     def __init__(self) -> None:
         self.requests = 0
-        self.cached = 0
         self.prompt = 0
         self.completion = 0
         self.usd = 0.0
@@ -59,7 +58,6 @@ class ConversationTotals:
             total = self.by_model.setdefault(call.model or "", ModelTotals())
             total.requests += 1
             if sent.from_cache:
-                total.cached += 1
                 return
             total.prompt += (usage.prompt_tokens or 0) if usage else 0
             total.completion += (usage.completion_tokens or 0) if usage else 0
@@ -108,14 +106,8 @@ class TurnRecord:
         self.is_from_cache = False
         self.reasoning: list[str] = []
         self._reasoning_bytes = 0
-        self._texts: list[str] = []
         self._reasoning_since_s: float | None = None
         self._drawn_s = 0.0
-
-    @property
-    def text(self) -> str:
-        """Return the text of the answer so far."""
-        return "".join(self._texts)
 
     @property
     def took_s(self) -> float:
@@ -126,7 +118,6 @@ class TurnRecord:
         """Note a call before it is sent: the first, or after function calls."""
         if self.call is not None:
             self._log.restart()
-            self._texts = []
         self.call = call
 
     def observe(self, batch: EventBatch) -> None:
@@ -136,14 +127,12 @@ class TurnRecord:
             if kind is Delta:
                 self.end_reasoning()
                 if event.index == 0 and event.text:  # type: ignore[union-attr]
-                    self._texts.append(event.text)  # type: ignore[union-attr]
                     self._log.add(event.text)  # type: ignore[union-attr]
             elif isinstance(event, Reasoning):
                 self._add_reasoning(event.text)
             elif isinstance(event, Usage):
                 self.usage = event
             elif isinstance(event, Restart):
-                self._texts = []
                 self._log.restart()
             elif isinstance(event, Finish | ToolCall):
                 self.end_reasoning()
