@@ -6,12 +6,12 @@ done. Source: the gateway's pages on Seedance, Wan, HappyHorse and Grok Imagine 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
 from apiyi_cli.build.body import apply_options
-from apiyi_cli.core.call import Call, Source
+from apiyi_cli.core.call import Call, Source, find_strings
 from apiyi_cli.core.endpoints import (
     SEEDANCE_SUBMIT,
     SEEDANCE_TASK,
@@ -120,20 +120,13 @@ def _submit(
     headers: tuple[tuple[str, str], ...] = (),
 ) -> Call:
     apply_options(body, request.options)
-    sources = tuple(_find_sources(body, "", {item.url: item for item in request.media}))
-    return endpoint.call(json=body, model=body["model"], headers=headers, sources=sources)
-
-
-def _find_sources(value: Any, place: str, media: Mapping[str, MediaInput]) -> Iterator[Source]:
-    """Yield which strings of a body came from which files."""
-    if isinstance(value, str):
-        item = media.get(value)
-        if item is not None and item.path is not None:
-            yield Source(place, item.path, prefix=value[: value.index(",") + 1])
-        return
-    members = enumerate(value) if isinstance(value, list) else ()
-    for name, member in value.items() if isinstance(value, dict) else members:
-        yield from _find_sources(member, f"{place}.{name}" if place else str(name), media)
+    paths = {item.url: item.path for item in request.media if item.path is not None}
+    sources = (
+        Source(place, paths[text], prefix=text[: text.index(",") + 1])
+        for place, text in find_strings(body)
+        if text in paths
+    )
+    return endpoint.call(json=body, model=body["model"], headers=headers, sources=tuple(sources))
 
 
 def _seedance_body(request: VideoRequest) -> dict[str, Any]:

@@ -6,7 +6,7 @@ batch and tests all hang on it. A `Reply` is what the wire hands to the decoders
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from apiyi_cli.plain_value import PlainValue
@@ -48,6 +48,16 @@ class Source(PlainValue):
     prefix: str = ""
     text: bool = False
     length: int | None = None
+
+
+def find_strings(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the place of each string in a JSON value, as in `Source`, and the string."""
+    if isinstance(value, str):
+        yield place, value
+        return
+    items = value.items() if isinstance(value, dict) else ()
+    for key, item in enumerate(value) if isinstance(value, list) else items:
+        yield from find_strings(item, f"{place}.{key}" if place else str(key))
 
 
 class Call(PlainValue):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from codecs import getincrementaldecoder
+from collections.abc import Callable
 from functools import cache
 from typing import Literal
 
@@ -91,18 +92,16 @@ class Neutralizer:
         return held.translate(self._table())
 
 
-def neutralize(text: str) -> str:
+def neutralize(text: str, table: Callable[[], dict[int, str]] = _as_text) -> str:
     """Return a whole text made safe by the rules of `Neutralizer`."""
     if not _needs_care().search(text):
         return text
-    return text.replace("\r\n", "\n").translate(_as_text())
+    return text.replace("\r\n", "\n").translate(table())
 
 
 def neutralize_json(text: str) -> str:
     """Return JSON that is equal to `text` and safe to show."""
-    if not _needs_care().search(text):
-        return text
-    return text.replace("\r\n", "\n").translate(_as_json())
+    return neutralize(text, _as_json)
 
 
 def neutralize_line(text: str) -> str:

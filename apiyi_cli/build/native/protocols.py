@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from apiyi_cli.build.body import TextRequest, apply_options, family_warnings, post
 from apiyi_cli.build.native.anthropic import HEADERS, messages_body, schema_name
 from apiyi_cli.build.native.google import generate_body
-from apiyi_cli.core.call import Call, Source
+from apiyi_cli.core.call import Call, Source, find_strings
 from apiyi_cli.core.endpoints import GENERATE, GENERATE_STREAM, MESSAGES, generate_path
 from apiyi_cli.core.families import Family
 from apiyi_cli.core.shells import quote_word
@@ -108,11 +108,13 @@ def _move_sources(
 
     A string may have lost what follows its files, or the head of a data URL.
     """
+    if not sources:
+        return ()
     moved: list[Source] = []
-    strings = list(_find_strings(native)) if sources else []
+    strings, texts = list(find_strings(native)), dict(find_strings(chat))
     for place in dict.fromkeys(source.place for source in sources):
         files = [source for source in sources if source.place == place]
-        text = _string_at(chat, place)
+        text = texts[place]
         head = files[0].prefix if files[0].length is None else ""
         for start in dict.fromkeys(("", head)):
             at = _find_text(strings, text[len(start) :], files)
@@ -133,21 +135,6 @@ def _find_text(
         return next((at for at, string in strings if string == text), None)
     covered = text[: sum(len(file.prefix) + (file.length or 0) for file in files)]
     return next((at for at, string in strings if string.startswith(covered)), None)
-
-
-def _find_strings(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(value, str):
-        yield place, value
-        return
-    items = value.items() if isinstance(value, dict) else ()
-    for key, item in enumerate(value) if isinstance(value, list) else items:
-        yield from _find_strings(item, f"{place}.{key}" if place else str(key))
-
-
-def _string_at(value: Any, place: str) -> str:
-    for key in place.split("."):
-        value = value[int(key) if isinstance(value, list) else key]
-    return str(value)
 
 
 def _describe_cache(body: dict[str, Any], family: Family) -> tuple[str, ...]:

@@ -54,17 +54,11 @@ class AnswerCheck(NamedTuple):
 
     def error(self) -> IncompleteError | None:
         """Return the error (exit 8) for a user of `--schema`, None if the answer fits."""
-        if self.misfit is not None:
-            return IncompleteError(
-                Text("the answer does not fit --schema"), self.misfit, facts=Facts(phase="content")
-            )
-        if self.unfinished is not None:
-            return IncompleteError(
-                Text("the answer could not be checked against --schema"),
-                self.unfinished,
-                facts=Facts(phase="content"),
-            )
-        return None
+        what = Text("the answer does not fit --schema")
+        if self.misfit is None:
+            what = Text("the answer could not be checked against --schema")
+        why = self.misfit if self.misfit is not None else self.unfinished
+        return None if why is None else IncompleteError(what, why, facts=Facts(phase="content"))
 
 
 class CheckStop(Exception):

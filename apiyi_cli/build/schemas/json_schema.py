@@ -98,15 +98,15 @@ def describe_unchecked(schema: Any, what: str) -> tuple[str, ...]:
                 option=what,
             )
         )
-    for text in survey(schema, what).unreadable:
-        messages.append(
-            Text(
-                "the pattern {pattern} of {option} is not checked: Python cannot read this dialect",
-                pattern=quote_briefly(text),
-                option=what,
-            )
+    unreadable = (
+        Text(
+            "the pattern {pattern} of {option} is not checked: Python cannot read this dialect",
+            pattern=quote_briefly(text),
+            option=what,
         )
-    return tuple(messages)
+        for text in survey(schema, what).unreadable
+    )
+    return (*messages, *unreadable)
 
 
 def quote_briefly(value: Any) -> str:

@@ -58,9 +58,7 @@ def make_reported(
             Text("no reason given"),
             facts=facts_of(reply, phase),
         )
-    if answer.proved:
-        return error
-    if phase == "opened":
+    if answer.proved or phase == "opened":
         return error
     return IncompleteError(
         Text("the answer was cut by an error"),
@@ -90,16 +88,14 @@ def make_unproved(
         return IncompleteError(
             Text("the answer is empty"), Text("it ended before it began"), facts=facts
         )
-    finished = len(answer.reasons.keys() & answer.indices) if answer.choices > 1 else 0
-    why = (
-        Text(
+    why = Text("it ended without a sign that it is complete")
+    if answer.choices > 1:
+        finished = len(answer.reasons.keys() & answer.indices)
+        why = Text(
             "{finished} of {choices} choices are complete",
             finished=finished,
             choices=answer.choices,
         )
-        if answer.choices > 1
-        else Text("it ended without a sign that it is complete")
-    )
     return IncompleteError(Text("the answer was cut"), f"{why}; {answer.progress}", facts=facts)
 
 

@@ -87,12 +87,8 @@ def _is_firewall(body: ErrorBody, error_class: ErrorClass, headers: Mapping[str,
     """
     if "cf-mitigated" in headers or body.form == "page":
         return True
-    return body.form == "text" and not _knows_words(body, error_class)
-
-
-def _knows_words(body: ErrorBody, error_class: ErrorClass) -> bool:
-    rules = (rule for rule in RULES if rule.cause == error_class.cause and rule.words)
-    return any(rule.words.search(body.message) for rule in rules if rule.words)
+    known = (rule.words for rule in RULES if rule.cause == error_class.cause and rule.words)
+    return body.form == "text" and not any(words.search(body.message) for words in known)
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:

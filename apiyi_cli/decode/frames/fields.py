@@ -129,14 +129,9 @@ def usage(counts: object, *, raw: dict[str, Any] | None = None) -> Usage | None:
 
 
 def _count(fields: Mapping[str, Any], *names: str) -> int | None:
-    for name in names:
-        if (count := read_count(fields.get(name), BELIEVED_TOKENS)) is not None:
-            return count
-    return None
+    counts = (read_count(fields.get(name), BELIEVED_TOKENS) for name in names)
+    return next((count for count in counts if count is not None), None)
 
 
 def _details(fields: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
-    for name in names:
-        if isinstance(details := fields.get(name), dict):
-            return details
-    return {}
+    return next(filter(None, (read_object(fields.get(name)) for name in names)), {})
