@@ -50,13 +50,12 @@ def option_fields(*groups: Group | None) -> dict[str, Any]:
     """Return the body fields of the options that were given, each at its `wire` place."""
     body: dict[str, Any] = {}
     for option, value in list_given(*filter(None, groups)):
-        place = option.wire
-        if place is None:
-            continue
         if option.name == "logit_bias":
-            set_path(body, place, _read_biases(value))
-        else:
-            set_path(body, place, list(value) if option.many else value)
+            value = _read_biases(value)
+        elif option.many:
+            value = list(value)
+        if option.wire is not None:
+            set_path(body, option.wire, value)
     return body
 
 

@@ -132,7 +132,6 @@ def _tokens_of_base64(text: str, family: str, low_detail: bool) -> float:
 
 
 def _tokens_of_media(head: bytes, size: int, family: str, low_detail: bool = False) -> float:
-    """Return the tokens of a file by its first bytes and its size."""
     from apiyi_cli.build.mediasize import pdf_pages, picture_size, sound_seconds
 
     if family == "image":
@@ -171,7 +170,6 @@ def _tokens_of_part(part: Part) -> float:
 
 
 def _head_of_part(part: Part) -> tuple[bytes, int]:
-    """Return the first bytes of an upload and its size."""
     if part.content is not None:
         return part.content[:_HEAD_CHARS], len(part.content)
     if part.path is not None:

@@ -72,7 +72,6 @@ def parse_tool_choice(text: str, available: Sequence[dict[str, Any]]) -> str | d
 
 
 def _items(value: Any) -> list[Any]:
-    """Return the tools in a value: one tool, or an array of them."""
     for _ in range(2):
         if isinstance(value, dict) and not {"name", "function"} & value.keys():
             # JSON-RPC holds them in `result`.

@@ -15,8 +15,8 @@ from typing import Any
 from apiyi_cli.plain_value import PlainValue
 
 
-class _Piece:
-    """Base of pieces; equal to a piece of the same kind with the same values."""
+class _Slotted:
+    """Base of frequent events; equal to one of the same kind with the same values."""
 
     __slots__ = ()
     __match_args__: tuple[str, ...] = ()
@@ -34,7 +34,7 @@ class _Piece:
     __hash__ = None  # type: ignore[assignment]
 
 
-class Chunk(_Piece):
+class Chunk(_Slotted):
     """One JSON object of the server, byte for byte. `whole` if it is the entire answer.
 
     `opening` is True if nothing of the answer came with it or before it. `source` is what an
@@ -53,7 +53,7 @@ class Chunk(_Piece):
         self.opening = opening
 
 
-class _TextEvent(_Piece):
+class _TextEvent(_Slotted):
     """A piece of text of choice `index`."""
 
     __slots__ = __match_args__ = ("text", "index")
@@ -146,18 +146,7 @@ class Empty(PlainValue):
     why: str
 
 
-Event = (
-    InlineFile
-    | Chunk
-    | Delta
-    | Reasoning
-    | Refusal
-    | ToolCall
-    | Usage
-    | Finish
-    | About
-    | Notice
-    | Restart
-    | Empty
-)
+Piece = Delta | Reasoning | Refusal
+_Outcome = ToolCall | Finish | Empty | About | Usage
+Event = Chunk | Piece | InlineFile | Restart | Notice | _Outcome
 EventBatch = list[Event]

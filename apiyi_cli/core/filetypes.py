@@ -92,20 +92,15 @@ _MARKS: Final[tuple[tuple[int, bytes, FileType], ...]] = (
 
 # https://mp4ra.org/registered-types/brands; a brand that is not here is a film.
 _BRANDS: Final = {
-    b"avif": AVIF,
-    b"avis": AVIF,
-    b"heic": HEIC,
-    b"heix": HEIC,
-    b"heim": HEIC,
-    b"heis": HEIC,
-    b"hevc": HEIC,
-    b"hevx": HEIC,
-    b"mif1": HEIF,
-    b"msf1": HEIF,
-    b"M4A ": M4A,
-    b"M4B ": M4A,
-    b"F4A ": M4A,
-    b"qt  ": FileType("video", "video/quicktime", "mov"),
+    brand: kind
+    for kind, brands in (
+        (AVIF, (b"avif", b"avis")),
+        (HEIC, (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")),
+        (HEIF, (b"mif1", b"msf1")),
+        (M4A, (b"M4A ", b"M4B ", b"F4A ")),
+        (FileType("video", "video/quicktime", "mov"), (b"qt  ",)),
+    )
+    for brand in brands
 }
 
 _OOXML: Final = "application/vnd.openxmlformats-officedocument"

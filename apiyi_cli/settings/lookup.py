@@ -190,7 +190,6 @@ class OptionLookup:
         return next((value for value in resolved if value is not NOT_SET), NOT_SET)
 
     def _find(self, option: Flag) -> Resolved:
-        """Look an option up in the documented order."""
         if option.name == "profile":
             return self._resolved_profile
         resolved = self._flag(option) or self._variable(option) or self._in_profile(option)
@@ -239,7 +238,6 @@ class OptionLookup:
             return None
 
     def _in_tables(self, option: Flag, profile: Profile) -> Resolved | None:
-        """Look an option up in the profile's command tables."""
         for word in self._tables:
             value = profile.commands.get(word, {}).get(option.name)
             if value is None or not option.config:

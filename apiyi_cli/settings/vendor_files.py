@@ -63,7 +63,6 @@ def is_for_gateway(base_urls: Sequence[str]) -> bool:
 
 
 def _read(path: Path) -> Any:
-    """Return the JSON of a private file, else None."""
     try:
         with os.fdopen(open_regular(path), "rb") as file:
             status = os.fstat(file.fileno())

@@ -18,8 +18,8 @@ from apiyi_cli.core.events import (
     Finish,
     InlineFile,
     Notice,
+    Piece,
     Reasoning,
-    Refusal,
     Restart,
     ToolCall,
     Usage,
@@ -47,7 +47,7 @@ _FAILURES = frozenset(
         *("cancelled", "canceled", "failed", "timeout", "server_error", "interrupted"),
     )
 )
-Spoken = type[Delta] | type[Reasoning] | type[Refusal]
+Spoken = type[Piece]
 Key = TypeVar("Key", bound=Hashable)
 
 

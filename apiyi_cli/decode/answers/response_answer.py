@@ -176,7 +176,6 @@ class ResponseAnswer(Answer):
             call.pieces = [arguments]
 
     def _item(self, item: dict[str, Any], output: object, out: EventBatch, *, done: bool) -> None:
-        """Read an item of the output: a call, a message, reasoning."""
         kind = read_word(item.get("type"))
         if kind in _CALLS:
             call = self._call(item.get("call_id"), item.get("id"), output)
@@ -193,7 +192,6 @@ class ResponseAnswer(Answer):
                 self.others.append(Text("an item of type {kind}", kind=kind))
 
     def _end(self, response: dict[str, Any], stage: str, out: EventBatch) -> object:
-        """Read a finished response; return its error if it failed."""
         items = read_objects(response.get("output"))
         for place, item in enumerate(items):
             self._item(item, place, out, done=True)

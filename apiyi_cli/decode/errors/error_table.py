@@ -80,55 +80,13 @@ _AUTH_CODES = _pattern(
     r"invalid_api_key|invalid_token|invalid_key|authentication_error|unauthori[sz]ed"
     r"|unauthenticated|account_deactivated|auth_\w*invalid|token_expired"
 )
-_AUTH_WORDS = _pattern(
-    r"无效的? ?(?:令牌|密钥|api[- ]?key|token)|未提供(?:令牌|密钥)|该令牌状态不可用"
-    r"|(?:令牌|密钥|api[- ]?key|token) ?(?:无效|错误|不正确|不存在|已?过期|已?失效|已?被?禁用)"
-    r"|鉴权失败|身份(?:验证|认证)失败|认证失败"
-    r"|invalid token\b|incorrect api key|invalid (?:x-)?api[- ]key"
-)
 _FORBIDDEN_CODES = _pattern(r"permission_(?:error|denied)|access_denied|forbidden")
-_FORBIDDEN_WORDS = _pattern(
-    r"无权|(?:没有|无|缺少)\S{0,8}权限|权限不足|已被封禁|令牌允许访问的列表|不支持指定渠道"
-    r"|只能在指定网段使用"
-)
-_CHANNEL_ACCOUNT_WORDS = _pattern(
-    r"your access was terminated|api[- ]key (?:not valid|expired)"
-    r"|organization has been (?:disabled|restricted)"
-    r"|account (?:is |has been )?(?:deactivated|suspended|disabled|not active)"
-)
-_MODEL_WORDS = _pattern(
-    r"(?:无|没有)可用的?渠道|可用渠道(?:失败|不存在)|no available channels?"
-    r"|模型.{0,40}(?:不存在|已下[线架])|不支持(?:的|该)模型"
-    r"|model not exist|model\b.{0,80}\b(?:does not exist|not found|is no longer available)"
-)
-_TOO_LARGE_WORDS = _pattern(
-    r"request (?:is |was )?too large|tokens must be reduced|请求(?:体|内容)?(?:过大|太大)"
-    r"|context.?length|maximum context|prompt is too long"
-)
-_UNREAD_CODES = _pattern(
-    r"(?!bad_response_status_code$)"
-    r"(?:read|unmarshal|marshal|parse|decode|close|copy|write|convert|get|scan|handle|process"
-    r"|unexpected|invalid|empty|bad)_(?:\w+_)?response(?:_\w+)?"
-    r"|get_text_from_body_\w+|\w+_response_(?:failed|error|err|invalid)"
-)
-_UNREAD_WORDS = _pattern(
-    r"looking for beginning of value|unexpected end of json input|cannot unmarshal \w+ into go"
-)
 _WRONG_REQUEST_CODES = _pattern(
     r"invalid_(?!api_key|token|key|response)\w+|bad_request(?:_\w+)?|unsupported_\w+"
     r"|(?:convert|parse|marshal|unmarshal|read|bind|validate|new|build|close)_(?:\w+_)?request"
     r"(?:_\w+)?_(?:failed|error|err)|count_tokens?_(?:failed|error)|gen_relay_info_failed"
     r"|model_price_error|unknown_parameter|missing_\w+|(?:api_)?not_implemented"
     r"|context_length_exceeded|string_above_max_length|not_found_error|request_too_large"
-)
-_CONTENT_CODES = _pattern(
-    r"moderation(?:_blocked)?|content_(?:filter|policy|moderation)\w*|responsibleaipolicyviolation"
-    r"|sensitive_words_detected|prompt_blocked|no_image|invalid_prompt|violation_fee\.\S+"
-    r"|data_inspection_failed"
-)
-_CONTENT_WORDS = _pattern(
-    r"rejected by (?:the|our) safety system|content[ _]policy|content management policy"
-    r"|safety_violations|敏感(?:词|内容|信息)|内容审核|内容安全|违规内容|内容\S{0,6}违规|涉[及嫌]违规"
 )
 
 _FULL = Text(
@@ -191,8 +149,15 @@ RULES: tuple[Rule, ...] = (
         Text("the content was refused"),
         ("new-api:types/error.go", "gateway-5.3"),
         Text("change the prompt; repeating it will not help"),
-        codes=_CONTENT_CODES,
-        words=_CONTENT_WORDS,
+        codes=_pattern(
+            r"moderation(?:_blocked)?|content_(?:filter|policy|moderation)\w*|responsibleaipolicyviolation"
+            r"|sensitive_words_detected|prompt_blocked|no_image|invalid_prompt|violation_fee\.\S+"
+            r"|data_inspection_failed"
+        ),
+        words=_pattern(
+            r"rejected by (?:the|our) safety system|content[ _]policy|content management policy"
+            r"|safety_violations|敏感(?:词|内容|信息)|内容审核|内容安全|违规内容|内容\S{0,6}违规|涉[及嫌]违规"
+        ),
     ),
     Rule(
         "content",
@@ -247,7 +212,11 @@ RULES: tuple[Rule, ...] = (
         speaker="upstream",
         always=frozenset((401,)),
         codes=_AUTH_CODES,
-        words=_CHANNEL_ACCOUNT_WORDS,
+        words=_pattern(
+            r"your access was terminated|api[- ]key (?:not valid|expired)"
+            r"|organization has been (?:disabled|restricted)"
+            r"|account (?:is |has been )?(?:deactivated|suspended|disabled|not active)"
+        ),
     ),
     Rule(
         "key",
@@ -258,7 +227,12 @@ RULES: tuple[Rule, ...] = (
         statuses=frozenset((IN_ANSWER, 401, 403)),
         always=frozenset((401,)),
         codes=_AUTH_CODES,
-        words=_AUTH_WORDS,
+        words=_pattern(
+            r"无效的? ?(?:令牌|密钥|api[- ]?key|token)|未提供(?:令牌|密钥)|该令牌状态不可用"
+            r"|(?:令牌|密钥|api[- ]?key|token) ?(?:无效|错误|不正确|不存在|已?过期|已?失效|已?被?禁用)"
+            r"|鉴权失败|身份(?:验证|认证)失败|认证失败"
+            r"|invalid token\b|incorrect api key|invalid (?:x-)?api[- ]key"
+        ),
     ),
     Rule(
         "upstream-permission",
@@ -281,7 +255,10 @@ RULES: tuple[Rule, ...] = (
         statuses=frozenset((*BROKEN, 403)),
         always=frozenset((403,)),
         codes=_FORBIDDEN_CODES,
-        words=_FORBIDDEN_WORDS,
+        words=_pattern(
+            r"无权|(?:没有|无|缺少)\S{0,8}权限|权限不足|已被封禁|令牌允许访问的列表|不支持指定渠道"
+            r"|只能在指定网段使用"
+        ),
     ),
     Rule(
         "too-large",
@@ -291,7 +268,10 @@ RULES: tuple[Rule, ...] = (
         Text("shorten the input, or choose a model with a longer context"),
         statuses=frozenset((*BROKEN, 429, 529)),
         codes=_pattern(r"context_length_exceeded|request_too_large|string_above_max_length"),
-        words=_TOO_LARGE_WORDS,
+        words=_pattern(
+            r"request (?:is |was )?too large|tokens must be reduced|请求(?:体|内容)?(?:过大|太大)"
+            r"|context.?length|maximum context|prompt is too long"
+        ),
     ),
     Rule(
         "saturated",
@@ -324,7 +304,12 @@ RULES: tuple[Rule, ...] = (
         _CHECK_LOG,
         "maybe",
         statuses=BROKEN,
-        codes=_UNREAD_CODES,
+        codes=_pattern(
+            r"(?!bad_response_status_code$)"
+            r"(?:read|unmarshal|marshal|parse|decode|close|copy|write|convert|get|scan|handle|process"
+            r"|unexpected|invalid|empty|bad)_(?:\w+_)?response(?:_\w+)?"
+            r"|get_text_from_body_\w+|\w+_response_(?:failed|error|err|invalid)"
+        ),
     ),
     Rule(
         "wrong-request",
@@ -350,7 +335,9 @@ RULES: tuple[Rule, ...] = (
         _CHECK_LOG,
         "maybe",
         statuses=BROKEN,
-        words=_UNREAD_WORDS,
+        words=_pattern(
+            r"looking for beginning of value|unexpected end of json input|cannot unmarshal \w+ into go"
+        ),
     ),
     Rule(
         "late",
@@ -373,7 +360,11 @@ RULES: tuple[Rule, ...] = (
         ("one-api:middleware/distributor.go", "new-api:middleware/distributor.go", "gateway-8"),
         statuses=frozenset((IN_ANSWER, 400, 404, 500, 503)),
         codes=_pattern(r"model_not_found|model_not_exist|unknown_model"),
-        words=_MODEL_WORDS,
+        words=_pattern(
+            r"(?:无|没有)可用的?渠道|可用渠道(?:失败|不存在)|no available channels?"
+            r"|模型.{0,40}(?:不存在|已下[线架])|不支持(?:的|该)模型"
+            r"|model not exist|model\b.{0,80}\b(?:does not exist|not found|is no longer available)"
+        ),
     ),
     Rule(
         "throttled",
