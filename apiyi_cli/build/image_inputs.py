@@ -83,14 +83,14 @@ def inline_urls(
 
     `places` says where each one goes in the body.
     """
-    urls, sources = [], []
-    for item, place in zip(inputs, places, strict=True):
-        if isinstance(item, str):
-            urls.append(item)
-            continue
-        kind = _kind_of(item)
-        urls.append(data_url(kind, item.content))
-        sources.append(Source(place, item.path, prefix=f"data:{kind.mime};base64,"))
+    urls = [
+        item if isinstance(item, str) else data_url(_kind_of(item), item.content) for item in inputs
+    ]
+    sources = (
+        Source(place, item.path, prefix=f"data:{_kind_of(item).mime};base64,")
+        for item, place in zip(inputs, places, strict=True)
+        if isinstance(item, Upload)
+    )
     return urls, tuple(sources)
 
 

@@ -78,9 +78,7 @@ def response_format(transcribe_options: TranscribeOptions) -> str | None:
     """Return the response format to request, None for the API's default (json)."""
     if transcribe_options.diarize:
         return "diarized_json"
-    if transcribe_options.timestamps:
-        return "verbose_json"
-    return transcribe_options.format
+    return "verbose_json" if transcribe_options.timestamps else transcribe_options.format
 
 
 def asks_json(call: Call) -> bool:

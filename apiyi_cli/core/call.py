@@ -51,7 +51,7 @@ class Source(PlainValue):
 
 
 def find_strings(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the place of each string in a JSON value, as in `Source`, and the string."""
+    """Yield each string of a JSON value after its place (see `Source`)."""
     if isinstance(value, str):
         yield place, value
         return
@@ -114,10 +114,8 @@ def request_id_in(headers: Mapping[str, str]) -> str | None:
     The gateway family writes its id as `x-oneapi-request-id`, the one in its log, and may pass
     on the upstream's headers beside it.
     """
-    for name in ("x-oneapi-request-id", "x-request-id", "request-id"):
-        if value := headers.get(name):
-            return value
-    return None
+    names = ("x-oneapi-request-id", "x-request-id", "request-id")
+    return next(filter(None, map(headers.get, names)), None)
 
 
 def _nothing() -> None:

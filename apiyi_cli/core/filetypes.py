@@ -200,10 +200,8 @@ def detect_picture(content: bytes) -> FileType | None:
 
 def find_byte_order_mark(head: bytes) -> tuple[str, int] | None:
     """Return the encoding of a byte order mark and its length, None without one."""
-    for mark, encoding in _BYTE_ORDER_MARKS:
-        if head.startswith(mark):
-            return encoding, len(mark)
-    return None
+    marks = ((name, len(mark)) for mark, name in _BYTE_ORDER_MARKS if head.startswith(mark))
+    return next(marks, None)
 
 
 def find_svg_root(content: bytes) -> int:

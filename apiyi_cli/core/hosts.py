@@ -6,11 +6,8 @@ Nothing here asks a resolver: a name is judged as it is written, an address by i
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
-
-if TYPE_CHECKING:
-    from ipaddress import IPv6Address
 
 NODES: Final = {
     "api": "https://api.apiyi.com/v1",
@@ -117,12 +114,12 @@ def is_public(address: str) -> bool:
     return parsed.is_global and not (parsed.is_multicast or parsed.is_reserved)
 
 
-def _is_nat64(parsed: IPv6Address) -> bool:
+def _is_nat64(parsed: Any) -> bool:
     return int(parsed) >> 32 == _NAT64_PREFIX or int(parsed) >> 80 == _LOCAL_NAT64_PREFIX
 
 
-def _unwrap(parsed: IPv6Address) -> list[str]:
-    """Return the IPv4 addresses at which a packet to this address would end."""
+def _unwrap(parsed: Any) -> list[str]:
+    """Return the IPv4 addresses at which a packet to this IPv6 address would end."""
     from ipaddress import IPv4Address
 
     inner = [parsed.ipv4_mapped, parsed.sixtofour, *(parsed.teredo or ())]

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from apiyi_cli.core.secret import Secret, redact
 from apiyi_cli.errors import AuthError
 from apiyi_cli.text import Text
-
-if TYPE_CHECKING:
-    import subprocess
 
 LIMIT_S = 10.0
 _LONGEST_NOTE = 300
@@ -38,8 +36,6 @@ def read_printed_key(
     in errors. Raises AuthError, with the program's stderr redacted, if it does not start, fails
     or takes longer than `limit_s` seconds.
     """
-    import subprocess
-
     program = os.path.expanduser(command[0])
     child = _start([program, *command[1:]], environ, folder, what)
     stdout, stderr = PipeReader(child.stdout), PipeReader(child.stderr)
@@ -67,8 +63,6 @@ def read_printed_key(
 def _start(
     argv: Sequence[str], environ: Mapping[str, str], folder: Path, what: str
 ) -> subprocess.Popen[bytes]:
-    import subprocess
-
     try:
         return subprocess.Popen(
             argv,

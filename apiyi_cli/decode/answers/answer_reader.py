@@ -293,14 +293,13 @@ class _Stream:
             if classify_event(value):
                 return value
             if isinstance(value, dict):
-                answer = self._follow(value, out)
+                self._follow(value, out)
             if self.verbatim:
+                line = _one_line(data, torn=self.answer.torn)
                 is_opening = self.answer.phase == "opened"
-                out.append(
-                    Chunk(_one_line(data, torn=self.answer.torn), opening=is_opening, source=data)
-                )
+                out.append(Chunk(line, opening=is_opening, source=data))
             if isinstance(value, dict):
-                return answer.take(value, out)
+                return self.answer.take(value, out)
         return None
 
     def _follow(self, value: dict[str, Any], out: EventBatch) -> Answer:

@@ -103,9 +103,7 @@ class ToolCalls:
 
     def _is_new(self, call: PartialCall, function: Mapping[str, Any]) -> bool:
         name = function.get("name")
-        if not name or not call.name:
-            return False
-        return bool(name != call.name or call.is_complete)
+        return bool(name and call.name and (name != call.name or call.is_complete))
 
     def _begin(self) -> PartialCall:
         call = PartialCall()

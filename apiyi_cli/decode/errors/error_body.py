@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
@@ -104,10 +105,8 @@ def decode_text(raw: bytes, headers: Mapping[str, str]) -> str:
     The charset is that of the content type or of a page's `meta`. Bytes that none of them can read
     comes out as U+FFFD.
     """
-    try:
+    with suppress(UnicodeDecodeError):
         return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        pass
     from apiyi_cli.core.filetypes import find_byte_order_mark
 
     head = raw[:_META_WITHIN].decode("ascii", "replace")
@@ -283,10 +282,8 @@ def _first_word(levels: Iterable[Mapping[str, Any]], names: Iterable[str]) -> st
 
 def _find_message(fields: Mapping[str, Any]) -> str:
     """Return the first field with a message, also from lists and objects of messages."""
-    for name in (*_TEXT_FIELDS, "localized_message", "errors", "title"):
-        if message := _join_message(fields.get(name)):
-            return message
-    return ""
+    names = (*_TEXT_FIELDS, "localized_message", "errors", "title")
+    return next(filter(None, (_join_message(fields.get(name)) for name in names)), "")
 
 
 def _join_message(message: Any, depth: int = 0) -> str:

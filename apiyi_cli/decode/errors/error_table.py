@@ -229,7 +229,8 @@ RULES: tuple[Rule, ...] = (
         codes=_AUTH_CODES,
         words=_pattern(
             r"无效的? ?(?:令牌|密钥|api[- ]?key|token)|未提供(?:令牌|密钥)|该令牌状态不可用"
-            r"|(?:令牌|密钥|api[- ]?key|token) ?(?:无效|错误|不正确|不存在|已?过期|已?失效|已?被?禁用)"
+            r"|(?:令牌|密钥|api[- ]?key|token)"
+            r" ?(?:无效|错误|不正确|不存在|已?过期|已?失效|已?被?禁用)"
             r"|鉴权失败|身份(?:验证|认证)失败|认证失败"
             r"|invalid token\b|incorrect api key|invalid (?:x-)?api[- ]key"
         ),
@@ -336,7 +337,8 @@ RULES: tuple[Rule, ...] = (
         "maybe",
         statuses=BROKEN,
         words=_pattern(
-            r"looking for beginning of value|unexpected end of json input|cannot unmarshal \w+ into go"
+            r"looking for beginning of value|unexpected end of json input"
+            r"|cannot unmarshal \w+ into go"
         ),
     ),
     Rule(
