@@ -129,11 +129,6 @@ class Family:
         """Return True if a pattern matched."""
         return bool(self.kind)
 
-    @property
-    def kind_name(self) -> Text:
-        """Return a description of the models."""
-        return KINDS[self.kind][0]
-
 
 def field_types(fields_of: type[Family | PictureSupport]) -> dict[str, str]:
     """Return the type of each field, as it is declared: str, bool, Sequence[int] …"""
@@ -159,11 +154,12 @@ def refusal(model: str, command: str, overrides: Overrides | None = None) -> Tex
     if command not in TEXT_COMMANDS and command not in OTHER_COMMANDS:
         return None
     family = find_family(model, overrides)
-    if not family.is_known or command in KINDS[family.kind][1]:
+    if not family.is_known:
         return None
-    return Text(
-        "it is {kind}, which apiyi {command} cannot use", kind=family.kind_name, command=command
-    )
+    kind, commands = KINDS[family.kind]
+    if command in commands:
+        return None
+    return Text("it is {kind}, which apiyi {command} cannot use", kind=kind, command=command)
 
 
 def find_context(model: str, overrides: Overrides | None = None) -> int | None:

@@ -124,11 +124,6 @@ class Settings(OptionLookup):
         return self.config.families
 
     @property
-    def language(self) -> str | None:
-        """Return the file's language for messages, None if it has none."""
-        return self.config.language
-
-    @property
     def usage_ledger(self) -> bool:
         """Return True if usage is recorded for `apiyi usage`."""
         return self.config.usage_ledger is not False

@@ -162,9 +162,7 @@ def _run_key_command(command: tuple[str, ...], settings: Settings) -> Secret:
 
 
 def _read_stored(settings: Settings) -> Secret:
-    from apiyi_cli.settings.vendor_files import find_in_vendor_files
-
-    stored = find_stored(settings, settings.profile) or find_in_vendor_files(settings, "key")
+    stored = _find_stored(settings, settings.profile, "key")
     if stored is None:
         raise AuthError(
             Text("no key for profile {profile}", profile=settings.profile),
@@ -188,11 +186,8 @@ def find_system_token(settings: Settings) -> Secret:
         source = Text("environment {key_variable}", key_variable=SYSTEM_TOKEN_VARIABLE)
         return check_system_token(text, source)
     from apiyi_cli.settings.key_store import system_user
-    from apiyi_cli.settings.vendor_files import find_in_vendor_files
 
-    stored = find_stored(settings, system_user(settings.profile)) or find_in_vendor_files(
-        settings, "system_token"
-    )
+    stored = _find_stored(settings, system_user(settings.profile), "system_token")
     if stored is None:
         raise AuthError(
             Text("no system token for profile {profile}", profile=settings.profile),
@@ -219,12 +214,13 @@ def check_system_token(text: str, source: str) -> Secret:
     return token
 
 
-def find_stored(settings: Settings, user: str) -> Secret | None:
-    """Return the secret stored under a name, None if there is none.
+def _find_stored(settings: Settings, user: str, what: str) -> Secret | None:
+    """Return the secret of a user's name, else `what` from the vendor's own files.
 
     Raises AuthError for a keyring that is there and fails, if the file has nothing either.
     """
     from apiyi_cli.settings import key_store
+    from apiyi_cli.settings.vendor_files import find_in_vendor_files
 
     silent: AuthError | None = None
     entry, source = None, key_store.KEYRING
@@ -245,7 +241,7 @@ def find_stored(settings: Settings, user: str) -> Secret | None:
                 silent.why,
                 hint=LOGIN_HINT,
             )
-        return None
+        return find_in_vendor_files(settings, what)
     _refuse_foreign(source, entry.origins, settings)
     return Secret(entry.key, source)
 

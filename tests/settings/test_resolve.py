@@ -238,11 +238,11 @@ def test_a_variable_obeys_the_table(tmp_path: Path) -> None:
 def test_language_ledger_and_families_are_the_files(tmp_path: Path) -> None:
     text = "language = 'zh'\nusage_ledger = false\n[families.'o*']\nmax_tokens = 'm'\n"
     made = settings(tmp_path, text=text)
-    assert (made.language, made.usage_ledger) == ("zh", False)
+    assert (made.config.language, made.usage_ledger) == ("zh", False)
     assert list(made.families) == ["o*"]
     assert {row.name for row in list_settings(made)} >= {"language", "usage_ledger"}
     plain = settings(tmp_path, text="")
-    assert (plain.language, plain.usage_ledger, plain.families) == (None, True, {})
+    assert (plain.config.language, plain.usage_ledger, plain.families) == (None, True, {})
 
 
 def test_the_profiles_own_addresses_and_command_have_their_origin(tmp_path: Path) -> None:

@@ -39,19 +39,32 @@ def build_native_call(body: dict[str, Any], family: Family, text: TextRequest) -
             Text("cannot use --cache-prompt with --protocol google"),
             Text("only /v1/messages keeps a prompt on request"),
         )
-    warnings = family_warnings(body, family, ignored=False)
+    native, notes = _build_body(protocol, body, family, text)
+    fields: dict[str, Any] = {
+        "notes": (*family_warnings(body, family, ignored=False), *notes),
+        "sources": _move_sources(text.sources, body, native),
+    }
+    apply_options(native, text.options)
     if protocol == "anthropic":
-        return _build_messages_call(body, family, text, warnings)
-    contents, notes = generate_body(body)
-    sources = _move_sources(text.sources, body, contents)
-    apply_options(contents, text.options)
+        return post(MESSAGES, native, headers=HEADERS, answer_tool=schema_name(body), **fields)
     stream = body.get("stream") is True
-    endpoint = GENERATE_STREAM if stream else GENERATE
-    call = endpoint.call(json=contents, model=model, stream=stream, notes=(*warnings, *notes))
     asked = body.get("response_format", {}).get("json_schema", {})
-    return call._replace(
-        path=generate_path(model, stream=stream), sources=sources, answer_schema=asked.get("schema")
+    endpoint = GENERATE_STREAM if stream else GENERATE
+    call = endpoint.call(
+        json=native, model=model, stream=stream, answer_schema=asked.get("schema"), **fields
     )
+    return call._replace(path=generate_path(model, stream=stream))
+
+
+def _build_body(
+    protocol: str, chat: dict[str, Any], family: Family, text: TextRequest
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    if protocol == "google":
+        return generate_body(chat)
+    body, notes = messages_body(
+        chat, family, cache_prompt=text.cache_prompt, cached_chars=text.cached_chars
+    )
+    return body, (*(_describe_cache(body, family) if text.cache_prompt else ()), *notes)
 
 
 def _choose_protocol(body: dict[str, Any], family: Family, text: TextRequest) -> str:
@@ -78,26 +91,6 @@ def _refuse_protocol(model: str, protocol: str, family: Family, text: TextReques
             option=option,
             model=quote_word(model),
         ),
-    )
-
-
-def _build_messages_call(
-    body: dict[str, Any], family: Family, text: TextRequest, warnings: tuple[str, ...]
-) -> Call:
-    message, notes = messages_body(
-        body, family, cache_prompt=text.cache_prompt, cached_chars=text.cached_chars
-    )
-    if text.cache_prompt:
-        warnings = (*warnings, *_describe_cache(message, family))
-    sources = _move_sources(text.sources, body, message)
-    apply_options(message, text.options)
-    return post(
-        MESSAGES,
-        message,
-        headers=HEADERS,
-        notes=(*warnings, *notes),
-        answer_tool=schema_name(body),
-        sources=sources,
     )
 
 
