@@ -69,7 +69,9 @@ def respond_call(
         body.setdefault("text", {})["format"] = {"type": "json_schema", **text.schema}
     elif text.json_mode:
         body.setdefault("text", {})["format"] = {"type": "json_object"}
-    tools = [_flatten_tool(tool) for tool in text.functions]
+    # The spec requires both; null says "not given".
+    flat = {"type": "function", "parameters": None, "strict": None}
+    tools = [{**flat, **tool["function"]} for tool in text.functions]
     if respond_options.web_search:
         tools.append({"type": "web_search"})
     if tools:
@@ -103,16 +105,12 @@ def answer_items(
     return [*own, *outputs]
 
 
-def _flatten_tool(tool: dict[str, Any]) -> dict[str, Any]:
-    # The spec requires both; null says "not given".
-    return {"type": "function", "parameters": None, "strict": None, **tool["function"]}
-
-
 def _convert_message(message: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the input items of a chat message; function calls are items, too."""
     role, content = message["role"], message.get("content")
     if role == "tool":
-        output = content if isinstance(content, str) else _join_texts(content)
+        texts = (part.get("text", "") for part in content or () if isinstance(part, dict))
+        output = content if isinstance(content, str) else "".join(texts)
         call_id = message.get("tool_call_id", "")
         return [{"type": "function_call_output", "call_id": call_id, "output": output}]
     items: list[dict[str, Any]] = []
@@ -145,10 +143,6 @@ def _convert_part(part: dict[str, Any], role: str) -> dict[str, Any]:
     if kind == "file":
         return {"type": "input_file", **part["file"]}
     return part
-
-
-def _join_texts(content: Any) -> str:
-    return "".join(part.get("text", "") for part in content or () if isinstance(part, dict))
 
 
 def _attachment_part(attachment: Attachment) -> tuple[dict[str, Any], str, str]:

@@ -126,8 +126,11 @@ def is_whole(content: bytes) -> bool:
     if kind is GIF:
         return b"\x3b" in content[-16:]
     if kind is SVG:
-        tail = _without_comments_at_end(content)
-        return _SVG_END.search(tail[-1024:]) is not None or _closes_itself(content)
+        if _SVG_END.search(_without_comments_at_end(content)[-1024:]):
+            return True
+        # Without content: `<svg …/>`.
+        root = _TAG.match(content, max(0, find_svg_root(content)))
+        return root is not None and root[0].endswith(b"/>")
     return kind is not None
 
 
@@ -136,12 +139,6 @@ def _without_comments_at_end(svg: bytes) -> bytes:
     while tail.endswith(b"-->") and (start := tail.rfind(b"<!--")) >= 0:
         tail = tail[:start].rstrip()
     return tail
-
-
-def _closes_itself(svg: bytes) -> bool:
-    """Return True for an SVG without content: `<svg …/>`."""
-    root = _TAG.match(svg, max(0, find_svg_root(svg)))
-    return root is not None and root[0].endswith(b"/>")
 
 
 def join_reasons(lost: Iterable[UnreadablePicture]) -> str:

@@ -78,8 +78,8 @@ def _split(text: str, source: str) -> SplitResult:
 def _port(parts: SplitResult, source: str) -> int | None:
     try:
         port = parts.port
-    except ValueError as error:
-        raise _refusal(source, Text("the port is a number from 1 to 65535"), _EXAMPLE) from error
+    except ValueError:
+        port = 0
     if port == 0:
         raise _refusal(source, Text("the port is a number from 1 to 65535"), _EXAMPLE)
     return port

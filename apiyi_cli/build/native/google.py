@@ -48,8 +48,14 @@ def generate_body(chat: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Text, 
     config = {_CONFIG[name]: chat[name] for name in _CONFIG if name in chat}
     if "stop" in chat:
         config["stopSequences"] = [chat["stop"]] if isinstance(chat["stop"], str) else chat["stop"]
-    _add_format(config, chat.get("response_format", {}))
-    _think(config, chat.get("reasoning_effort"))
+    wanted = chat.get("response_format", {})
+    if wanted.get("type") in ("json_object", "json_schema"):
+        config["responseMimeType"] = "application/json"
+    if wanted.get("type") == "json_schema":
+        config["responseSchema"] = openapi_schema(wanted["json_schema"]["schema"])
+    if (effort := chat.get("reasoning_effort")) is not None:
+        level = _LEVELS.get(effort, effort)
+        config["thinkingConfig"] = {"thinkingLevel": level, "includeThoughts": level != "minimal"}
     if config:
         body["generationConfig"] = config
     if tools := [_declaration(item) for item in chat.get("tools", ())]:
@@ -57,19 +63,6 @@ def generate_body(chat: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Text, 
         if (choice := chat.get("tool_choice")) is not None:
             body["toolConfig"] = {"functionCallingConfig": _choice(choice)}
     return body, describe_losses(chat, _MOVED, "generateContent")
-
-
-def _add_format(config: dict[str, Any], wanted: Mapping[str, Any]) -> None:
-    if wanted.get("type") in ("json_object", "json_schema"):
-        config["responseMimeType"] = "application/json"
-    if wanted.get("type") == "json_schema":
-        config["responseSchema"] = openapi_schema(wanted["json_schema"]["schema"])
-
-
-def _think(config: dict[str, Any], effort: str | None) -> None:
-    if effort is not None:
-        level = _LEVELS.get(effort, effort)
-        config["thinkingConfig"] = {"thinkingLevel": level, "includeThoughts": level != "minimal"}
 
 
 def _declaration(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,15 +29,15 @@ from apiyi_cli.decode.frames.fields import read_objects
 from apiyi_cli.decode.frames.reply_body import (
     classify_refusal,
     detect_kind,
-    facts_of,
     find_refusal,
+    make_foreign,
     make_incomplete,
     parse_body,
     read_body,
 )
 from apiyi_cli.decode.frames.sse import Frame, frames, looks_torn
 from apiyi_cli.decode.frames.utf8 import as_utf8, is_utf8
-from apiyi_cli.errors import ApiyiError, RejectedError
+from apiyi_cli.errors import ApiyiError
 from apiyi_cli.text import Text
 
 _BRACKET, _BRACE, _END_BRACE = b"[{}"
@@ -115,12 +115,9 @@ def _read_whole(
     if isinstance(value, dict) and not answer.is_whole(value):
         answer = _read_as_other(value, answer, notice)
     if not isinstance(value, dict) or not answer.is_whole(value):
-        raise RejectedError(
-            Text("what answered is not the API"),
-            Text("its JSON has no “{whole_key}”", whole_key=answer.whole_key),
-            hint=Text("check the base URL and the model: they may belong to another endpoint"),
-            facts=facts_of(reply, "opened"),
-        )
+        why = Text("its JSON has no “{whole_key}”", whole_key=answer.whole_key)
+        hint = Text("check the base URL and the model: they may belong to another endpoint")
+        raise make_foreign(reply, why, hint)
     out: EventBatch = [Chunk(as_line(raw), whole=True), *notice] if verbatim else notice
     answer.torn = True
     trouble = answer.take_whole(value, out)

@@ -235,19 +235,21 @@ def parse_body(
 
 
 def _make_page_error(reply: Reply, raw: bytes) -> RejectedError:
-    from apiyi_cli.decode.errors.error_body import describe_address_check, read_error_page
+    from apiyi_cli.decode.errors.error_body import read_error_page
 
     page = read_error_page(trim(raw), reply.headers)
-    return RejectedError(
-        Text("what answered is not the API"),
-        Text(
-            "{message} instead of JSON, from {url}",
-            message=page.message,
-            url=reply.url or reply.host or "the gateway",
-        ),
-        hint=describe_address_check(reply.url),
-        facts=facts_of(reply, "opened")._replace(request_id=page.request_id, cause=PAGE),
-    )
+    url = reply.url or reply.host or "the gateway"
+    why = Text("{message} instead of JSON, from {url}", message=page.message, url=url)
+    return make_foreign(reply, why).replace_facts(request_id=page.request_id, cause=PAGE)
+
+
+def make_foreign(reply: Reply, why: str, hint: str | None = None) -> RejectedError:
+    """Return the error for an answer that does not come from the API."""
+    from apiyi_cli.decode.errors.error_body import describe_address_check
+
+    hint = describe_address_check(reply.url) if hint is None else hint
+    facts = facts_of(reply, "opened")
+    return RejectedError(Text("what answered is not the API"), why, hint=hint, facts=facts)
 
 
 def _read_large(raw: bytes) -> Any:
@@ -258,7 +260,7 @@ def _read_large(raw: bytes) -> Any:
 
 
 def _make_text_error(reply: Reply, raw: bytes) -> ApiyiError:
-    from apiyi_cli.decode.errors.error_body import describe_address_check, quote_text
+    from apiyi_cli.decode.errors.error_body import quote_text
 
     if kind := name_binary(raw):
         why = Text("{kind} instead of JSON, {size} bytes", kind=kind, size=len(raw))
@@ -267,12 +269,7 @@ def _make_text_error(reply: Reply, raw: bytes) -> ApiyiError:
         if known := find_refusal_in_words(reply, quote, "text"):
             return known
         why = Text("text instead of JSON: {said}", said=quote)
-    return RejectedError(
-        Text("what answered is not the API"),
-        why,
-        hint=describe_address_check(reply.url),
-        facts=facts_of(reply, "opened"),
-    )
+    return make_foreign(reply, why)
 
 
 def find_refusal_in_words(reply: Reply, words: str, cost: Cost) -> ApiyiError | None:
