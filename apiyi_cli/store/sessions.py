@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from apiyi_cli.core.disk import read_regular, replace_private
 from apiyi_cli.core.jsontext import InvalidJSON, read, write
 from apiyi_cli.errors import OutputError, SetupError, UsageError
+from apiyi_cli.plain_value import PlainValue
 from apiyi_cli.store.session_writer import append_lines, cannot_keep, read_cut_line
 from apiyi_cli.text import Text, system_reason
 
@@ -35,17 +36,10 @@ class SessionInfo(NamedTuple):
     size: int
 
 
-class SessionStore:
+class SessionStore(PlainValue):
     """The conversations in a folder, which is created with the first one."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, SessionStore) and other._folder == self._folder
-
-    def __hash__(self) -> int:
-        return hash(self._folder)
+    _folder: Path
 
     @classmethod
     def open(cls, environ: Mapping[str, str], name: str = "sessions") -> SessionStore:

@@ -89,13 +89,12 @@ class CommandDefaults:
         return dict(values)
 
 
+@dataclass(eq=False)
 class InvalidField(ValueError):
     """A field of a row that cannot be used: its name, and why."""
 
-    def __init__(self, name: str, why: str) -> None:
-        super().__init__(name, why)
-        self.name = name
-        self.why = why
+    name: str
+    why: str
 
 
 class RowFields:
@@ -248,13 +247,12 @@ class RowFields:
         return paths
 
 
+@dataclass(eq=False)
 class MissingModel(Exception):
     """A row has no model, or the command's model cannot do the rows."""
 
-    def __init__(self, model: str = "", why: str = "") -> None:
-        super().__init__(model, why)
-        self.model = model
-        self.why = why
+    model: str = ""
+    why: str = ""
 
 
 @cache

@@ -81,15 +81,10 @@ def _holds_rows(text: bytes, *, whole: bool) -> bool:
     lines = text.split(b"\n")
     if not whole:
         lines.pop()
-    first = [line for line in lines if line.strip()][:_FIRST_LINES]
-    return not first or any(_is_row(line.strip()) for line in first)
-
-
-def _is_row(line: bytes) -> bool:
+    first = [line.strip() for line in lines if line.strip()][:_FIRST_LINES]
+    objects = [line for line in first if line.startswith(b"{")]
     # An object with a mistake in it is a bad row, which is named by its line.
-    if line.startswith(b'{"'):
-        return True
-    return line.startswith(b"{") and _is_json(line)
+    return not first or any(line.startswith(b'{"') or _is_json(line) for line in objects)
 
 
 def _spread_out(text: bytes, *, whole: bool) -> str | None:

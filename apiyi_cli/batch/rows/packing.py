@@ -38,11 +38,9 @@ class Packer:
 
     def add(self, row: Row) -> list[Row]:
         """Take a row; return what is to be sent now."""
-        if not self._is_packable(row):
+        if row.call is None or not self._is_packable(row):
             return [row]
-        assert row.call is not None
-        texts = list_texts(row.call)
-        key = _find_key(row.call)
+        texts, key = list_texts(row.call), _find_key(row.call)
         pack = self._open.get(key)
         size = sum(map(measure_text, texts))
         ready: list[Row] = []
@@ -59,9 +57,8 @@ class Packer:
 
     def count_room(self, row: Row) -> int:
         """Return what the next row takes of the room for rows under way."""
-        if not self._is_packable(row):
+        if row.call is None or not self._is_packable(row):
             return 1
-        assert row.call is not None
         pack = self._open.get(_find_key(row.call))
         return int(pack is None or len(pack.rows) % ROOM_ROWS == 0)
 

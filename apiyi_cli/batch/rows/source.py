@@ -18,7 +18,7 @@ from apiyi_cli.batch.rows.input_forms import (
 )
 from apiyi_cli.batch.rows.tables import InputTable, TableLayout, read_table
 from apiyi_cli.core.encodings import SAMPLE_BYTES, TextReader, refuse_undecodable, show_name
-from apiyi_cli.core.filetypes import HEAD_BYTES, find_byte_order_mark
+from apiyi_cli.core.filetypes import HEAD_BYTES
 from apiyi_cli.core.jsontext import InvalidJSON, read_strict
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text, system_reason
@@ -120,10 +120,6 @@ class RowSource:
             count += piece.count(b"\n") - piece.count(b"\n\n")
             last = piece[-1:]
         return count + (last != b"\n")
-
-    def has_mark(self) -> bool:
-        """Return True for a file that begins with a byte order mark."""
-        return find_byte_order_mark(self.prefix(4)) is not None
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the text in UTF-8, as it arrives."""

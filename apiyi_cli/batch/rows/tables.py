@@ -6,6 +6,7 @@ import csv
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, dropwhile
 from typing import Any, Final, NamedTuple
@@ -32,16 +33,13 @@ class TableLayout(NamedTuple):
     default: str = ","
 
 
+@dataclass
 class InputTable:
     """The columns of a table, and how its rows are written."""
 
-    def __init__(
-        self, columns: Sequence[str], delimiter: str, *, quotes: bool, newline: str = "\n"
-    ) -> None:
-        self.columns = tuple(columns)
-        self.delimiter = delimiter
-        self.quotes = quotes
-        self.newline = newline
+    columns: Sequence[str]
+    delimiter: str
+    newline: str
 
     @cached_property
     def usable(self) -> dict[str, int]:
@@ -124,7 +122,7 @@ def read_table(
                 raise UsageError(what, row.why)
             newline = "\r\n" if line.endswith(b"\r\n") else "\n"
             columns = [cell.strip() for cell in row.cells]
-            table = InputTable(columns, delimiter, quotes=quotes, newline=newline)
+            table = InputTable(columns, delimiter, newline)
             continue
         yield table, _fit(row, table)
 

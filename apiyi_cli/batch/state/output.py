@@ -10,6 +10,7 @@ import os
 import stat
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import Literal
@@ -27,22 +28,20 @@ from apiyi_cli.text import Text
 TargetName = Literal["out", "errors"]
 
 
+@dataclass(eq=False)
 class PartialWriteError(Exception):
     """A target took only the lines at `offsets`; `failure` says why."""
 
-    def __init__(self, offsets: list[int], failure: OutputError) -> None:
-        super().__init__(str(failure))
-        self.offsets = offsets
-        self.failure = failure
+    offsets: list[int]
+    failure: OutputError
 
 
+@dataclass(eq=False)
 class UnwrittenError(Exception):
     """These outcomes were paid for and could not be written."""
 
-    def __init__(self, outcomes: list[RowOutcome], failure: OutputError) -> None:
-        super().__init__(str(failure))
-        self.outcomes = outcomes
-        self.failure = failure
+    outcomes: list[RowOutcome]
+    failure: OutputError
 
 
 class FileTarget:

@@ -239,7 +239,7 @@ class _Progress:
         if event == "http11.send_request_headers.started":
             self._connecting = info["request"].method == b"CONNECT"
             if not self._connecting:
-                self._deadlines.note_sending()
+                self._deadlines.is_sending = True
                 self._on_send()
         elif event == "http11.send_request_body.complete" and not self._connecting:
             self._deadlines.note_sent()

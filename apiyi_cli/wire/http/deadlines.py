@@ -40,6 +40,7 @@ class Deadlines:
         self._stream = stream
         self._event_at = self._began_at = clock.monotonic()
         self.connect_took_s = 0.0
+        # Set when the request begins, behind all handshakes (proxy, TLS).
         self.is_sending = False
         self.sent_at: float | None = None
         self.headers_at: float | None = None
@@ -50,10 +51,6 @@ class Deadlines:
     def note_connected(self) -> None:
         """Note that the connection is open (before TLS)."""
         self.connect_took_s = self._clock.monotonic() - self._began_at
-
-    def note_sending(self) -> None:
-        """Note that the request begins, behind all handshakes (proxy, TLS)."""
-        self.is_sending = True
 
     def note_sent(self) -> None:
         """Note that the last byte of the request was sent."""

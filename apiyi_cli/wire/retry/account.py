@@ -47,7 +47,7 @@ class Account:
         self._answered: set[str] = set()
         self._listed: frozenset[str] | None = None
         self._refusals = 0
-        self._known: dict[str, tuple[float, Standing]] = {}
+        self._known: dict[type[ApiyiError], tuple[float, Standing]] = {}
 
     def note_success(self, call: Call) -> None:
         """Note that the gateway accepted the key."""
@@ -83,7 +83,7 @@ class Account:
     ) -> ApiyiError:
         with self._lock:
             self._refusals += 1
-            standing = self._find_standing(type(error).__name__, error, look)
+            standing = self._find_standing(error, look)
             ends = standing == "bad" or not self._answered or self._refusals >= MOST_REFUSALS
         if standing == "good" and error.facts.cause != "permission":
             return TemporaryError(
@@ -99,9 +99,8 @@ class Account:
         facts = error.facts._replace(ends_run=ends)
         return type(error)(error.what, error.why, hint=error.hint, facts=facts)
 
-    def _find_standing(
-        self, about: str, error: ApiyiError, look: Callable[[ApiyiError], Standing]
-    ) -> Standing:
+    def _find_standing(self, error: ApiyiError, look: Callable[[ApiyiError], Standing]) -> Standing:
+        about = type(error)
         asked_at, standing = self._known.get(about, (float("-inf"), "unknown"))
         if self._now() - asked_at < ASK_AGAIN_S:
             return standing

@@ -145,7 +145,7 @@ def _repeat(error: ApiyiError, cost: Cost) -> _Repeat:
     phase = facts.phase or ("status" if facts.status is not None else None)
     if phase is None or isinstance(error, FundsError):
         return "never"
-    if phase == "status" and not _is_success(facts.status):
+    if phase == "status" and (facts.status is None or not 200 <= facts.status < 300):
         return _repeat_by_status(error, cost)
     if not isinstance(error, TemporaryError | IncompleteError) or facts.kind == "misfit":
         # A whole answer that does not fit would come again, and would be billed again.
@@ -177,10 +177,6 @@ def _repeat_by_status(error: ApiyiError, cost: Cost) -> _Repeat:
             return "free"
     is_asked_for = facts.should_retry is True and cost != "heavy"
     return "free" if is_asked_for else "never"
-
-
-def _is_success(status: int | None) -> bool:
-    return status is not None and 200 <= status < 300
 
 
 def _is_dead_socket(facts: Facts) -> bool:

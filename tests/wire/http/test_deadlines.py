@@ -55,7 +55,7 @@ def test_a_handshake_has_the_time_to_connect(manual: ManualClock) -> None:
 def test_headers_are_awaited_from_the_end_of_sending(manual: ManualClock) -> None:
     deadlines = Deadlines(LIMITS, manual.clock, free=False, stream=True)
     manual.now += 50
-    deadlines.note_sending()
+    deadlines.is_sending = True
     assert deadlines.read_s() == 600
     deadlines.note_sent()
     manual.now += 599

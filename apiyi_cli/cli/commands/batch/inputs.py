@@ -25,6 +25,7 @@ from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.gateway.client import describe_assembly
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.encodings import show_name
+from apiyi_cli.core.filetypes import find_byte_order_mark
 from apiyi_cli.core.options import list_given
 from apiyi_cli.core.options.batch import BatchOptions
 from apiyi_cli.core.options.embed import EmbedOptions
@@ -185,7 +186,8 @@ class BatchInputs:
                 Text("a table has each answer beside its row"),
                 hint="-o answers.txt --text",
             )
-        return AnswerTable(output, self.form, options.answer, has_mark=self.source.has_mark())
+        has_mark = find_byte_order_mark(self.source.prefix(4)) is not None
+        return AnswerTable(output, self.form, options.answer, has_mark=has_mark)
 
     def _note_once(self, text: str) -> None:
         """Print a notice about all rows once, even if the rows are read twice."""
