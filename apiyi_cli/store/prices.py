@@ -224,13 +224,9 @@ def _read_billing(billing: Mapping[str, Any]) -> tuple[list[float | None], float
     return None if into is None else ([into, 0.0 if out is None else out, None], reduced)
 
 
-def _read_token_prices(
-    fields: Mapping[str, Any],
-) -> tuple[float | None, float | None, float | None]:
-    into, out, reduced = (
-        _number(fields.get(f"{side}_usd_per_m")) for side in ("input", "output", "cache_read")
-    )
-    return into, out, reduced
+def _read_token_prices(fields: Mapping[str, Any]) -> list[float | None]:
+    sides = ("input", "output", "cache_read")
+    return [_number(fields.get(f"{side}_usd_per_m")) for side in sides]
 
 
 def _read_tiers(billing: Mapping[str, Any]) -> list[tuple[float, float, float, float | None]]:

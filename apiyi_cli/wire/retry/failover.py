@@ -112,7 +112,7 @@ class Failover:
         self.base_urls = tuple(base_urls)
         self.breaker = breaker
         self._probe = probe
-        self._tell = tell
+        self.tell = tell
 
     def route(self, cost: Cost) -> Route:
         """Return the route of a new request."""
@@ -127,11 +127,6 @@ class Failover:
             if url not in avoid and self._is_usable(url):
                 return url
         return self.base_urls[0]
-
-    def report_switch(self, url: str, why: str, next_url: str) -> None:
-        """Report that a request continues at the next URL, and why."""
-        named = {"address": url, "why": why, "next_url": next_url}
-        self._tell(Text("{address} is in trouble ({why}), going on with {next_url}", **named))
 
     def _is_usable(self, url: str) -> bool:
         if len(self.base_urls) == 1:
@@ -158,13 +153,15 @@ class Route:
         self._cost = cost
         self._failures_here = 0
         self._avoid: frozenset[str] = frozenset()
-        self._left: tuple[str, str] | None = None
+        self._left: dict[str, str] | None = None
         self.url = failover.find_usable()
 
     def begin(self) -> str:
         """Return the URL of the next attempt, and report a switch."""
         if self._left is not None:
-            self._failover.report_switch(*self._left, self.url)
+            named = {**self._left, "next_url": self.url}
+            message = Text("{address} is in trouble ({why}), going on with {next_url}", **named)
+            self._failover.tell(message)
             self._left = None
         return self.url
 
@@ -195,7 +192,7 @@ class Route:
             if error.facts.status:
                 why = Text("HTTP {status}", status=error.facts.status)
             # Reported when there is another attempt, not before.
-            self._left = left, why
+            self._left = {"address": left, "why": why}
 
 
 def _trouble(

@@ -69,7 +69,7 @@ class EmbedFile:
 
     def _place_lines(self, matrix: Path, force: bool) -> Path:
         """Return the file of lines beside a matrix. Raises UsageError for a bad `-o x.npy`."""
-        from apiyi_cli.batch.state.matrix_file import import_numpy
+        from apiyi_cli.batch.state.vectors_file import import_numpy
 
         if self._ctx.settings.output.jq is not None:
             raise UsageError(
