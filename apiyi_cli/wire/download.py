@@ -180,8 +180,7 @@ class _Download:
         self._trusted = self._private or origin(url) in self._own
         if not self._trusted:
             self._check(parts)
-        total_at = self._plan.timeouts.total_at
-        timeouts = Timeouts(10.0, SILENCE_S, SILENCE_S, SILENCE_S, total_at)
+        timeouts = Timeouts(10.0, SILENCE_S, SILENCE_S, SILENCE_S, self._plan.timeouts.total_at)
         plain = quote(url.partition("#")[0], safe="%/:=&?~+!$,;'@()*[]", errors="replace")
         return self.client.send(
             HttpRequest("GET", plain, self._headers, b"", stream=False, free=True), timeouts

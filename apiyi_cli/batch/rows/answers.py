@@ -66,10 +66,8 @@ def read_scores(call: Call, reply: Reply) -> Iterator[Any]:
     """Read the scores of documents; their text is the indices, best first."""
     from apiyi_cli.decode.rank import scores
 
-    top_n = call.json.get("top_n")
-    answer = scores(reply, len(call.json["documents"]), top_n, keep_body=True)
-    text = "\n".join(map(str, answer.by_index))
-    yield RowAnswer(one_line(answer.raw), text, answer.usage)
+    answer = scores(reply, len(call.json["documents"]), call.json.get("top_n"), keep_body=True)
+    yield RowAnswer(one_line(answer.raw), "\n".join(map(str, answer.by_index)), answer.usage)
 
 
 def read_speech(call: Call, reply: Reply) -> Iterator[Any]:

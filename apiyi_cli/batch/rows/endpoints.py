@@ -103,8 +103,7 @@ def _build_chat(row: RowFields) -> Call:
         earlier=earlier,
         attachments=attached,
     )
-    sampling = row.group(ChatSampling)
-    return chat_call(row.model, messages, sampling, _text_request(row, sources))
+    return chat_call(row.model, messages, row.group(ChatSampling), _text_request(row, sources))
 
 
 def _build_complete(row: RowFields) -> Call:
@@ -346,6 +345,5 @@ def build_whole(endpoint: RowEndpoint, url: str, body: dict[str, Any], model: st
 def find_model(endpoint: RowEndpoint, url: str, body: dict[str, Any]) -> Any:
     """Return the model that a row with its whole body names, None without one."""
     if endpoint.at.protocol == "google":
-        name = url.partition("?")[0].rpartition("/models/")[2].rpartition(":")[0]
-        return unquote(name)
+        return unquote(url.partition("?")[0].rpartition("/models/")[2].rpartition(":")[0])
     return body.get("model") or None

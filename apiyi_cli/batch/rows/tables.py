@@ -121,8 +121,7 @@ def read_table(
                 what = Text("cannot use {name}:{line}", name=name, line=row.line)
                 raise UsageError(what, row.why)
             newline = "\r\n" if line.endswith(b"\r\n") else "\n"
-            columns = [cell.strip() for cell in row.cells]
-            table = InputTable(columns, delimiter, newline)
+            table = InputTable([cell.strip() for cell in row.cells], delimiter, newline)
             continue
         yield table, _fit(row, table)
 

@@ -51,8 +51,7 @@ class FailureCauses:
             message = _PLACE.sub("", message, count=1)
         # What nobody could read may have been paid for, as an incomplete answer.
         is_paid = error["class"] == "rejected" and error.get("maybe_billed") is True
-        kind = "incomplete" if is_paid else error["class"]
-        self._count(FailureCause(message, kind, None, 1))
+        self._count(FailureCause(message, "incomplete" if is_paid else error["class"], None, 1))
 
     @property
     def count(self) -> int:

@@ -202,8 +202,7 @@ class Worker:
             kept: list[bytes] = []
             try:
                 most = KEPT_MAX_BYTES if 200 <= reply.status < 300 else MAX_REFUSAL_BYTES
-                chunks = _copy_chunks(reply.chunks, kept, most)
-                yield from read(call, reply._replace(chunks=chunks))
+                yield from read(call, reply._replace(chunks=_copy_chunks(reply.chunks, kept, most)))
             finally:
                 outcome.refusal = b"".join(kept)
 

@@ -77,8 +77,7 @@ class Compaction:
         try:
             for path, target in evidence.files:
                 part = self._add_part(parts, path)
-                mode = path.stat().st_mode & 0o777
-                write_new(part, self._list_kept_lines(path, target), mode)
+                write_new(part, self._list_kept_lines(path, target), path.stat().st_mode & 0o777)
                 if target == "out":
                     # Locked before it gets its name, so that no other process can lock it first.
                     fresh = LockedFile(part, lambda: None)

@@ -279,8 +279,7 @@ class Journal:
 
 def format_held(row: Row, line: bytes, failed: str | None, target: str) -> bytes:
     """Return the journal's line that keeps a paid line of the output."""
-    text = line.decode("utf-8")
-    return _format("W", id=row.id, sha=row.sha, failed=failed, to=target, line=text)
+    return _format("W", id=row.id, sha=row.sha, failed=failed, to=target, line=line.decode("utf-8"))
 
 
 def replace_together(journal: Path, parts: dict[Path, Path]) -> None:
@@ -324,8 +323,7 @@ def find_compaction(journal: Path) -> dict[str, Any] | None:
     """Return the last line of a journal if it says that new files are ready."""
     with suppress(OSError), open(journal, "rb") as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
-        tail = file.read().rstrip(b"\n").rpartition(b"\n")[2]
-        entry = parse_entry(tail)
+        entry = parse_entry(file.read().rstrip(b"\n").rpartition(b"\n")[2])
         if entry is not None and entry["t"] == "C":
             return entry
     return None

@@ -103,8 +103,7 @@ class OpenOutput:
             self._read()
             self.out = FileTarget(self.held.fd, str(output))
             if options.errors is not None:
-                is_known = self.past.errors == str(options.errors.absolute())
-                fresh = not (is_known or options.resume)
+                fresh = not (self.past.errors == str(options.errors.absolute()) or options.resume)
                 self._errors_fd = open_errors_file(options.errors, fresh=fresh)
                 self.errors = FileTarget(self._errors_fd, str(options.errors))
         except BaseException:

@@ -186,8 +186,7 @@ class VectorsFile:
             return entries
         parts = [split_vector(entry.line) for entry in entries]
         self._matrix.write_rows([vector for _, vector in parts])
-        pairs = zip(entries, parts, strict=True)
-        return [entry._replace(line=line) for entry, (line, _) in pairs]
+        return [entry._replace(line=line) for entry, (line, _) in zip(entries, parts, strict=True)]
 
     def _count_rows(self, count: int) -> None:
         if self._matrix is not None:
@@ -203,8 +202,7 @@ class VectorsFile:
         if self._matrix is not None:
             return self._matrix.columns
         with open(self.path, "rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - (1 << 20)))
+            file.seek(max(0, file.seek(0, os.SEEK_END) - (1 << 20)))
             lines = file.read().split(b"\n")
         for line in reversed(lines):
             _, key, vector = line.rpartition(b'"embedding":[')
@@ -254,9 +252,9 @@ class MatrixFile:
     """A growing matrix of 32-bit floats; its header always has the number of rows.
 
     Row k is for line k. It is on the disk before its line is written, so that after a kill there
-    are at least as many rows as lines; those without a line are written again. A line without a vector has a row
-    of NaN. `rows` is the number of lines that there are. Raises SetupError where numpy is missing
-    and where the file has fewer rows, OutputError where it cannot be written.
+    are at least as many rows as lines; those without a line are written again. A line without a
+    vector has a row of NaN. `rows` is the number of lines that there are. Raises SetupError where
+    numpy is missing and where the file has fewer rows, OutputError where it cannot be written.
     """
 
     def __init__(self, path: Path, rows: int, *, force: bool) -> None:

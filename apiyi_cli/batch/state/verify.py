@@ -231,8 +231,7 @@ class Evidence:
 
     def _read(self, path: Path, target: str) -> None:
         if not self.has_journal:
-            size = path.stat().st_size
-            self.past.ends[target] = self.past.plain_ends[target] = size
+            self.past.ends[target] = self.past.plain_ends[target] = path.stat().st_size
 
         def report(number: int, data: bytes) -> None:
             torn = "" if data.endswith(b"\n") else Text(" (the last line is torn: run it again)")

@@ -168,8 +168,7 @@ class LimitServer:
         self, step: str, *arguments: str | float, on_answer: Callable[[Any], object] | None = None
     ) -> None:
         """Queue a step for `send_rest`."""
-        words = self._words(step, arguments)
-        self._queue.add(Step(words, is_awaited=False, on_answer=on_answer))
+        self._queue.add(Step(self._words(step, arguments), is_awaited=False, on_answer=on_answer))
 
     def send_rest(self) -> None:
         """Send the queue, unless another thread does."""
