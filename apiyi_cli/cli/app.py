@@ -104,11 +104,7 @@ def root(
     version: bool = _root_option("version", callback=_print_version, is_eager=True),
 ) -> None:
     """Keep the options before the command."""
-    ctx.obj.root_options = {
-        "profile": profile,
-        "quiet": quiet or None,
-        "verbose": verbose or None,
-    }
+    ctx.obj.root_options = {"profile": profile, "quiet": quiet or None, "verbose": verbose or None}
 
 
 def fill_optional_values(argv: Sequence[str]) -> list[str]:

@@ -77,9 +77,7 @@ COMMANDS: dict[str, CommandEntry] = {
         "Keep keys in the OS keyring.", "Set up", ("login", "status", "logout", "token")
     ),
     "config": CommandEntry(
-        "Read and write config.toml.",
-        "Set up",
-        ("list", "get", "set", "unset", "path", "edit"),
+        "Read and write config.toml.", "Set up", ("list", "get", "set", "unset", "path", "edit")
     ),
     "doctor": CommandEntry("Check what works and what does not.", "Set up"),
     "sandbox": CommandEntry("Run the offline gateway in the foreground.", "Set up"),

@@ -51,7 +51,10 @@ def spread(command: Callable[..., int | None]) -> Callable[..., int | None]:
     _refuse_duplicates(command.__name__, options)
 
     def gather(ctx: typer.Context, **values: Any) -> int | None:
-        gathered: dict[str, Any] = {name: _gather(group, values) for name, group in groups.items()}
+        gathered: dict[str, Any] = {
+            name: group(**{key: _check(flag, values.pop(key)) for key, flag in group.flags.items()})
+            for name, group in groups.items()
+        }
         if context_name is not None:
             process: Process = ctx.find_root().obj
             context = make_context(process, *gathered.values(), command=command.__name__)
@@ -64,12 +67,6 @@ def spread(command: Callable[..., int | None]) -> Callable[..., int | None]:
     gather.groups = tuple(groups.values())  # type: ignore[attr-defined]
     gather.options = tuple(map(_make_option, options))  # type: ignore[attr-defined]
     return gather
-
-
-def _gather(group: type[Group], values: dict[str, Any]) -> Group:
-    """Return the group with its checked options, which are removed from the values."""
-    options = group.flags.values()
-    return group(**{option.name: _check(option, values.pop(option.name)) for option in options})
 
 
 def _refuse_duplicates(command: str, options: Sequence[Flag]) -> None:

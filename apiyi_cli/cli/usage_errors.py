@@ -123,7 +123,6 @@ def _hint_for_command(context: Any, typed: str, near: str | None) -> str:
 
 
 def _find_switch(message: str) -> list[str]:
-    """Return both spellings of a switch that was given a value, else []."""
     match = re.match(r"Option '--([\w-]+)' does not take a value", message)
     if match is None:
         return []

@@ -136,7 +136,6 @@ def _make_call(method: str, path: str) -> Call:
 
 
 def _with_input(call: Call, content: bytes) -> Call:
-    """Return the call with the content as its body, byte for byte."""
     value = read_value(content.decode("utf-8", "replace"))
     body = value if isinstance(value, dict) else {}
     return call._replace(

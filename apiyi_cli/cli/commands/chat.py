@@ -107,7 +107,6 @@ def _extend(reply: ReplyCollector, results: Sequence[str]) -> list[dict[str, Any
 
 
 def _show(pictures: Sequence[Attachment]) -> list[dict[str, Any]]:
-    """Return the message with the pictures of function results."""
     messages, _ = build_messages(PICTURES_TEXT, attachments=pictures)
     return messages
 
@@ -122,7 +121,6 @@ def _turn(reply: ReplyCollector) -> dict[str, Any] | None:
 
 
 def _with_protocol(ctx: Context, asked: ConversationRequest, text: TextRequest) -> TextRequest:
-    """Return the request with the options of its protocol."""
     protocols = ctx.settings.fill(ProtocolOptions())
     cached_chars = 0
     if protocols.cache_prompt:

@@ -98,7 +98,6 @@ def _complete_prompt(
     complete_options: CompleteOptions,
     choices: int,
 ) -> None:
-    """Send one prompt and print its completion."""
     stream = ctx.output.form != "json" if answer.stream is None else answer.stream
     if answer.stream and complete_options.best_of:
         ctx.messages.note(

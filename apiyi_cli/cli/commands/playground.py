@@ -77,7 +77,6 @@ def playground(
 
 
 def _read_idle(text: str) -> float:
-    """Return `--idle` in seconds. Raises UsageError."""
     try:
         return parse_ttl(text)
     except UsageError:

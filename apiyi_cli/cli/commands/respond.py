@@ -76,10 +76,7 @@ def respond(
 
 
 def _text_sources(
-    ctx: Context,
-    items: str | Sequence[dict[str, Any]],
-    text: str | None,
-    instructions: str | None,
+    ctx: Context, items: str | Sequence[dict[str, Any]], text: str | None, instructions: str | None
 ) -> tuple[Source, ...]:
     """Return the files that the texts came from, for programs that read them."""
     if not ctx.settings.request.code:
@@ -99,7 +96,6 @@ def _extend(reply: ReplyCollector, results: Sequence[str]) -> list[dict[str, Any
 
 
 def _show(pictures: Sequence[Attachment]) -> list[dict[str, Any]]:
-    """Return the item with the pictures of function results."""
     items, _ = build_items(PICTURES_TEXT, attachments=pictures)
     assert not isinstance(items, str)
     return items

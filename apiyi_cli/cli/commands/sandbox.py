@@ -75,9 +75,7 @@ def _serve(ctx: Context, port: int, fault: str | None) -> None:
         raise UsageError(Text("cannot use --fault"), str(failure)) from None
     except OSError as failure:
         raise SetupError(
-            Text("cannot listen on port {port}", port=port),
-            system_reason(failure),
-            hint="--port 0",
+            Text("cannot listen on port {port}", port=port), system_reason(failure), hint="--port 0"
         ) from None
     ctx.process.on_exit(gateway.close)
     lines = f"export APIYI_BASE_URL={gateway.base_url}\nexport APIYI_API_KEY={KEY}\n"

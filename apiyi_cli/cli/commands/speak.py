@@ -121,7 +121,6 @@ class SpeechParts:
         return self._ctx.process.make_scratch_folder()
 
     def _join_numbered(self) -> Iterator[bytes]:
-        """Yield what ffmpeg makes of the parts' files."""
         lines = (f"file '{self._part_path(number).name}'" for number in range(len(self._calls)))
         parts_list, joined = self._folder / "parts.txt", self._folder / "joined"
         parts_list.write_text("\n".join(lines), "utf-8")
@@ -239,7 +238,6 @@ class SpeechFile(NamedTuple):
 def _find_target(
     ctx: Context, speak_options: SpeakOptions, text: str, files: list[str]
 ) -> SpeechFile | None:
-    """Return the file that `-o` names, None for stdout."""
     output = ctx.settings.output
     if output.output in (None, "-"):
         return None

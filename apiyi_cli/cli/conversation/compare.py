@@ -40,7 +40,14 @@ def compare(
     each is shown as it is done, side by side where they fit. A signal prints what has come.
     Raises PartialError if some models failed, and the error itself if all failed alike.
     """
-    _refuse_unfit(request, calls)
+    if request.commands is not None or request.is_kept:
+        raise UsageError(
+            Text("cannot compare models in a conversation"),
+            Text("--run, --session and --continue work with one model"),
+            hint=Text("give one -m"),
+        )
+    if any((call.json or {}).get("n", 1) != 1 for call in calls):
+        raise UsageError(Text("cannot use --n with several models"), Text("each gives one answer"))
     if ctx.settings.prints_request:
         for call in calls:
             ctx.gateway.print_request(call)
@@ -70,7 +77,6 @@ def _print_rows(
     decode: Decode,
     to_stdout: bool,
 ) -> None:
-    """Ask all models and print each answer when it is complete."""
     done = _ask_all(ctx, request, rows, decode, _make_status(ctx, rows))
     if ctx.output.form == "text" and ctx.process.console.stdout_is_terminal:
         from apiyi_cli.cli.conversation.compare_page import ComparePage
@@ -80,17 +86,6 @@ def _print_rows(
     else:
         lines = ctx.output.filter_lines(_records(ctx, rows, done))
         ctx.output.write(lines, content="json", to_stdout=to_stdout)
-
-
-def _refuse_unfit(request: ConversationRequest, calls: Sequence[Call]) -> None:
-    if request.commands is not None or request.is_kept:
-        raise UsageError(
-            Text("cannot compare models in a conversation"),
-            Text("--run, --session and --continue work with one model"),
-            hint=Text("give one -m"),
-        )
-    if any((call.json or {}).get("n", 1) != 1 for call in calls):
-        raise UsageError(Text("cannot use --n with several models"), Text("each gives one answer"))
 
 
 def _records(
@@ -217,7 +212,6 @@ def _ask(
 
 
 def _print_notes(ctx: Context, rows: Sequence[CompareRow]) -> None:
-    """Print the warnings, usage and errors of the models on stderr."""
     for row in rows:
         if row.warning:
             ctx.messages.note(Text("{model}: {warning}", model=row.model, warning=row.warning))

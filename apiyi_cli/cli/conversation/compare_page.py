@@ -5,13 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from apiyi_cli.render.columns import (
-    Column,
-    ColumnStyle,
-    format_below,
-    format_beside,
-    has_room,
-)
+from apiyi_cli.render.columns import Column, ColumnStyle, format_below, format_beside, has_room
 from apiyi_cli.render.terminal_draft import Draft
 
 if TYPE_CHECKING:

@@ -105,7 +105,6 @@ def _connect_servers(
 
 
 def _note_once(ctx: Context, servers: McpServers, text: str) -> None:
-    """Print a note about some servers' tools, once in a conversation."""
     if text not in servers.noted:
         servers.noted.add(text)
         ctx.messages.note(text)

@@ -40,5 +40,4 @@ def keep_group(settings: Settings, charges: Sequence[Charge]) -> str | None:
 
 
 def _group_file(settings: Settings) -> Path:
-    """Return the file with the group of a profile's key; it may not exist."""
     return cache_dir(settings.environ) / "groups" / settings.profile

@@ -122,10 +122,7 @@ class _SoftRun(Generic[B, R]):
     """
 
     def __init__(
-        self,
-        work: Callable[[Sender, B], R],
-        stop: threading.Event,
-        tell: Callable[[str], None],
+        self, work: Callable[[Sender, B], R], stop: threading.Event, tell: Callable[[str], None]
     ) -> None:
         self._work = work
         self._stop = stop

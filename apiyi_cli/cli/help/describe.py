@@ -81,7 +81,6 @@ def describe(
 
 
 def _clean(help: str) -> str:
-    """Return a docstring without its indentation."""
     if "\n" not in help:
         return help
     from inspect import cleandoc
@@ -159,7 +158,6 @@ def _option(parameter: Any, declarations: dict[str, Flag], command: str | None) 
 
 
 def _table_facts(declaration: Flag, metavar: str | None, command: str | None) -> dict[str, Any]:
-    """Return the option table's facts about a command's option."""
     from apiyi_cli.settings.defaults import default_of
 
     value = default_of(declaration.name, command)

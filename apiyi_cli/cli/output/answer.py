@@ -104,12 +104,14 @@ class AnswerOutput:
         """Return the renderer of event batches, by the options and the target."""
         from apiyi_cli.render.choose import choose
 
-        window = self._console.window
+        window, is_file = self._console.window, self.options.output not in (None, "-")
+        # For a terminal, or for a pipe whose reader wants colours (less -R).
+        may_lay_out = self.is_terminal or (self.options.color == "always" and not is_file)
         return choose(
             form,  # type: ignore[arg-type]
             on_event=on_event,
             terminal=self.is_terminal,
-            markdown=answer.markdown if self._may_lay_out else False,
+            markdown=answer.markdown if may_lay_out else False,
             color=self.color,
             width=self._console.width,
             newline=answer.newline is not False,
@@ -117,12 +119,6 @@ class AnswerOutput:
             program=self.jq_filter,
             screen=window if self.is_terminal and window.can_draw else None,
         )
-
-    @property
-    def _may_lay_out(self) -> bool:
-        """Return True for a terminal, or for a pipe whose reader wants colours (less -R)."""
-        is_file = self.options.output not in (None, "-")
-        return self.is_terminal or (self.options.color == "always" and not is_file)
 
     def require_ready(self) -> None:
         """Check, before sending, that the answer can be written."""

@@ -165,7 +165,6 @@ def _read_system_token(ctx: Context, *, from_stdin: bool, check: bool) -> Secret
 
 
 def _keep_system_token(ctx: Context, token: Secret, *, insecure: bool) -> None:
-    """Store the account's token beside the key, and report where."""
     profile = ctx.settings.profile
     place = _store_key(ctx, token, insecure=insecure, user=system_user(profile))
     ctx.messages.note(

@@ -89,7 +89,6 @@ def _count_models(ctx: Context, plan: Plan, base_url: str) -> tuple[int, int]:
 
 
 def _find_balance(ctx: Context) -> float | None:
-    """Return the balance in dollars, None without a system token."""
     try:
         ctx.settings.system_token  # noqa: B018
     except ApiyiError:

@@ -111,7 +111,6 @@ def _run_checks(ctx: Context, typed: Connection) -> Iterator[Finding]:
 
 
 def _find_max_time(ctx: Context, typed: Connection) -> float | None:
-    """Return the seconds for all checks, None without a limit."""
     try:
         return ctx.settings.fill(Connection()).max_time
     except ApiyiError:

@@ -91,13 +91,9 @@ def find_completion(shell: str, program: str, environ: Mapping[str, str]) -> str
 
 
 def _list_folders(shell: str, program: str, environ: Mapping[str, str]) -> list[str]:
+    """Return the folders that the shell tells, else those that its manual names."""
     if (question := _QUESTIONS.get(shell)) and (answer := _ask([program, *question], environ)):
         return answer
-    return _list_default_folders(shell, environ)
-
-
-def _list_default_folders(shell: str, environ: Mapping[str, str]) -> list[str]:
-    """Return the folders that the shell's manual names, for shells that cannot be asked."""
     home = environ.get("HOME", "")
     own = environ.get("XDG_DATA_HOME") or f"{home}/.local/share"
     shared = (environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share").split(":")

@@ -61,6 +61,5 @@ def find_models(ctx: Context) -> dict[str, str]:
 
 
 def _name_another(ctx: Context, command: str, model: str) -> str:
-    """Return the line that sets another model for a command."""
     key = "model" if command == "chat" else f"{command}.model"
     return f"{ctx.settings.typed_program} config set {key} {model}"

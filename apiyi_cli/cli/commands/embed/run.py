@@ -174,7 +174,6 @@ class EmbedRun:
         stop: threading.Event,
         file: EmbedFile | None = None,
     ) -> Iterator[EmbedAnswer]:
-        """Yield the answers in the order of the inputs."""
         options, ctx = self._options, self._ctx
         listed = None if self._reads_lines else list(items)
         embedder = Embedder(
@@ -228,7 +227,6 @@ class EmbedRun:
             return result._replace(line=line, error=result.error or failure)
 
     def _format(self, result: EmbedResult) -> bytes:
-        """Return the output line of an input."""
         item, options = result.item, self._options
         if result.line is not None:
             return result.line

@@ -240,7 +240,6 @@ def _split_tasks(tasks: Iterable[ImageTask]) -> Iterator[ImageTask]:
 def _check_options(
     ctx: Context, image_options: ImageOptions, words: list[str], paths: list[str]
 ) -> None:
-    """Raise UsageError for options that do not go together."""
     check_skipping(ctx.settings.output, image_options.skip_existing, needs_output=False)
     count = len(image_options.input or ())
     why = ""

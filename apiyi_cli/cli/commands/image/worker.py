@@ -119,7 +119,6 @@ class ImageWorker:
         n: int,
         item: Picture | UnreadablePicture | None,
     ) -> None:
-        """Save one picture of an answer, and add its record."""
         task, reply = saving.task, saving.reply
         # Once for each request: the first record has it.
         usage = reply.usage.raw if reply.usage is not None and not saving.records else None
@@ -350,7 +349,6 @@ class ImageResults:
                 yield os.fsencode(record["path"]) + b"\n"
 
     def _show(self, result: ImageResult) -> None:
-        """Show the saved pictures on the terminal that stdout is."""
         if not self._ctx.process.console.stdout_is_terminal:
             return
         from apiyi_cli.cli.output.terminal_image import show_picture

@@ -75,7 +75,6 @@ def _read_files(ctx: Context, files: Sequence[str], as_json: bool) -> Iterator[D
 
 
 def _read_lines(ctx: Context, options: RankOptions, as_json: bool) -> Iterator[Document]:
-    """Yield the lines of stdin that are not blank."""
     count = 0
     number = -1
     field = options.jsonl

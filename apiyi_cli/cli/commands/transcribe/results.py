@@ -8,12 +8,7 @@ from typing import Any, NamedTuple
 
 from apiyi_cli.build.transcribe import asks_json
 from apiyi_cli.build.upload import Upload
-from apiyi_cli.cli.commands.transcribe.job import (
-    Recording,
-    TranscribeJob,
-    build_call,
-    needs_split,
-)
+from apiyi_cli.cli.commands.transcribe.job import Recording, TranscribeJob, build_call, needs_split
 from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.conversation.loop import print_reply
 from apiyi_cli.cli.gateway.parallel import NotePrinter, print_item_failure, take_in_order

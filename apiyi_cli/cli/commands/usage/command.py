@@ -72,7 +72,6 @@ def usage(ctx: Context, *, period: Period, connection: Connection, output: Outpu
 
 
 def _print_ledger(ctx: Context, since_s: float, by: str) -> None:
-    """Print the sums of the ledger since a moment."""
     totals = open_ledger(ctx.settings).totals(since_s, by)
     if ctx.output.form != "text" or not ctx.process.console.stdout_is_terminal:
         ctx.output.write_records(
@@ -102,7 +101,6 @@ def _print_notes(ctx: Context, totals: Sequence[Total]) -> None:
 
 
 def _require_fitting(period: Period, by: str) -> None:
-    """Raise UsageError for options that do not go together."""
     if period.remote and period.reconcile:
         raise UsageError(
             Text("cannot use --remote with --reconcile"), Text("each asks for another list")

@@ -168,7 +168,8 @@ def _fetch_log(
     charges = fetch_key_charges(ctx.gateway.plan, ctx.messages.debug)
     keep_group(ctx.settings, charges)
     covered_s = min((charge.created_at for charge in charges), default=float("inf"))
-    if all(_is_settled_by(record, charges, covered_s) for record in uncertain):
+    logged = {charge.request_id for charge in charges if charge.request_id}
+    if all(span(item)[0] >= covered_s or item.request_id in logged for item in uncertain):
         return charges, covered_s
     try:
         opened = open_account(ctx.gateway, ctx.settings)
@@ -186,12 +187,6 @@ def _fetch_log(
             for charge in account.fetch_charges(begin_s, min(end_s, now_s))
         ]
     return charges, 0.0
-
-
-def _is_settled_by(record: SentRecord, charges: Sequence[Charge], covered_s: float) -> bool:
-    if span(record)[0] >= covered_s:
-        return True
-    return any(record.request_id == charge.request_id for charge in charges if charge.request_id)
 
 
 def _format_billing(ctx: Context, statuses: Sequence[BillingStatus]) -> bytes:

@@ -108,10 +108,7 @@ class VideoOutput:
                 print_item_failure(ctx.messages, outcome.label, outcome.failure)
 
     def add_all(
-        self,
-        items: Sequence[T],
-        make: Callable[[Sender, T], VideoOutcome],
-        stop: threading.Event,
+        self, items: Sequence[T], make: Callable[[Sender, T], VideoOutcome], stop: threading.Event
     ) -> VideoOutcome:
         """Make the videos of all items, print each outcome, and return the last one."""
         gateway, jobs = self._ctx.gateway, min(self._ctx.settings.jobs, len(items))

@@ -13,13 +13,7 @@ from apiyi_cli.cli.context import Context
 from apiyi_cli.core.hosts import origin
 from apiyi_cli.core.options.video import VideoOptions
 from apiyi_cli.core.shells import quote_word
-from apiyi_cli.errors import (
-    ApiyiError,
-    Interrupted,
-    RejectedError,
-    UsageError,
-    describe_billing,
-)
+from apiyi_cli.errors import ApiyiError, Interrupted, RejectedError, UsageError, describe_billing
 from apiyi_cli.settings.paths import state_dir
 from apiyi_cli.store.video_tasks import VideoRecord, VideoTasks
 from apiyi_cli.text import Text
@@ -59,7 +53,7 @@ def run_word(ctx: Context, words: Sequence[str], options: VideoOptions) -> None:
             hint="apiyi video list",
         )
     elif word == "cancel":
-        cancel(_find(tasks, words))
+        raise refuse_cancelling(_find(tasks, words)[0])
     else:
         forget(ctx, tasks, _find(tasks, words))
 
@@ -89,14 +83,13 @@ def list_tasks(ctx: Context, tasks: VideoTasks) -> None:
 
 
 def resume(
-    ctx: Context, tasks: VideoTasks, records: Sequence[VideoRecord] | None, options: VideoOptions
+    ctx: Context, tasks: VideoTasks, records: Sequence[VideoRecord], options: VideoOptions
 ) -> None:
-    """Wait for running tasks, save finished ones; None means all that need it."""
-    if records is None:
-        records = _find_own(ctx, tasks)
-        if not records:
-            ctx.messages.note(Text("no task is running, and every video is saved"))
-            return
+    """Wait for running tasks, save finished ones; without records all that need it."""
+    records = records or _find_own(ctx, tasks)
+    if not records:
+        ctx.messages.note(Text("no task is running, and every video is saved"))
+        return
     for record in records:
         _refuse_closed(ctx, record)
     path = _find_target(ctx, tasks, records)
@@ -168,23 +161,19 @@ def _resume_one(
     return outcome
 
 
-def cancel(records: Sequence[VideoRecord] | None) -> None:
-    """Refuse to cancel: the gateway's pages document it for no family. Forget nothing."""
-    for record in records or ():
-        raise RejectedError(
-            Text("cannot cancel the task {name}", name=record.name),
-            Text(
-                "{model} has no cancelling; {billing}",
-                model=record.model,
-                billing=describe_billing("pending"),
-            ),
-            hint=f"apiyi video resume {quote_word(record.name)}",
-        )
+def refuse_cancelling(record: VideoRecord) -> RejectedError:
+    """Return the error of `cancel`: the gateway's pages document it for no family."""
+    billing = describe_billing("pending")
+    return RejectedError(
+        Text("cannot cancel the task {name}", name=record.name),
+        Text("{model} has no cancelling; {billing}", model=record.model, billing=billing),
+        hint=f"apiyi video resume {quote_word(record.name)}",
+    )
 
 
-def forget(ctx: Context, tasks: VideoTasks, records: Sequence[VideoRecord] | None) -> None:
+def forget(ctx: Context, tasks: VideoTasks, records: Sequence[VideoRecord]) -> None:
     """Remove records; report it if a task's video is lost with it."""
-    for record in records or ():
+    for record in records:
         tasks.remove(record)
         if record.is_open:
             ctx.messages.note(
@@ -196,8 +185,8 @@ def forget(ctx: Context, tasks: VideoTasks, records: Sequence[VideoRecord] | Non
             )
 
 
-def _find(tasks: VideoTasks, words: Sequence[str]) -> list[VideoRecord] | None:
-    """Return the records with the ids that follow the first word, None without ids."""
+def _find(tasks: VideoTasks, words: Sequence[str]) -> list[VideoRecord]:
+    """Return the records with the ids that follow the first word."""
     word, *names = words
     records = []
     for name in names:
@@ -205,7 +194,7 @@ def _find(tasks: VideoTasks, words: Sequence[str]) -> list[VideoRecord] | None:
         if record is None:
             raise _not_a_prompt(word, words, name)
         records.append(record)
-    return records or None
+    return records
 
 
 def _not_a_prompt(word: str, words: Sequence[str], name: str | None = None) -> UsageError:
@@ -224,18 +213,17 @@ def _not_a_prompt(word: str, words: Sequence[str], name: str | None = None) -> U
 def _find_own(ctx: Context, tasks: VideoTasks) -> list[VideoRecord]:
     """Return the open tasks of this profile and its addresses; report how many others exist."""
     records = [record for record in tasks.read() if record.is_open]
-    own = [record for record in records if _is_own(ctx, record)]
-    if len(own) < len(records):
-        others = sorted({record.profile for record in records if not _is_own(ctx, record)})
+    others = [record for record in records if not _is_own(ctx, record)]
+    if others:
         ctx.messages.note(
             Text(
                 "{count} tasks belong to another profile or address ({profiles}): "
                 "apiyi --profile NAME video resume",
-                count=len(records) - len(own),
-                profiles=", ".join(others),
+                count=len(others),
+                profiles=", ".join(sorted({record.profile for record in others})),
             )
         )
-    return own
+    return [record for record in records if record not in others]
 
 
 def _is_own(ctx: Context, record: VideoRecord) -> bool:

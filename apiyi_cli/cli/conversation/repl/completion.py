@@ -1,8 +1,9 @@
-"""Tab completion in a conversation: commands, options and their values, models, files."""
+"""What readers of prompts ask: completions of words, and code blocks that are open."""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 
 from apiyi_cli.cli.conversation.repl.command_names import COMMAND_NAMES
@@ -112,3 +113,18 @@ _ARGUMENTS: dict[str, Callable[[Dialogue, str], Sequence[str]]] = {
     "template": _list_template_names,
     "copy": lambda dialogue, rest: ("code",),
 }
+
+
+_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})", re.M)
+
+
+def has_open_fence(text: str) -> bool:
+    """Return True if a fenced block of the text is not closed."""
+    opened = ""
+    for match in _FENCE.finditer(text):
+        fence = match[1]
+        if not opened:
+            opened = fence
+        elif fence[0] == opened[0] and len(fence) >= len(opened):
+            opened = ""
+    return bool(opened)

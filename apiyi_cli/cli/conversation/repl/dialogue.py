@@ -116,11 +116,7 @@ class Dialogue:
     """
 
     def __init__(
-        self,
-        process: Process,
-        options: ConversationOptions,
-        log: ConversationLog,
-        send: SendTurn,
+        self, process: Process, options: ConversationOptions, log: ConversationLog, send: SendTurn
     ) -> None:
         self.process = process
         self.options = options

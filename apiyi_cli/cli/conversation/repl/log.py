@@ -6,11 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from apiyi_cli.cli.context import Context
-from apiyi_cli.cli.conversation.history import (
-    MOST_TERMINAL_S,
-    identify_terminal,
-    without_marks,
-)
+from apiyi_cli.cli.conversation.history import MOST_TERMINAL_S, identify_terminal, without_marks
 from apiyi_cli.core.options.chat import SessionOptions
 from apiyi_cli.errors import OutputError
 from apiyi_cli.store.session_writer import TurnWriter

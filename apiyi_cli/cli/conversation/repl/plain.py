@@ -14,9 +14,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-from apiyi_cli.cli.conversation.repl.completion import find_completions
+from apiyi_cli.cli.conversation.repl.completion import find_completions, has_open_fence
 from apiyi_cli.cli.conversation.repl.dialogue import SIGINT, Dialogue
-from apiyi_cli.cli.conversation.repl.open_fence import has_open_fence
 from apiyi_cli.cli.conversation.repl.status_lines import describe_state
 from apiyi_cli.errors import Interrupted
 from apiyi_cli.store.prompt_history import PromptHistory

@@ -20,9 +20,8 @@ from prompt_toolkit.output import create_output
 from prompt_toolkit.shortcuts import CompleteStyle, PromptSession
 from prompt_toolkit.styles import Style
 
-from apiyi_cli.cli.conversation.repl.completion import find_completions
+from apiyi_cli.cli.conversation.repl.completion import find_completions, has_open_fence
 from apiyi_cli.cli.conversation.repl.dialogue import SIGINT, Dialogue
-from apiyi_cli.cli.conversation.repl.open_fence import has_open_fence
 from apiyi_cli.cli.conversation.repl.status_lines import describe_state
 from apiyi_cli.errors import Interrupted
 from apiyi_cli.store.prompt_history import PromptHistory
