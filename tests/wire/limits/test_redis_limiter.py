@@ -30,6 +30,7 @@ from apiyi_cli.wire.limits.redis_limiter import RedisLimiter
 from apiyi_cli.wire.limits.redis_store import without_credentials
 from apiyi_cli.wire.limits.windows import Counters
 from tests.conftest import KEY, Program
+from tests.rates import find_best_rate
 from tests.redis_server import SERVER, Redis, Relay
 
 pytestmark = pytest.mark.skipif(SERVER is None, reason="redis-server is not installed")
@@ -675,10 +676,9 @@ def test_two_machines_in_batches_get_no_429(apiyi: Program, store: str) -> None:
             assert machine.returncode == 0, err
         assert [one.status for one in strict.ledger] == [200] * 120
         assert strict.max_in_flight <= 6
+        assert find_best_rate([one.at for one in strict.ledger], 4.0) >= 0.8 * 80 / 4.0
     for name in ("one", "two"):
-        summary = json.loads((apiyi.work / f"{name}.json").read_bytes())
-        assert summary["retries"] == 0
-        assert summary["seconds"] < 120 / 20 / 0.8
+        assert json.loads((apiyi.work / f"{name}.json").read_bytes())["retries"] == 0
 
 
 def test_an_unreachable_server_stops_a_command_before_anything_is_sent(
