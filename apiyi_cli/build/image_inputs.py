@@ -152,11 +152,9 @@ def _url_error(url: str, model: str) -> UsageError:
 def _check_type(upload: Upload, taken: Sequence[str], taker: str) -> None:
     kind = detect_type(upload.head)
     if kind is None or kind.extension not in taken:
-        description = (
-            Text("no picture")
-            if kind is None or kind.family != "image"
-            else Text("a {extension}", extension=kind.extension)
-        )
+        description = Text("no picture")
+        if kind is not None and kind.family == "image":
+            description = Text("a {extension}", extension=kind.extension)
         names = ", ".join(taken)
         raise upload.error(
             Text(

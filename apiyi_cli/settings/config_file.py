@@ -153,12 +153,9 @@ class _ConfigChecker:
         name = keys[-1]
         if name.lower().replace("-", "_") in _KEY_NAMES:
             self.fail(keys, Text("keys do not belong in this file"), "apiyi auth login")
-        close = find_nearest(name, known)
-        meant = (
-            Text("did you mean {close}?", close=close)
-            if close
-            else Text("known here: {known}", known=", ".join(known))
-        )
+        meant = Text("known here: {known}", known=", ".join(known))
+        if close := find_nearest(name, known):
+            meant = Text("did you mean {close}?", close=close)
         self.fail(keys, Text("unknown setting; {meant}", meant=meant))
 
     def table(self, keys: Sequence[str], value: object) -> Mapping[str, Any]:
@@ -167,40 +164,28 @@ class _ConfigChecker:
         return value
 
     def texts(self, keys: Sequence[str], value: object) -> tuple[str, ...]:
-        if (
-            not isinstance(value, list)
-            or not value
-            or not all(isinstance(item, str) and item for item in value)
-        ):
-            self.fail(
-                keys,
-                Text(
-                    'expected a list of texts such as ["…", "…"], found {value}',
-                    value=_describe(value),
-                ),
-            )
-        return tuple(value)
+        texts = [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+        if not texts or texts != value or "" in texts:
+            kind = _describe(value)
+            why = Text('expected a list of texts such as ["…", "…"], found {value}', value=kind)
+            self.fail(keys, why)
+        return tuple(texts)
 
     def config(self, document: Mapping[str, Any]) -> Config:
         for key in document:
             if key not in TOP_KEYS:
                 self.refuse_unknown([key], [*TOP_KEYS, *_LISTS, "limits", *configurable_names()])
         language = document.get("language")
-        if language is not None and language not in LOCALES:
-            self.fail(
-                ["language"], Text("expected one of {languages}", languages=", ".join(LOCALES))
-            )
+        if language not in (None, *LOCALES):
+            why = Text("expected one of {languages}", languages=", ".join(LOCALES))
+            self.fail(["language"], why)
         ledger = document.get("usage_ledger")
-        if ledger is not None and not isinstance(ledger, bool):
-            self.fail(
-                ["usage_ledger"],
-                Text("expected true or false, found {ledger}", ledger=_describe(ledger)),
-            )
-        registry_url = document.get("registry_url")
+        if not isinstance(ledger, bool | None):
+            why = Text("expected true or false, found {ledger}", ledger=_describe(ledger))
+            self.fail(["usage_ledger"], why)
+        url = document.get("registry_url")
         # Plain http only on this machine.
-        if registry_url is not None and not (
-            isinstance(registry_url, str) and is_private_way(registry_url)
-        ):
+        if url is not None and not (isinstance(url, str) and is_private_way(url)):
             self.fail(["registry_url"], Text("expected an https:// address"))
         profiles = self.table(["profile"], document.get("profile", {}))
         families = self.table(["families"], document.get("families", {}))
@@ -210,7 +195,7 @@ class _ConfigChecker:
             {pattern: self.family(pattern, value) for pattern, value in families.items()},
             language,
             ledger,
-            registry_url,
+            url,
             self.aliases(document.get("alias", {})),
         )
 
@@ -267,15 +252,10 @@ class _ConfigChecker:
         candidates = find_options(name)
         if not candidates:
             self.refuse_unknown(keys, [*_LISTS, "limits", "group", *configurable_names()])
-        if not any(item.config for item in candidates) and not any(
-            item.config for item in options(name)
-        ):
-            hint = 'base_urls = ["https://…/v1"]' if name == "base_url" else None
-            self.fail(
-                keys,
-                Text("{long} is for one command, a profile cannot set it", long=candidates[0].long),
-                hint,
-            )
+        if not any(item.config for item in (*candidates, *options(name))):
+            long = candidates[0].long
+            why = Text("{long} is for one command, a profile cannot set it", long=long)
+            self.fail(keys, why, 'base_urls = ["https://…/v1"]' if name == "base_url" else None)
         try:
             return convert_any(name, value)
         except InvalidValue as unfit:
@@ -285,32 +265,23 @@ class _ConfigChecker:
         table = self.table(keys, value)
         for name, limit in table.items():
             at = [*keys, name]
+            kind = _describe(limit)
             if name not in Limits._fields:
                 self.refuse_unknown(at, Limits._fields)
             if name == "store":
-                if not isinstance(limit, str) or not limit.startswith(STORES):
-                    self.fail(
-                        at, Text("expected the address of a Redis server, redis://HOST:PORT/DB")
-                    )
+                fits = isinstance(limit, str) and limit.startswith(STORES)
+                why = Text("expected the address of a Redis server, redis://HOST:PORT/DB")
             elif name in ("window_s", "store_wait_s"):
                 least = 1 if name == "window_s" else 0
-                if type(limit) not in (int, float) or not least <= limit <= 86400:
-                    self.fail(
-                        at,
-                        Text(
-                            "expected seconds from {least} to 86400, found {limit}",
-                            least=least,
-                            limit=_describe(limit),
-                        ),
-                    )
-            elif type(limit) is not int or not 1 <= limit <= 10**12:
-                self.fail(
-                    at,
-                    Text(
-                        "expected a whole number of at least 1, found {limit}",
-                        limit=_describe(limit),
-                    ),
+                fits = type(limit) in (int, float) and least <= limit <= 86400
+                why = Text(
+                    "expected seconds from {least} to 86400, found {limit}", least=least, limit=kind
                 )
+            else:
+                fits = type(limit) is int and 1 <= limit <= 10**12
+                why = Text("expected a whole number of at least 1, found {limit}", limit=kind)
+            if not fits:
+                self.fail(at, why)
         return table
 
     def family(self, pattern: str, value: object) -> Mapping[str, Any]:

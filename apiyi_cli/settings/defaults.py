@@ -191,12 +191,9 @@ def unknown_profile(name: str, known: tuple[str, ...]) -> SetupError:
     """Return the error for a profile that does not exist, with the nearest name."""
     from apiyi_cli.core.nearest import find_nearest
 
-    close = find_nearest(name, known)
-    why = (
-        Text("did you mean {close}?", close=close)
-        if close
-        else Text("known are {known}", known=", ".join(known))
-    )
+    why = Text("known are {known}", known=", ".join(known))
+    if close := find_nearest(name, known):
+        why = Text("did you mean {close}?", close=close)
     return SetupError(
         Text("there is no profile {name}", name=repr(name)),
         why,

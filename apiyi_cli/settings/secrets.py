@@ -81,12 +81,9 @@ def check_key(text: str, source: str) -> Secret:
     elif not value.isascii():
         why = Text("it has characters that are not ASCII")
     elif any(character.isspace() for character in value):
-        lone = Text("it has white space inside")
-        why = (
-            Text("{lone} (leave out `Bearer`)", lone=lone)
-            if value.lower().startswith("bearer ")
-            else lone
-        )
+        why = Text("it has white space inside")
+        if value.lower().startswith("bearer "):
+            why = Text("{lone} (leave out `Bearer`)", lone=why)
     elif not value.isprintable():
         why = Text("it has control characters")
     elif any(quote in value for quote in "\"'`"):
