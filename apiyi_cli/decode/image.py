@@ -15,12 +15,12 @@ from apiyi_cli.core.jsontext import whole_characters
 from apiyi_cli.decode.frames.fields import read_object, read_string, usage
 from apiyi_cli.decode.frames.reply_body import (
     facts_of,
-    find_event_refusal,
     find_refusal,
     parse_body,
+    read_events,
     read_whole,
 )
-from apiyi_cli.decode.frames.sse import frames, json_events
+from apiyi_cli.decode.frames.sse import frames
 from apiyi_cli.decode.image_items import describe_refusal, describe_words, find_items, shorten
 from apiyi_cli.errors import ApiyiError, IncompleteError, RejectedError, describe_billing
 from apiyi_cli.text import Text, join_texts
@@ -201,11 +201,7 @@ def _merge_events(reply: Reply, raw: bytes, model: str | None) -> dict[str, Any]
     """Return a stream's finished pictures as one object; raise an error among its events."""
     data = []
     counts = None
-    begun = False
-    for event in filter(None, map(read_object, json_events([raw]))):
-        if error := find_event_refusal(reply, event, "heavy", model, begun=begun):
-            raise error
-        begun = True
+    for event in read_events(reply, [raw], model):
         pictures = event.get("data")
         if read_string(event.get("type")).endswith(".completed"):
             data.append(event)

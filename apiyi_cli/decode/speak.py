@@ -10,11 +10,9 @@ from itertools import chain
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.filetypes import detect_type, is_binary
 from apiyi_cli.core.jsontext import read_event, trim
-from apiyi_cli.decode.frames.fields import read_object
 from apiyi_cli.decode.frames.reply_body import (
     classify_refusal,
     facts_of,
-    find_event_refusal,
     find_refusal,
     find_refusal_in_words,
     make_cut,
@@ -22,8 +20,9 @@ from apiyi_cli.decode.frames.reply_body import (
     make_misfit,
     parse_body,
     read_body,
+    read_events,
 )
-from apiyi_cli.decode.frames.sse import json_events, looks_torn
+from apiyi_cli.decode.frames.sse import looks_torn
 from apiyi_cli.errors import ApiyiError, IncompleteError, LimitError, Phase
 from apiyi_cli.text import Text
 
@@ -135,12 +134,9 @@ def _refuse(reply: Reply, raw: bytes, model: str | None, declared: str) -> None:
 
 
 def _decode_events(reply: Reply, chunks: Iterable[bytes]) -> Iterator[bytes]:
-    begun = done = False
+    done = False
     lost: list[bytes] = []
-    for event in filter(None, map(read_object, json_events(chunks, lost.append))):
-        if error := find_event_refusal(reply, event, "heavy", begun=begun):
-            raise error
-        begun = True
+    for event in read_events(reply, chunks, on_damage=lost.append):
         kind = event.get("type")
         if kind == "speech.audio.delta" and isinstance(event.get("audio"), str):
             try:

@@ -20,7 +20,6 @@ from apiyi_cli.decode.frames.fields import read_object, read_objects, read_strin
 from apiyi_cli.decode.frames.reply_body import (
     Kind,
     detect_kind,
-    find_event_refusal,
     find_refusal,
     make_cut,
     make_incomplete,
@@ -28,9 +27,9 @@ from apiyi_cli.decode.frames.reply_body import (
     name_binary,
     parse_body,
     read_body,
+    read_events,
     read_whole,
 )
-from apiyi_cli.decode.frames.sse import json_events
 from apiyi_cli.decode.subtitles import Cue, cues, cues_of, format_segment, seconds_of, srt, vtt
 from apiyi_cli.errors import ApiyiError, IncompleteError, describe_billing
 from apiyi_cli.text import Text
@@ -290,9 +289,7 @@ def _refuse_words(reply: Reply, raw: bytes) -> None:
 def _find_done(reply: Reply, raw: bytes, model: str | None) -> Any:
     """Return the last object of an unrequested stream; ValueError if there is none."""
     last = None
-    for place, event in enumerate(map(read_object, json_events([raw]))):
-        if error := find_event_refusal(reply, event, "heavy", model, begun=place > 0):
-            raise error
+    for event in read_events(reply, [raw], model):
         if event.get("type") == "transcript.text.done":
             last = {name: value for name, value in event.items() if name != "type"}
     if last is None:

@@ -11,20 +11,15 @@ from apiyi_cli.core.jsontext import InvalidJSON, read_typed
 from apiyi_cli.errors import UsageError
 from apiyi_cli.text import Text
 
-_TYPES = {
+_SHORT_TYPES = {
     "str": "string",
-    "string": "string",
     "int": "integer",
-    "integer": "integer",
     "float": "number",
-    "number": "number",
     "bool": "boolean",
-    "boolean": "boolean",
     "list": "array",
-    "array": "array",
-    "object": "object",
     "dict": "object",
 }
+_TYPES = {**_SHORT_TYPES, **{name: name for name in _SHORT_TYPES.values()}}
 _EXAMPLE = "--schema 'name, age int'"
 # A name is an identifier of any script, such as 姓名.
 _FIELD = re.compile(r"^([^\W\d]\w*)(?:\s+([A-Za-z]+)(?:\[([A-Za-z]+)\])?)?$")

@@ -7,15 +7,15 @@ errors with status 200, events as `text/plain`, and objects where events were as
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any, Literal
 
 from apiyi_cli.core.call import Cost, Reply
-from apiyi_cli.core.jsontext import read_first, read_plain, trim
-from apiyi_cli.decode.frames.fields import is_markup
+from apiyi_cli.core.jsontext import read_first, trim
+from apiyi_cli.decode.frames.fields import is_markup, read_object
 from apiyi_cli.decode.frames.filler import MOST_FILLER_BYTES, drop_endless_filler
-from apiyi_cli.decode.frames.sse import frames
+from apiyi_cli.decode.frames.sse import frames, json_events
 from apiyi_cli.decode.frames.utf8 import as_utf8
 from apiyi_cli.errors import (
     PAGE,
@@ -144,6 +144,21 @@ def find_event_refusal(
     return error.replace_facts(billed="maybe") if is_paid else error
 
 
+def read_events(
+    reply: Reply,
+    chunks: Iterable[bytes],
+    model: str | None = None,
+    on_damage: Callable[[bytes], object] = lambda data: None,
+) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a stream of heavy work; raise an error among them."""
+    begun = False
+    for event in filter(None, map(read_object, json_events(chunks, on_damage))):
+        if error := find_event_refusal(reply, event, "heavy", model, begun=begun):
+            raise error
+        begun = True
+        yield event
+
+
 def classify_refusal(reply: Reply, *, cost: Cost, model: str | None = None) -> ApiyiError:
     """Return the error of a reply whose status is not 2xx."""
     raw = bytearray()
@@ -211,8 +226,8 @@ def parse_body(
 ) -> dict[str, Any] | list[Any]:
     """Return the JSON object or array of a 2xx answer.
 
-    `large`: in megabytes of base64 no integers of 19 digits are looked for, which takes longest.
-    Raises IncompleteError when it is empty or cut, RejectedError if not the API answered.
+    `large` is True for megabytes of base64. Raises IncompleteError when it is empty or cut,
+    RejectedError if not the API answered.
     """
     if kind == "empty" or not trim(raw):
         raise IncompleteError(
@@ -223,7 +238,7 @@ def parse_body(
     if kind == "html":
         raise _make_page_error(reply, raw)
     try:
-        value = _read_large(raw) if large else read_first(raw)
+        value = read_first(raw, fast=large)
     except ValueError as error:
         if trim(raw)[:1] in (b"{", b"["):
             why = Text("its {count} bytes are not complete JSON", count=len(raw))
@@ -250,13 +265,6 @@ def make_foreign(reply: Reply, why: str, hint: str | None = None) -> RejectedErr
     hint = describe_address_check(reply.url) if hint is None else hint
     facts = facts_of(reply, "opened")
     return RejectedError(Text("what answered is not the API"), why, hint=hint, facts=facts)
-
-
-def _read_large(raw: bytes) -> Any:
-    try:
-        return read_plain(raw)
-    except ValueError:
-        return read_first(raw)
 
 
 def _make_text_error(reply: Reply, raw: bytes) -> ApiyiError:
