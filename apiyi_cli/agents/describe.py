@@ -87,7 +87,6 @@ def _key(command: Any) -> str:
 
 
 def _command_schema(command: Any) -> dict[str, Any]:
-    """Return the schema of one command's lines."""
     words = list(command.path[1:])
     arguments = {item.name: _argument_schema(item) for item in command.arguments}
     required = [item.name for item in command.arguments if item.required]

@@ -28,12 +28,7 @@ def script(program: Command, shell: str) -> str:
     """
     from apiyi_cli.manual.shells import bash, fish, powershell, zsh
 
-    template, tables = {
-        "bash": ("apiyi.bash", bash.tables),
-        "zsh": ("apiyi.zsh", zsh.tables),
-        "fish": ("apiyi.fish", fish.tables),
-        "powershell": ("apiyi.ps1", powershell.tables),
-    }[shell]
-    text = (Path(__file__).parent / "shells" / template).read_text("utf-8")
+    shells = {"bash": bash, "zsh": zsh, "fish": fish, "powershell": powershell}
+    text = (Path(__file__).parent / "shells" / SCRIPTS[shell]).read_text("utf-8")
     text = text.replace("# NOTICE\n", f"# {_NOTICE}\n", 1)
-    return text.replace("# TABLES\n", tables(program), 1)
+    return text.replace("# TABLES\n", shells[shell].tables(program), 1)

@@ -67,7 +67,6 @@ def _paragraphs(command: Command, width: int) -> list[str]:
 
 
 def _tables(command: Command, width: int, bold: bool, say: Translate) -> list[str]:
-    """Return arguments, commands and options under their headings."""
     lines: list[str] = []
     for group in (_arguments_and_commands(command), _options(command, say)):
         text_at = _text_at([left for _, rows in group for left, _ in rows], width)

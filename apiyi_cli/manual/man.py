@@ -92,7 +92,6 @@ def _synopsis(command: Command) -> Iterator[str]:
 
 
 def _explain(command: Command) -> Iterator[str]:
-    """Yield the help of a command."""
     yield inline(text(command.help))
     for paragraph in command.more.split("\n\n"):
         if paragraph:

@@ -184,7 +184,6 @@ def _arguments(
 
 
 def _task_words(request: PageRequest) -> list[str]:
-    """Return the words that resume a video task."""
     if request.command != "video" or not _TASK.fullmatch(request.task):
         raise _refuse(Text("there is no task {name}", name=repr(request.task)))
     return ["resume", request.task]
@@ -214,7 +213,6 @@ def _option_words(option: Flag, value: Any) -> list[str]:
 
 
 def _switch_word(option: Flag, value: Any) -> str:
-    """Return the spelling of a switch that is on or off."""
     if value is True:
         return option.long
     if value is False and (off := [name for name in option.names if "/" in name]):
@@ -255,7 +253,6 @@ def _upload_name(id: str, names: Mapping[str, str]) -> str:
 
 
 def _speech_format(request: PageRequest) -> str:
-    """Return the file extension of the speech."""
     given = request.options.get("format")
     return given if isinstance(given, str) and given.isalnum() else "mp3"
 

@@ -162,7 +162,6 @@ def _read_error(text: str) -> dict[str, Any] | None:
 
 
 def _find_decoder(first: bytes) -> Callable[..., Iterator[EventBatch]]:
-    """Return the decoder of an answer by its first object."""
     try:
         value = read_event(first)
     except InvalidJSON:

@@ -67,25 +67,25 @@ class PageFacts:
     """Answers the page's questions; reads the configuration anew each time."""
 
     def __init__(self, program: PageProgram, table: FormTable) -> None:
-        self._program = program
-        self._table = table
+        self.program = program
+        self.table = table
         self._server = secrets.token_hex(4)
 
     def settings(self, profile: str, command: str | None = None) -> Settings:
         """Return the settings of a profile, for one command if it is named."""
-        connection = Connection(profile=profile or self._program.profile)
-        return Settings(connection, environ=self._program.environ, command=command)
+        connection = Connection(profile=profile or self.program.profile)
+        return Settings(connection, environ=self.program.environ, command=command)
 
     @property
     def usual_profile(self) -> str:
         """Return the profile of command lines without --profile."""
-        return Settings(environ=self._program.environ).profile
+        return Settings(environ=self.program.environ).profile
 
     def find_usual_model(self, command: str, profile: str) -> str:
         """Return the model of requests without one, "" if there is none."""
-        if "model" not in self._table.flags(command):
+        if "model" not in self.table.flags(command):
             return ""
-        option = self._table.flags(command)["model"]
+        option = self.table.flags(command)["model"]
         return _find_value(option, self.settings(profile, command))[0].partition(", ")[0]
 
     def describe(self, profile: str, language: str) -> dict[str, Any]:
@@ -100,14 +100,14 @@ class PageFacts:
             "profile": profile,
             # A page that was loaded again keeps its drafts, and uploads only from this server.
             "server": self._server,
-            "start_profile": self._program.profile,
+            "start_profile": self.program.profile,
             "profiles": list(settings.profiles),
             "base_url": urls[0] if urls else "",
             "is_sandbox": settings.sandbox,
-            "command": self._program.command,
-            "max_cost": self._program.max_cost_usd,
-            "history": self._program.keeps_history,
-            "methods": METHODS if self._program.allows_api else READING_METHODS,
+            "command": self.program.command,
+            "max_cost": self.program.max_cost_usd,
+            "history": self.program.keeps_history,
+            "methods": METHODS if self.program.allows_api else READING_METHODS,
             "commands": [self._describe_command(name, profile, say) for name in PAGE_COMMANDS],
             "languages": list(Request.flags["code"].choices),
         }
@@ -115,7 +115,7 @@ class PageFacts:
     def describe_models(self, listed: Any, profile: str) -> list[dict[str, Any]]:
         """Return the listed models with price, kind and the commands that cannot use them."""
         settings = self.settings(profile)
-        prices, known = self._program.load_prices(settings), self._program.load_models(settings)
+        prices, known = self.program.load_prices(settings), self.program.load_models(settings)
         rows = listed.get("data") if isinstance(listed, dict) else listed
         models = []
         for row in rows if isinstance(rows, list) else ():
@@ -139,7 +139,7 @@ class PageFacts:
         """Return the cost of today's requests by the ledger, None if unknown."""
         midnight = time.mktime((*time.localtime()[:3], 0, 0, 0, 0, 0, -1))
         try:
-            totals = Ledger(state_dir(self._program.environ)).totals(midnight, "profile")
+            totals = Ledger(state_dir(self.program.environ)).totals(midnight, "profile")
         except ApiyiError:
             return None
         return sum(total.cost or 0.0 for total in totals)
@@ -154,7 +154,7 @@ class PageFacts:
         units = BilledUnits(
             usage.get("prompt"), usage.get("completion"), usage.get("cached"), max(1, count)
         )
-        return self._program.load_prices(settings).estimate(model, units)
+        return self.program.load_prices(settings).estimate(model, units)
 
     def estimate_request(self, shown: Any, profile: str) -> float | None:
         """Return the estimated cost of a `--dry-run` request, None if unknown."""
@@ -168,20 +168,20 @@ class PageFacts:
         if endpoint is None or not isinstance(body, dict):
             return None
         call = endpoint.call(json=body, model=str(body.get("model") or ""))
-        return self._program.estimate_call(self._program.load_prices(settings), call)
+        return self.program.estimate_call(self.program.load_prices(settings), call)
 
     def _describe_command(self, name: str, profile: str, say: Translate) -> dict[str, Any]:
         command = PAGE_COMMANDS[name]
         settings = self.settings(profile, name)
         sections: dict[str, list[dict[str, Any]]] = {}
-        for option in self._table.flags(name).values():
+        for option in self.table.flags(name).values():
             if option.name != "profile":
                 described = self._describe_option(option, name, settings, say)
                 sections.setdefault(option.panel, []).append(described)
         return {
             "name": name,
             "heading": command.heading,
-            "help": say(Text(self._program.helps[name])),
+            "help": say(Text(self.program.helps[name])),
             "subject": command.subject,
             "shape": command.shape,
             "stdin": command.stdin,

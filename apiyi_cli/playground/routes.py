@@ -54,7 +54,7 @@ class PageRoutes:
         folder = state_dir(program.environ) / "playground" if program.keeps_history else None
         self._history = PageHistory(folder)
         self._scratch = make_scratch_folder()
-        self._starter = RunStarter(program, table, self._facts, self._history, self._scratch)
+        self._starter = RunStarter(self._facts, self._history, self._scratch)
         self._assets = _read_assets(PAGE)
         self._reads: dict[str, Callable[[Mapping[str, str]], Any]] = {
             "/api/schema": self._schema,
@@ -178,7 +178,6 @@ class PageRoutes:
         self._history.delete("" if id == "*" else id)
 
     def _export_entry(self, value: Any) -> dict[str, Any]:
-        """Return an entry as a shell script, `.http` file or batch row."""
         entry = self._history.find(str(value.get("id")))
         if entry is None:
             raise HttpRefusal(404, "there is no such entry")
@@ -188,7 +187,6 @@ class PageRoutes:
 
 
 def _read_assets(folder: Path) -> dict[str, HttpAnswer]:
-    """Return the page's own files by their paths."""
     assets = {}
     for path in sorted(folder.rglob("*")):
         if path.suffix in _TYPES:

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from apiyi_cli.core.jsontext import InvalidJSON, read_event, write_text
 from apiyi_cli.errors import ApiyiError, LimitError
-from apiyi_cli.playground.argv import CommandLine, FormTable, PageRequest, build_line
+from apiyi_cli.playground.argv import CommandLine, PageRequest, build_line
 from apiyi_cli.playground.child_processes import ChildProcess, ChildSlots
-from apiyi_cli.playground.facts import PageFacts, PageProgram
+from apiyi_cli.playground.facts import PageFacts
 from apiyi_cli.playground.history import PageHistory
 from apiyi_cli.playground.runs import PageRun
 from apiyi_cli.playground.uploads import UploadStore
@@ -32,16 +32,7 @@ class RunStarter:
     `scratch` is a private folder for the uploads and for the folder of each run.
     """
 
-    def __init__(
-        self,
-        program: PageProgram,
-        table: FormTable,
-        facts: PageFacts,
-        history: PageHistory,
-        scratch: Path,
-    ) -> None:
-        self._program = program
-        self._table = table
+    def __init__(self, facts: PageFacts, history: PageHistory, scratch: Path) -> None:
         self._facts = facts
         self._history = history
         self._scratch = scratch
@@ -61,7 +52,7 @@ class RunStarter:
         profile = self._facts.settings(request.profile).in_profile.name
         named = "" if profile == self._facts.usual_profile else profile
         names = self._assign_names(request)
-        return build_line(request._replace(profile=named), self._table, names, mode)
+        return build_line(request._replace(profile=named), self._facts.table, names, mode)
 
     def start(
         self, request: PageRequest, mode: str, language: str, is_gone: Callable[[], bool]
@@ -72,7 +63,7 @@ class RunStarter:
         TooManyChildren and ApiyiError.
         """
         line = self.build(request, mode)
-        if mode == "run" and "max_cost" in self._table.flags(request.command):
+        if mode == "run" and "max_cost" in self._facts.table.flags(request.command):
             line = self._limit_cost(line, request)
         run = self._make_run(request, line, mode, language)
         try:
@@ -217,7 +208,7 @@ class RunStarter:
 
         It bounds the page's own limit as well: the last `--max-cost` counts.
         """
-        limit_usd = self._program.max_cost_usd
+        limit_usd = self._facts.program.max_cost_usd
         if limit_usd is None or self._facts.settings(request.profile).sandbox:
             return line
         left = limit_usd - (self._facts.sum_today() or 0.0)
@@ -244,7 +235,7 @@ class RunStarter:
 
     def _environ(self, language: str) -> dict[str, str]:
         lang = "zh_CN" if language == "zh" else "en"
-        return {**self._program.environ, "APIYI_LANG": lang, "NO_COLOR": "1"}
+        return {**self._facts.program.environ, "APIYI_LANG": lang, "NO_COLOR": "1"}
 
 
 def _as_event(name: str, data: Mapping[str, Any]) -> bytes:

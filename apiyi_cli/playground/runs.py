@@ -189,7 +189,6 @@ class PageRun:
         return self._facts.estimate(self.model, self.request.profile, self._usage, files)
 
     def _title(self) -> str:
-        """Return the entry's title: the prompt, else the input or the files."""
         request, named = self.request, ", ".join(sorted(self._given))
         if PAGE_COMMANDS[request.command].subject == "recordings":
             return named

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -16,9 +15,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from apiyi_cli.errors import SetupError
 from apiyi_cli.playground.argv import FormTable
 from apiyi_cli.playground.facts import PageProgram
-from apiyi_cli.playground.routes import PageRoutes
+from apiyi_cli.playground.routes import PAGE, PageRoutes
 from apiyi_cli.playground.security import SAFETY_HEADERS, Guard, HttpAnswer, HttpRefusal
-from apiyi_cli.playground.texts import LOCKED_PAGE, REFUSED_PAGE
 from apiyi_cli.playground.uploads import MOST_UPLOAD_BYTES
 from apiyi_cli.text import Text, system_reason
 
@@ -219,18 +217,16 @@ class PageHandler(BaseHTTPRequestHandler):
     def _send(self, answer: HttpAnswer) -> None:
         # Without a version the class would send no head, and with it no rules.
         self.request_version = self.protocol_version
-        status = HTTPStatus(answer.status)
-        self.send_response_only(status.value, status.phrase)
+        self.send_response_only(answer.status)
         self.send_header("Content-Type", answer.type)
         self.send_header("Content-Security-Policy", answer.policy)
         for name, value in (*SAFETY_HEADERS.items(), *answer.headers):
             self.send_header(name, value)
         self.send_header("Connection", "close")
-        if isinstance(answer.body, bytes):
-            self.send_header("Content-Length", str(len(answer.body)))
         if not isinstance(answer.body, bytes):
             self._send_pieces(answer.body)
             return
+        self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(answer.body)
@@ -246,9 +242,8 @@ class PageHandler(BaseHTTPRequestHandler):
 
 
 def _make_refusal(status: int) -> HttpAnswer:
-    """Return the page for a request that is refused."""
-    page = LOCKED_PAGE if status == 401 else REFUSED_PAGE
-    body = page.replace(b"%STATUS%", str(status).encode())
+    page = PAGE / ("locked.html" if status == 401 else "refused.html")
+    body = page.read_bytes().replace(b"%STATUS%", str(status).encode())
     return HttpAnswer(body, "text/html; charset=utf-8", status)
 
 

@@ -96,7 +96,6 @@ def _colour(seed: bytes, row: int, column: int, detail: int) -> bytes:
 
 
 def _line(seed: bytes, row: int, width: int, detail: int) -> bytes:
-    """Return the pixels of one row of squares."""
     squares = []
     for column in range(detail):
         start, end = column * width // detail, (column + 1) * width // detail

@@ -258,7 +258,6 @@ class _MatchWriter:
 
 
 def _member(items: Any) -> str:
-    """Return a character of a class."""
     op, value = str(items[0][0]), items[0][1]
     if op == "NEGATE":
         return next((c for c in _PRINTABLE if not _within(c, items[1:])), "")

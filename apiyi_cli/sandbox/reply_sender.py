@@ -77,7 +77,6 @@ class ReplySender:
     def _body(
         self, reply: ScriptedReply, head: bytes, pieces: Iterator[bytes], *, chunked: bool
     ) -> None:
-        """Send the pieces, up to the reply's stop."""
         patient = bool(
             reply.gap_s or reply.wait or reply.pings or reply.split or callable(reply.body)
         )
@@ -140,7 +139,6 @@ def _encode_chunk(piece: bytes, chunked: bool) -> bytes:
 
 
 def _until(stop: Stop | None, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the pieces up to the stop."""
     if stop is None:
         yield from pieces
     elif stop.unit == "piece":
@@ -155,15 +153,13 @@ def _until(stop: Stop | None, pieces: Iterator[bytes]) -> Iterator[bytes]:
 def _pieces(reply: ScriptedReply) -> tuple[Iterator[bytes], int | None]:
     """Return the sent pieces of the body, and its size if it is whole."""
     body = reply.body
-    size: int | None = None
-    if isinstance(body, bytes):
-        whole = _zip(body) if reply.gzip else body
-        pieces: Iterator[bytes] = iter((whole,)) if whole else iter(())
-        size = len(whole)
-    elif callable(body):
+    if callable(body):
         return iter(body()), None
-    else:
-        pieces = iter((_zip(b"".join(body)),)) if reply.gzip else iter(body)
+    parts = body if isinstance(body, tuple) else (body,) if body else ()
+    if reply.gzip:
+        parts = (_zip(b"".join(parts)),)
+    size = sum(map(len, parts)) if isinstance(body, bytes) else None
+    pieces = iter(parts)
     if reply.split is not None:
         pieces = _resize(b"".join(pieces), reply.split, reply.seed)
     return pieces, size

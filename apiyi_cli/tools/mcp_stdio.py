@@ -73,7 +73,6 @@ async def connect_stdio(
 
 
 async def _read(process: Process, messages: Any) -> None:
-    """Forward the server's messages."""
     assert process.stdout is not None
     async with messages:
         with suppress(*_list_closed_errors()):

@@ -144,7 +144,6 @@ def run_tools(
 
 
 def _run_threads(threads: Sequence[threading.Thread]) -> None:
-    """Start the threads and wait for all of them."""
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -35,7 +35,6 @@ def format_skill(
 
 
 def _format_exit_codes(say: Translate) -> str:
-    """Return the exit codes as a Markdown table."""
     head = (Text("code"), Text("name"), Text("when"), Text("run again?"))
     rows = [
         tuple(map(say, head)),

@@ -102,7 +102,7 @@ def _answer(request: ReceivedRequest, fields: dict[str, Any], kind: str) -> Scri
     usage = _usage(prompt, fields, len(seeds))
     if fields.get("stream"):
         return _stream_pictures(fields, kind, seeds[0], (width, height), usage)
-    data = [_item(request, model, fields, seed, width, height) for seed in seeds]
+    data = [_item(request, model, fields, seed, (width, height)) for seed in seeds]
     whole: dict[str, Any] = {"created": CREATED, "data": data}
     if model.startswith("seedream"):
         for item in data:
@@ -120,20 +120,15 @@ def _answer(request: ReceivedRequest, fields: dict[str, Any], kind: str) -> Scri
 
 
 def _item(
-    request: ReceivedRequest,
-    model: str,
-    fields: dict[str, Any],
-    seed: bytes,
-    width: int,
-    height: int,
+    request: ReceivedRequest, model: str, fields: dict[str, Any], seed: bytes, size: tuple[int, int]
 ) -> dict[str, Any]:
     item: dict[str, Any] = {}
     if _by_url(model, fields.get("response_format")):
         life_s = _FLUX_LIFE_S if model.startswith("flux") else None
-        item["url"] = picture_url(request, seed, width, height, life_s)
+        item["url"] = picture_url(request, seed, *size, life_s)
     else:
         form = fields.get("output_format")
-        content = draw(seed, width, height, form)
+        content = draw(seed, *size, form)
         # The relayed channels hand their upstream's data URL on.
         mime = _MIMES.get(str(form), "image/png")
         start = f"data:{mime};base64," if _is_relayed(model) else ""

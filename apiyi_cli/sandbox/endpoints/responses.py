@@ -40,9 +40,8 @@ def responses(request: ReceivedRequest, finish: str) -> ScriptedReply:
     model = model_of(fields, "respond")
     _check(fields, model)
     summary = summarize(fields)
-    mark = request.digest
-    output = _output(fields, model, summary, finish, mark)
-    whole = _make_response(fields, model, summary, output, finish, mark)
+    output = _output(fields, model, summary, finish, request.digest)
+    whole = _make_response(request, summary, output, finish)
     used = whole["usage"]["total_tokens"]
     if fields.get("stream"):
         return ScriptedReply.sse(*response_events(whole), named=True, tokens=used)
@@ -165,16 +164,12 @@ def _count_item_tokens(item: dict[str, Any]) -> int:
 
 
 def _make_response(
-    fields: dict[str, Any],
-    model: str,
-    summary: RequestSummary,
-    output: list[dict[str, Any]],
-    finish: str,
-    mark: str,
+    request: ReceivedRequest, summary: RequestSummary, output: list[dict[str, Any]], finish: str
 ) -> dict[str, Any]:
+    fields = request.fields
     incomplete = {"length": "max_output_tokens", "content_filter": "content_filter"}.get(finish)
     return {
-        "id": f"resp_{mark}",
+        "id": f"resp_{request.digest}",
         "object": "response",
         "created_at": CREATED,
         "status": "incomplete" if incomplete else "completed",
@@ -183,7 +178,7 @@ def _make_response(
         "instructions": fields.get("instructions"),
         "max_output_tokens": fields.get("max_output_tokens"),
         "metadata": fields.get("metadata") or {},
-        "model": model,
+        "model": request.model,
         "output": output,
         "parallel_tool_calls": fields.get("parallel_tool_calls") is not False,
         "previous_response_id": fields.get("previous_response_id"),

@@ -52,12 +52,11 @@ def _answer(request: ReceivedRequest, task: str) -> ScriptedReply:
     form = _check_format(request, model)
     length_s = duration_s(recording.content)
     segments = _segments(recording, fields, length_s, task)
-    text = " ".join(segment.text for segment in segments)
     if fields.get("stream") == "true" and task == "transcribe" and not model.startswith("whisper"):
-        return _stream_text(text)
+        return _stream_text(_join(segments))
     if form in ("text", "srt", "vtt"):
-        return ScriptedReply.text(_plain(form, segments, text))
-    return ScriptedReply.json(_structure(form, request, segments, text, length_s, task))
+        return ScriptedReply.text(_plain(form, segments))
+    return ScriptedReply.json(_structure(form, request, segments, length_s, task))
 
 
 def duration_s(audio: bytes) -> float:
@@ -96,9 +95,13 @@ def _segments(
     ]
 
 
-def _plain(form: str, segments: list[Segment], text: str) -> str:
+def _join(segments: list[Segment]) -> str:
+    return " ".join(segment.text for segment in segments)
+
+
+def _plain(form: str, segments: list[Segment]) -> str:
     if form == "text":
-        return text + "\n"
+        return _join(segments) + "\n"
     point = "," if form == "srt" else "."
     blocks = ["WEBVTT\n"] if form == "vtt" else []
     for k, segment in enumerate(segments, 1):
@@ -114,13 +117,9 @@ def _stamp(seconds: float, point: str) -> str:
 
 
 def _structure(
-    form: str,
-    request: ReceivedRequest,
-    segments: list[Segment],
-    text: str,
-    length_s: float,
-    task: str,
+    form: str, request: ReceivedRequest, segments: list[Segment], length_s: float, task: str
 ) -> dict[str, Any]:
+    text = _join(segments)
     seconds = {"type": "duration", "seconds": max(1, round(length_s))}
     if form == "json":
         return {"text": text, "usage": seconds}

@@ -187,7 +187,6 @@ def chat_reply(text: str, *, streamed: bool) -> ScriptedReply:
 
 
 def _response_reply(text: str, *, streamed: bool) -> ScriptedReply:
-    """Return a response with this text."""
     part = {"type": "output_text", "text": text, "annotations": []}
     item = {"id": "msg_sandbox", "type": "message", "status": "completed", "role": "assistant"}
     usage = {"input_tokens": 5, "output_tokens": 5, "total_tokens": 10}

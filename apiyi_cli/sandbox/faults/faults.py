@@ -291,7 +291,6 @@ def _error(reply: ScriptedReply, fault: Fault) -> ScriptedReply:
 
 
 def _make_gap(is_gone: Callable[[bytes], bool]) -> End:
-    """Return the change that leaves events of a stream out."""
 
     def change(reply: ScriptedReply, fault: Fault) -> ScriptedReply:
         kept = tuple(piece for piece in _pieces(reply) if not is_gone(piece))
