@@ -8,14 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from apiyi_cli.core.language import Translate, as_is
+from apiyi_cli.manual import handwritten
 from apiyi_cli.manual.describe import Command, Option
-from apiyi_cli.manual.handwritten import (
-    TOPICS,
-    command_sections,
-    divide,
-    sections_of,
-    topic,
-)
 from apiyi_cli.manual.markdown import Block, Table, text
 from apiyi_cli.manual.roff import escape, inline, line, roff
 from apiyi_cli.text import Text
@@ -44,8 +38,8 @@ def pages(program: Command, version: str, say: Translate = as_is) -> dict[str, s
 def _page(command: Command, program: Command, version: str, say: Translate) -> str:
     name = "-".join(command.path)
     is_root = command is program
-    written = _for_program(program, say) if is_root else sections_of(command.name, say)
-    before, after = (list(roff(part)) for part in divide(written, say))
+    written = _for_program(program, say) if is_root else handwritten.sections_of(command.name, say)
+    before, after = (list(roff(part)) for part in handwritten.divide(written, say))
     # tbl(1) is run on a page whose first line asks for it; another needs no such line.
     tables = any(isinstance(block, Table) for block in written)
     lines = [
@@ -74,10 +68,10 @@ def _section(title: str) -> str:
 def _for_program(program: Command, say: Translate) -> list[Block]:
     names = {command.name for command in program.commands}
     # The recipes are as long as the page; it names them instead.
-    topics = [name for name in TOPICS if name not in names and name != "recipes"]
+    topics = [name for name in handwritten.TOPICS if name not in names and name != "recipes"]
     return [
-        *command_sections("apiyi", say),
-        *(block for name in topics for block in topic(name, say)),
+        *handwritten.command_sections("apiyi", say),
+        *(block for name in topics for block in handwritten.topic(name, say)),
     ]
 
 

@@ -15,13 +15,7 @@ from apiyi_cli.core.endpoints import METHODS
 from apiyi_cli.core.options import Flag, Group
 from apiyi_cli.core.options.video import TASK_WORDS
 from apiyi_cli.errors import UsageError
-from apiyi_cli.playground.policy import (
-    PAGE_COMMANDS,
-    TEXT_OR_FILE,
-    is_allowed,
-    takes_upload,
-    takes_url,
-)
+from apiyi_cli.playground import policy
 from apiyi_cli.text import Text
 
 MOST_WORD_BYTES: Final = 100_000
@@ -92,9 +86,9 @@ class FormTable:
                 name: option
                 for group in groups[command]
                 for name, option in group.flags.items()
-                if is_allowed(command, name)
+                if policy.is_allowed(command, name)
             }
-            for command in PAGE_COMMANDS
+            for command in policy.PAGE_COMMANDS
         }
 
     def flags(self, command: str) -> Mapping[str, Flag]:
@@ -128,7 +122,7 @@ def build_line(
     `mode` is "run", "dry-run" or "code". Raises UsageError for whatever is not allowed.
     """
     flags = table.flags(request.command)
-    command = PAGE_COMMANDS[request.command]
+    command = policy.PAGE_COMMANDS[request.command]
     words = [request.command]
     if request.profile:
         words.append(f"--profile={request.profile}")
@@ -160,7 +154,7 @@ def _arguments(
     request: PageRequest, table: FormTable, names: Mapping[str, str]
 ) -> tuple[list[str], str | None]:
     """Return the words after `--` and the text of standard input."""
-    command = PAGE_COMMANDS[request.command]
+    command = policy.PAGE_COMMANDS[request.command]
     if request.task:
         return _task_words(request), None
     if request.stdin and not command.stdin:
@@ -230,16 +224,18 @@ def _value_text(option: Flag, value: Any) -> str:
     after_colon = text.partition(":")[2].lstrip() if option.name == "header" else ""
     if text.lstrip().startswith("@") or "@" in (after_equals.lstrip()[:1], after_colon[:1]):
         raise _refuse(Text("{long}: a value that begins with @ names a file", long=option.long))
-    if option.name in TEXT_OR_FILE:
+    if option.name in policy.TEXT_OR_FILE:
         if not text.lstrip().startswith(("{", "[")) and _PATH_LIKE.search(text.strip()):
             raise _refuse(Text("{long}: files come in by upload alone", long=option.long))
-    elif takes_upload(option) and not (takes_url(option) and re.match(r"https?://[^\s/]", text)):
+    elif policy.takes_upload(option) and not (
+        policy.takes_url(option) and re.match(r"https?://[^\s/]", text)
+    ):
         raise _refuse(Text("{long}: files come in by upload alone", long=option.long))
     return text
 
 
 def _file_words(option: Flag, ids: Sequence[str], names: Mapping[str, str]) -> Iterable[str]:
-    if ids and not takes_upload(option):
+    if ids and not policy.takes_upload(option):
         raise _refuse(Text("{long} takes no file", long=option.long))
     return [f"{option.long}={_upload_name(id, names)}" for id in ids]
 

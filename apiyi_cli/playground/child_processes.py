@@ -10,7 +10,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, NamedTuple
 
 from apiyi_cli.errors import SetupError
 from apiyi_cli.text import Text, system_reason
@@ -24,29 +24,31 @@ class TooManyChildren(Exception):
     """All slots are taken by the user's requests."""
 
 
+class ChildCommand(NamedTuple):
+    """What a child runs. A side run (a preview, a list) gives its slot to the user's own."""
+
+    argv: Sequence[str]
+    folder: Path
+    environ: Mapping[str, str]
+    stdin: str | None = None
+    is_side: bool = False
+
+
 class ChildProcess:
     """One run of the program, with its output as pipes."""
 
-    def __init__(
-        self,
-        argv: Sequence[str],
-        *,
-        folder: Path,
-        environ: Mapping[str, str],
-        stdin: str | None,
-        is_side: bool,
-    ) -> None:
-        self.is_side = is_side
+    def __init__(self, command: ChildCommand) -> None:
+        self.is_side = command.is_side
         self.was_stopped = False
         try:
             # -P: uploads lie in the folder of the run, and none of them shall be imported.
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "apiyi_cli", *argv],
-                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+                [sys.executable, "-P", "-m", "apiyi_cli", *command.argv],
+                stdin=subprocess.DEVNULL if command.stdin is None else subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                cwd=folder,
-                env={**environ},
+                cwd=command.folder,
+                env={**command.environ},
                 start_new_session=os.name != "nt",
             )
         except OSError as failure:
@@ -54,8 +56,8 @@ class ChildProcess:
         assert self._process.stdout is not None and self._process.stderr is not None
         self.stdout: IO[bytes] = self._process.stdout
         self.stderr: IO[bytes] = self._process.stderr
-        if stdin is not None:
-            threading.Thread(target=self._feed, args=(stdin,), daemon=True).start()
+        if command.stdin is not None:
+            threading.Thread(target=self._feed, args=(command.stdin,), daemon=True).start()
 
     def wait(self, timeout_s: float | None = None) -> int | None:
         """Return the exit code, negative for a signal; None if it still runs."""
@@ -102,10 +104,7 @@ class ChildProcess:
 
 
 class ChildSlots:
-    """Starts children while there are slots; thread-safe.
-
-    Side runs (previews, lists) give their slot to a request of the user's.
-    """
+    """Starts children while there are slots; thread-safe."""
 
     def __init__(self) -> None:
         self._running: list[ChildProcess] = []
@@ -115,22 +114,14 @@ class ChildSlots:
     def __len__(self) -> int:
         return len(self._running)
 
-    def start(
-        self,
-        argv: Sequence[str],
-        *,
-        folder: Path,
-        environ: Mapping[str, str],
-        stdin: str | None = None,
-        is_side: bool = False,
-    ) -> ChildProcess:
+    def start(self, command: ChildCommand) -> ChildProcess:
         """Start a child. Raises TooManyChildren when all slots are taken."""
         with self._lock:
-            if len(self._running) >= MOST_CHILDREN and not is_side:
+            if len(self._running) >= MOST_CHILDREN and not command.is_side:
                 self._end_side_run()
             if self._is_closed or len(self._running) >= MOST_CHILDREN:
                 raise TooManyChildren
-            child = ChildProcess(argv, folder=folder, environ=environ, stdin=stdin, is_side=is_side)
+            child = ChildProcess(command)
             self._running.append(child)
             return child
 

@@ -14,18 +14,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
+from apiyi_cli.core import events
 from apiyi_cli.core.call import Call, Reply
-from apiyi_cli.core.events import (
-    Delta,
-    EventBatch,
-    Finish,
-    InlineFile,
-    Reasoning,
-    Refusal,
-    Restart,
-    ToolCall,
-    Usage,
-)
 from apiyi_cli.core.jsontext import InvalidJSON, read, read_event
 from apiyi_cli.errors import ApiyiError
 from apiyi_cli.playground.child_processes import ChildProcess
@@ -35,7 +25,7 @@ PageEvent = tuple[str, dict[str, Any]]
 _ENDED: Final = object()
 _STATUS: Final = re.compile(r"< (\d{3}) ?(.*?) \(([\d.]+) s, ")
 _REQUEST: Final = re.compile(r"> ([A-Z]+) (https?://\S+)$")
-_KINDS: Final = {Delta: "text", Reasoning: "reasoning", Refusal: "refusal"}
+_KINDS: Final = {events.Delta: "text", events.Reasoning: "reasoning", events.Refusal: "refusal"}
 
 
 class ChildReader:
@@ -108,19 +98,19 @@ class ChildReader:
             self._tell("line", text=line.decode("utf-8", "replace"))
             yield line
 
-    def _put_meaning(self, batch: EventBatch) -> None:
+    def _put_meaning(self, batch: events.EventBatch) -> None:
         for event in batch:
             match event:
-                case Delta() | Reasoning() | Refusal():
+                case events.Delta() | events.Reasoning() | events.Refusal():
                     kind = _KINDS[type(event)]
                     self._tell("piece", kind=kind, text=event.text, index=event.index)
-                case Restart():
+                case events.Restart():
                     self._tell("restart")
-                case ToolCall():
+                case events.ToolCall():
                     self._tell("call", id=event.id, name=event.name, arguments=event.arguments)
-                case Finish():
+                case events.Finish():
                     self._tell("finish", reason=event.reason, index=event.index)
-                case Usage():
+                case events.Usage():
                     self._tell(
                         "usage",
                         prompt=event.prompt_tokens,
@@ -129,7 +119,7 @@ class ChildReader:
                         reasoning=event.reasoning_tokens,
                         cached=event.cached_tokens,
                     )
-                case InlineFile():
+                case events.InlineFile():
                     if name := self._save(event.type, event.base64):
                         self._tell("file", name=name)
 
@@ -161,7 +151,7 @@ def _read_error(text: str) -> dict[str, Any] | None:
     return {name: error[name] for name in named if isinstance(error.get(name), str | int)}
 
 
-def _find_decoder(first: bytes) -> Callable[..., Iterator[EventBatch]]:
+def _find_decoder(first: bytes) -> Callable[..., Iterator[events.EventBatch]]:
     try:
         value = read_event(first)
     except InvalidJSON:

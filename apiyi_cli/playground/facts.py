@@ -16,13 +16,8 @@ from apiyi_cli.core.options.connection import Connection
 from apiyi_cli.core.options.request import Request
 from apiyi_cli.core.secret import mask_url
 from apiyi_cli.errors import ApiyiError
+from apiyi_cli.playground import policy
 from apiyi_cli.playground.argv import READING_METHODS, FormTable
-from apiyi_cli.playground.policy import (
-    PAGE_COMMANDS,
-    TEXT_OR_FILE,
-    takes_upload,
-    takes_url,
-)
 from apiyi_cli.playground.texts import page_words
 from apiyi_cli.settings.paths import state_dir
 from apiyi_cli.settings.resolve import Settings
@@ -108,7 +103,9 @@ class PageFacts:
             "max_cost": self.program.max_cost_usd,
             "history": self.program.keeps_history,
             "methods": METHODS if self.program.allows_api else READING_METHODS,
-            "commands": [self._describe_command(name, profile, say) for name in PAGE_COMMANDS],
+            "commands": [
+                self._describe_command(name, profile, say) for name in policy.PAGE_COMMANDS
+            ],
             "languages": list(Request.flags["code"].choices),
         }
 
@@ -171,7 +168,7 @@ class PageFacts:
         return self.program.estimate_call(self.program.load_prices(settings), call)
 
     def _describe_command(self, name: str, profile: str, say: Translate) -> dict[str, Any]:
-        command = PAGE_COMMANDS[name]
+        command = policy.PAGE_COMMANDS[name]
         settings = self.settings(profile, name)
         sections: dict[str, list[dict[str, Any]]] = {}
         for option in self.table.flags(name).values():
@@ -201,9 +198,9 @@ class PageFacts:
             "help": say(Text(option.help)),
             "kind": option.kind.__name__,
             "off": any("/" in name for name in option.names),
-            "file": takes_upload(option),
-            "url": takes_url(option),
-            "text": not takes_upload(option) or option.name in TEXT_OR_FILE,
+            "file": policy.takes_upload(option),
+            "url": policy.takes_url(option),
+            "text": not policy.takes_upload(option) or option.name in policy.TEXT_OR_FILE,
             "is_model": option.complete == "model",
             "value": value,
             "origin": say(origin),

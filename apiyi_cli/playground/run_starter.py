@@ -13,7 +13,7 @@ from typing import Any, Final
 from apiyi_cli.core.jsontext import InvalidJSON, read_event, write_text
 from apiyi_cli.errors import ApiyiError, LimitError
 from apiyi_cli.playground.argv import CommandLine, PageRequest, build_line
-from apiyi_cli.playground.child_processes import ChildProcess, ChildSlots
+from apiyi_cli.playground.child_processes import ChildCommand, ChildProcess, ChildSlots
 from apiyi_cli.playground.facts import PageFacts
 from apiyi_cli.playground.history import PageHistory
 from apiyi_cli.playground.runs import PageRun
@@ -66,14 +66,10 @@ class RunStarter:
         if mode == "run" and "max_cost" in self._facts.table.flags(request.command):
             line = self._limit_cost(line, request)
         run = self._make_run(request, line, mode, language)
+        environ = self._environ(language)
+        command = ChildCommand(line.executed, run.folder, environ, line.stdin, mode != "run")
         try:
-            child = self.slots.start(
-                line.executed,
-                folder=run.folder,
-                environ=self._environ(language),
-                stdin=line.stdin,
-                is_side=mode != "run",
-            )
+            child = self.slots.start(command)
         except BaseException:
             run.close()
             raise
@@ -86,12 +82,9 @@ class RunStarter:
         """Return the object that a command prints, {} if it prints none."""
         name = self._facts.settings(profile).in_profile.name
         # Before the command's word, for it takes subcommands of a group as well.
-        child = self.slots.start(
-            (f"--profile={name}", *line),
-            folder=self._scratch,
-            environ=self._environ(language),
-            is_side=True,
-        )
+        words = (f"--profile={name}", *line)
+        environ = self._environ(language)
+        child = self.slots.start(ChildCommand(words, self._scratch, environ, is_side=True))
         try:
             out = child.read_all()
         finally:

@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 from apiyi_cli.manual.describe import Command, Option
-from apiyi_cli.manual.shells.rules import (
-    argument_rules,
-    encode_rule,
-    spellings_with_value,
-    subcommand_path,
-    value_rules,
-)
+from apiyi_cli.manual.shells import rules
 
 
 def tables(program: Command) -> str:
@@ -34,9 +28,9 @@ def _function(name: str, reset: str, key: str, cases: list[str]) -> list[str]:
 def _command_cases(program: Command) -> list[str]:
     lines: list[str] = []
     for command in program.walk():
-        with_value = spellings_with_value(command)
+        with_value = rules.spellings_with_value(command)
         lines += [
-            f"'{subcommand_path(command)}')",
+            f"'{rules.subcommand_path(command)}')",
             *_assignment("commands", [child.name for child in command.commands]),
             *_assignment("options", [_group(option) for option in command.options]),
             *_assignment("takers", ["", *with_value, ""] if with_value else []),
@@ -56,16 +50,16 @@ def _group(option: Option) -> str:
 
 def _option_cases(program: Command) -> list[str]:
     cases = []
-    for spellings, command, rule in value_rules(program):
+    for spellings, command, rule in rules.value_rules(program):
         prefix = "*" if command == "*" else f"'{command}'"
         patterns = "|".join(f"{prefix}' {spelling}'" for spelling in spellings)
-        cases.append(f"{patterns}) rule='{encode_rule(rule)}' ;;")
+        cases.append(f"{patterns}) rule='{rules.encode_rule(rule)}' ;;")
     return cases
 
 
 def _argument_cases(program: Command) -> list[str]:
     return [
         (f"'{command} '*" if place == "*" else f"'{command} {place}'")
-        + f") rule='{encode_rule(rule)}' ;;"
-        for command, place, rule in argument_rules(program)
+        + f") rule='{rules.encode_rule(rule)}' ;;"
+        for command, place, rule in rules.argument_rules(program)
     ]

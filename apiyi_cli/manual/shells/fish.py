@@ -9,25 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from apiyi_cli.manual.describe import Command, Option
-from apiyi_cli.manual.shells.rules import (
-    argument_rules,
-    encode_rule,
-    negation_help,
-    spellings_with_value,
-    value_rules,
-)
+from apiyi_cli.manual.shells import rules
 
 
 def tables(program: Command) -> str:
     """Return the variables of each command and the functions that set a value's rule."""
     variables = [line for command in program.walk() for line in _variables(command)]
     options = (
-        ([f"{command} {name}" for name in spellings], encode_rule(rule))
-        for spellings, command, rule in value_rules(program)
+        ([f"{command} {name}" for name in spellings], rules.encode_rule(rule))
+        for spellings, command, rule in rules.value_rules(program)
     )
     arguments = (
-        ([f"{command} {place}"], encode_rule(rule))
-        for command, place, rule in argument_rules(program)
+        ([f"{command} {place}"], rules.encode_rule(rule))
+        for command, place, rule in rules.argument_rules(program)
     )
     return "\n".join(
         [
@@ -53,7 +47,7 @@ def _variables(command: Command) -> list[str]:
     words = {
         "commands": [child.name for child in command.commands],
         "described": described,
-        "takers": spellings_with_value(command),
+        "takers": rules.spellings_with_value(command),
         "rivals": rivals,
         "options": options,
     }
@@ -64,7 +58,7 @@ def _describe(option: Option) -> list[str]:
     """Return a line for each spelling, with its description after a tab."""
     return [
         *(f"{name}\t{option.help}" for name in option.names),
-        *(f"{name}\t{negation_help(option)}" for name in option.off),
+        *(f"{name}\t{rules.negation_help(option)}" for name in option.off),
     ]
 
 
