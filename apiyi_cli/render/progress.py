@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 
 from apiyi_cli.core.clock import CLOCK, Clock
 
@@ -21,7 +22,7 @@ _NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
 class Progress:
-    """The progress of `total` pieces of work (None: not known yet), `already` done before.
+    """The progress of `total` pieces of work (None: not known yet).
 
     With `status` the line renews itself at most ten times a second and is at most `width`
     columns wide; without it `say` gets a line every 30 s. May be shared by threads.
@@ -33,7 +34,6 @@ class Progress:
         *,
         say: Callable[[str], None],
         status: Callable[[str], None] | None = None,
-        already: int = 0,
         width: int = 80,
         clock: Clock = CLOCK,
     ) -> None:
@@ -45,22 +45,20 @@ class Progress:
         self._lock = threading.Lock()
         self._started = clock.monotonic()
         self._next = self._started + (0.0 if status else PLAIN_EVERY_S)
-        self._samples = deque([(self._started, already)])
+        self._samples = deque([(self._started, 0)])
         self._stopped = False
 
-    def show(
-        self, done: int, *, ok: int, failed: int, fields: Mapping[str, object] = _NOTHING
-    ) -> None:
+    def show(self, done: int, **state: Any) -> None:
         """Set the current counts; draw them if it is time to.
 
-        `fields` are further words and values in their order (`{"req/min": "2950/3000"}`).
+        `state` is that of `line`.
         """
         with self._lock:
             now = self._clock.monotonic()
             if self._stopped or now < self._next:
                 return
             self._next = now + (TERMINAL_EVERY_S if self._status else PLAIN_EVERY_S)
-            line = self._line(done, ok, failed, fields, now)
+            line = self._line(done, now, **state)
         if self._status:
             from apiyi_cli.render.wrap import clip
 
@@ -68,12 +66,14 @@ class Progress:
         else:
             self._say(line)
 
-    def line(
-        self, done: int, *, ok: int, failed: int, fields: Mapping[str, object] = _NOTHING
-    ) -> str:
-        """Return the line of the current counts."""
+    def line(self, done: int, **state: Any) -> str:
+        """Return the line of the current counts.
+
+        `ok` and `failed` are parts of `done`, `resumed` is the part that earlier runs did;
+        `fields` are further words and values in their order (`{"req/min": "2950/3000"}`).
+        """
         with self._lock:
-            return self._line(done, ok, failed, fields, self._clock.monotonic())
+            return self._line(done, self._clock.monotonic(), **state)
 
     def stop(self) -> None:
         """Remove the line; nothing is drawn after this. May be repeated."""
@@ -83,9 +83,16 @@ class Progress:
             self._status("")
 
     def _line(
-        self, done: int, ok: int, failed: int, fields: Mapping[str, object], now: float
+        self,
+        done: int,
+        now: float,
+        *,
+        ok: int,
+        failed: int,
+        resumed: int = 0,
+        fields: Mapping[str, object] = _NOTHING,
     ) -> str:
-        rate = self._rate(done, now)
+        rate = self._rate(done - resumed, now)
         words = [f"{done:,}/{self.total:,}" if self.total is not None else f"{done:,}"]
         if self.total:
             words.append(f"{100 * done // self.total}%")

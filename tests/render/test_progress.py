@@ -56,10 +56,10 @@ def test_without_a_terminal_there_is_a_line_every_thirty_seconds() -> None:
 
 def test_the_rate_is_that_of_the_last_half_minute_and_of_this_run_alone() -> None:
     time, said = Time(), list[str]()
-    progress = Progress(9_000, say=said.append, already=5_000, clock=time.clock)
+    progress = Progress(9_000, say=said.append, clock=time.clock)
     for second in range(1, 151):
         time.now += 1
-        progress.show(5_000 + min(second, 60) * 10, ok=0, failed=0)
+        progress.show(5_000 + min(second, 60) * 10, ok=0, failed=0, resumed=5_000)
     assert "10.0/s" in said[0]
     assert "/s" not in said[-1]
 

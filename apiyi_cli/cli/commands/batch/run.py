@@ -202,7 +202,7 @@ class ProgressReporter:
         if counts.cost is not None:
             fields["cost"] = format_cost(counts.cost)
         done = counts.done + counts.resumed
-        state = {"ok": counts.ok, "failed": counts.all_failed}
+        state = {"ok": counts.ok, "failed": counts.all_failed, "resumed": counts.resumed}
         if now:
             self._print(self._progress.line(done, **state, fields=fields))
         self._progress.show(done, **state, fields=fields)
