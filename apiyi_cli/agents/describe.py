@@ -25,10 +25,7 @@ _LINE: Final = Text(
 
 
 def describe_as_schema(
-    commands: Iterable[Any],
-    version: str,
-    environment: Mapping[str, str],
-    say: Translate = as_is,
+    commands: Iterable[Any], version: str, environment: Mapping[str, str], say: Translate = as_is
 ) -> dict[str, Any]:
     """Return the document for these commands; groups of commands are left out.
 

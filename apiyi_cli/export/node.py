@@ -27,8 +27,7 @@ def _fill_in(plan: ProgramPlan, templates: Templates) -> dict[str, str]:
 def _notes(plan: ProgramPlan) -> Iterator[str]:
     if not plan.stream and plan.timeout_s > _HEADERS_S:
         yield Text(
-            "Node's fetch waits at most {headers_s} s for an answer to begin",
-            headers_s=_HEADERS_S,
+            "Node's fetch waits at most {headers_s} s for an answer to begin", headers_s=_HEADERS_S
         )
     if any(re.search(r"\r(?!\n)|(?<!\r)\n", field.value or "") for field in plan.fields):
         yield Text("Node's FormData sends the line ends of a field as CR LF")

@@ -20,11 +20,7 @@ _RANGE = range(-(2**63), 2**63)
 
 def _fill_in(plan: ProgramPlan, templates: Templates) -> dict[str, str]:
     options = (f"{option}," for option in _options(plan, templates))
-    return {
-        "body": _body(plan),
-        "before": _before(plan, templates),
-        "options": "\n".join(options),
-    }
+    return {"body": _body(plan), "before": _before(plan, templates), "options": "\n".join(options)}
 
 
 def _functions(plan: ProgramPlan) -> Iterator[str]:

@@ -66,20 +66,14 @@ def _split_string(text: str, files: list[Source]) -> str | SplitString:
         literal = ""
     if tail := literal + text[at:]:
         pieces.append(tail)
-    return (
-        SplitString(tuple(pieces))
-        if any(isinstance(piece, FilePiece) for piece in pieces)
-        else text
-    )
+    has_files = any(isinstance(piece, FilePiece) for piece in pieces)
+    return SplitString(tuple(pieces)) if has_files else text
 
 
 def find_pieces(value: Any) -> Iterator[FilePiece]:
     """Yield the files from which a body is read."""
     if isinstance(value, SplitString):
         yield from (piece for piece in value.pieces if isinstance(piece, FilePiece))
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from find_pieces(item)
-    elif isinstance(value, list):
-        for item in value:
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
             yield from find_pieces(item)

@@ -73,9 +73,7 @@ SDK_METHODS = {
         "audio.translations.create", "file model", "prompt response_format temperature"
     ),
     endpoints.SPEAK.path: _method(
-        "audio.speech.with_streaming_response.create",
-        "input model voice",
-        "response_format speed",
+        "audio.speech.with_streaming_response.create", "input model voice", "response_format speed"
     ),
     endpoints.MODELS.path: _method("models.list", "", ""),
 }

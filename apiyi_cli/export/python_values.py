@@ -9,10 +9,7 @@ from apiyi_cli.export.pieces import FilePiece
 from apiyi_cli.export.quote import Expressions, Notation, join_pieces, layout, python
 
 EXPRESSIONS = Expressions(
-    python,
-    file="Path({}).read_bytes()",
-    decode='base64.b64decode("{}")',
-    text="{}.encode()",
+    python, file="Path({}).read_bytes()", decode='base64.b64decode("{}")', text="{}.encode()"
 )
 IMPORTS = Imports(
     line=r"^(?:import|from [\w.]+ import) (?P<names>.+)\n",

@@ -62,8 +62,6 @@ LANGUAGE = Language(
     file_name=str,
     between=" ",
     imports=Imports(
-        line=r'^require "(?P<names>stringio)"\n',
-        use=r"\bStringIO\b",
-        literals=r'"(?:\\.|[^"\\])*"',
+        line=r'^require "(?P<names>stringio)"\n', use=r"\bStringIO\b", literals=r'"(?:\\.|[^"\\])*"'
     ),
 )

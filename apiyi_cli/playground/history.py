@@ -145,11 +145,6 @@ class PageHistory:
         self._lock = threading.Lock()
         self._index = HistoryIndex((folder or Path()) / FILE_NAME)
 
-    @property
-    def is_on(self) -> bool:
-        """Return True if a history is kept."""
-        return self._folder is not None
-
     def add(self, entry: dict[str, Any], files: list[Path]) -> None:
         """Store one entry and the files of its run; raises OSError."""
         if self._folder is None:

@@ -176,11 +176,10 @@ class RunStarter:
         self._runs[run.id] = run
         for id in list(self._runs)[:-KEPT_RUNS]:
             self._runs.pop(id).close()
-        if self._history.is_on:
-            try:
-                self._history.add(run.entry(end), run.list_files())
-            except OSError as failure:
-                end["history_error"] = str(failure)
+        try:
+            self._history.add(run.entry(end), run.list_files())
+        except OSError as failure:
+            end["history_error"] = str(failure)
         if end["task"] and not end["files"]:
             # A terminal that resumes the task would save the video here, and lose it with us.
             run.close()

@@ -147,7 +147,10 @@ class PageHandler(BaseHTTPRequestHandler):
         try:
             if not self.path.startswith("/"):
                 raise HttpRefusal(421, "this server is not a proxy")
-            path, query = _split_target(self.path)
+            target = urlsplit(self.path)
+            path = unquote(target.path)
+            # Of equal names the last counts.
+            query = dict(parse_qsl(target.query, keep_blank_values=True))
             is_known = self.server.guard.check(self.command, self.headers)
             if path in PUBLIC and self.command == "GET":
                 answer = self.server.routes.read(path, {})
@@ -245,12 +248,6 @@ def _make_refusal(status: int) -> HttpAnswer:
     page = PAGE / ("locked.html" if status == 401 else "refused.html")
     body = page.read_bytes().replace(b"%STATUS%", str(status).encode())
     return HttpAnswer(body, "text/html; charset=utf-8", status)
-
-
-def _split_target(target: str) -> tuple[str, dict[str, str]]:
-    """Return a request's decoded path and query; of equal names the last counts."""
-    parts = urlsplit(target)
-    return unquote(parts.path), dict(parse_qsl(parts.query, keep_blank_values=True))
 
 
 def _open_sockets(port: int) -> list[socket.socket]:

@@ -73,9 +73,7 @@ class LiveMarkdown:
         if not text:
             return out
         closed = self._blocks.feed(text)
-        if closed:
-            return out + self._replace(closed)
-        return out + self._append(text)
+        return out + (self._replace(closed) if closed else self._append(text))
 
     def close(self) -> str:
         """Return the layout of the open block."""

@@ -113,11 +113,7 @@ def _leave_out(
 
 
 def layout(
-    rows: Sequence[Sequence[Cell]],
-    sides: Sequence[Side],
-    width: int,
-    *,
-    ruled: bool = False,
+    rows: Sequence[Sequence[Cell]], sides: Sequence[Side], width: int, *, ruled: bool = False
 ) -> Iterator[Text]:
     """Yield the lines of a table, at most `width` columns wide, without line ends.
 
@@ -187,13 +183,9 @@ def plain_console() -> Console:
 def _cell_text(value: Any, translate: Callable[[str], str]) -> str:
     if value is None:
         return ""
-    return neutralize_line(
-        f"{value:,}"
-        if _is_number(value)
-        else translate(value)
-        if isinstance(value, str)
-        else str(value)
-    )
+    if _is_number(value):
+        return f"{value:,}"
+    return neutralize_line(translate(value) if isinstance(value, str) else str(value))
 
 
 def _is_number(value: object) -> bool:

@@ -149,7 +149,7 @@ class _Page:
             if index:
                 pieces.append(self._choice(index))
             pieces.append(self._calls_of(index))
-            if not self._tail or (index and not self._has_text(index)):
+            if not self._tail or (index and index not in {*self._waiting, *self._calls}):
                 pieces.append(self._refusal(index))
         if newline and self._tail and not self._tail.endswith("\n"):
             pieces.append(self._remember("\n"))
@@ -173,9 +173,6 @@ class _Page:
             return ""
         line_end = "\n" if self._tail and not self._tail.endswith("\n") else ""
         return self._remember(line_end + self._json_text("".join(map(call_line, calls))))
-
-    def _has_text(self, index: int) -> bool:
-        return index in self._waiting or index in self._calls
 
     def _refusal(self, index: int) -> str:
         words = self._verbatim("".join(self._refusals.get(index, ())))

@@ -72,16 +72,9 @@ def png(seed: bytes, width: int, height: int, *, detail: int = GRID) -> bytes:
             last, line = row, b"\0" + _line(seed, row, width, detail)
         packed += packer.compress(line)
     packed += packer.flush()
-    note = b"Comment\0[sandbox]"
-    return b"".join(
-        (
-            _MAGIC,
-            _chunk(b"IHDR", header),
-            _chunk(b"tEXt", note),
-            _chunk(b"IDAT", bytes(packed)),
-            _chunk(b"IEND", b""),
-        )
-    )
+    note = _chunk(b"tEXt", b"Comment\0[sandbox]")
+    content = _chunk(b"IHDR", header) + note + _chunk(b"IDAT", bytes(packed))
+    return _MAGIC + content + _chunk(b"IEND", b"")
 
 
 def _list_colours(seed: bytes) -> tuple[bytes, bytes, bytes]:

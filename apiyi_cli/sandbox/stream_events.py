@@ -30,8 +30,11 @@ def message_events(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _begin_block(block: dict[str, Any]) -> dict[str, Any]:
-    empty: dict[str, Any] = {"text": "", "thinking": "", "signature": "", "input": {}}
-    return {name: empty.get(name, value) for name, value in block.items()}
+    return _blank(block, {"text": "", "thinking": "", "signature": "", "input": {}})
+
+
+def _blank(item: dict[str, Any], empty: dict[str, Any]) -> dict[str, Any]:
+    return {name: empty.get(name, value) for name, value in item.items()}
 
 
 def _deltas(block: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -90,8 +93,7 @@ def response_events(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _announce_item(item: dict[str, Any]) -> dict[str, Any]:
     """Return an item as it is announced: without content."""
-    empty: dict[str, Any] = {"content": [], "arguments": "", "summary": []}
-    started = {name: empty.get(name, value) for name, value in item.items()}
+    started = _blank(item, {"content": [], "arguments": "", "summary": []})
     return {**started, "status": "in_progress"} if "status" in item else started
 
 

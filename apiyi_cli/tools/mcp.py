@@ -369,9 +369,7 @@ def require_package(what: Text) -> None:
         import mcp  # noqa: F401
     except ImportError:
         raise SetupError(
-            what,
-            Text("the mcp package is missing"),
-            hint="pip install 'apiyi-cli[mcp]'",
+            what, Text("the mcp package is missing"), hint="pip install 'apiyi-cli[mcp]'"
         ) from None
     import logging
 

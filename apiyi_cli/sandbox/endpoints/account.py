@@ -81,11 +81,7 @@ def log(request: ReceivedRequest, finish: str) -> ScriptedReply:
     first = page * LARGEST_PAGE
     rows = [row for row in _charges(request) if begin_s <= row["created_at"] <= end_s]
     return ScriptedReply.json(
-        {
-            "success": True,
-            "message": "",
-            "data": rows[first : first + LARGEST_PAGE],
-        }
+        {"success": True, "message": "", "data": rows[first : first + LARGEST_PAGE]}
     )
 
 

@@ -42,11 +42,7 @@ def draw_content(request: ReceivedRequest, model: str, fields: dict[str, Any]) -
     return ScriptedReply.json(
         {
             "candidates": [
-                {
-                    "content": {"role": "model", "parts": parts},
-                    "finishReason": "STOP",
-                    "index": 0,
-                }
+                {"content": {"role": "model", "parts": parts}, "finishReason": "STOP", "index": 0}
             ],
             "usageMetadata": {**counts, "totalTokenCount": total},
             "modelVersion": model,

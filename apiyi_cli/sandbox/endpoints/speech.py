@@ -81,10 +81,7 @@ def tone(seconds: float) -> bytes:
 
 def _stream_audio(audio: bytes, input_tokens: int) -> ScriptedReply:
     events: list[dict[str, Any]] = [
-        {
-            "type": "speech.audio.delta",
-            "audio": b64encode(audio[at : at + _DELTA_BYTES]).decode(),
-        }
+        {"type": "speech.audio.delta", "audio": b64encode(audio[at : at + _DELTA_BYTES]).decode()}
         for at in range(0, len(audio), _DELTA_BYTES)
     ]
     usage = {

@@ -44,9 +44,7 @@ def _outline(events: list[Fields]) -> Fields:
     return {**events[-1], "candidates": ends}
 
 
-def _rework(
-    change: Callable[[Fields, ReceivedRequest, float | None], Fields],
-) -> Change:
+def _rework(change: Callable[[Fields, ReceivedRequest, float | None], Fields]) -> Change:
     """Make the change of a whole answer; a stream is built anew from it."""
 
     def rework(reply: ScriptedReply, request: ReceivedRequest, at: float | None) -> ScriptedReply:
