@@ -181,7 +181,7 @@ class _Session:
         if ended.code != 0:
             return _error_result(ended.notes or ended.out, ended.code, ended.out)
         output = ended.out or answer_without_output(tool, arguments, self._options.folder)
-        return _text_result(*filter(None, (output, ended.notes)))
+        return _result([*filter(None, (output, ended.notes))] or [""])
 
     @asynccontextmanager
     async def _account(
@@ -299,29 +299,19 @@ def _find_misfit(schema: dict[str, Any], arguments: Mapping[str, Any]) -> str | 
     return check.misfit or check.unfinished
 
 
-def _text_result(*texts: str) -> Any:
+def _result(texts: Sequence[str], **facts: Any) -> Any:
     from mcp.types import CallToolResult, TextContent
 
-    return CallToolResult(content=[TextContent(type="text", text=text) for text in texts or ("",)])
+    return CallToolResult(content=[TextContent(type="text", text=text) for text in texts], **facts)
 
 
 def _error_result(message: str, code: int, out: str = "") -> Any:
     """Return a failure for the client: message, exit code, whether to call again."""
-    from mcp.types import CallToolResult, TextContent
-
     row = next((row for row in EXIT_CODES if row.code == code), None)
     name = row.name if row is not None else "signal" if code < 0 else "unknown"
     again = row.again if row is not None else "may pay twice"
     texts = [f"{message}\nexit code {code} ({name}); call again: {again}"]
     # The received part of a cut answer was paid for.
     texts += [out] if out and out != message else []
-    return CallToolResult(
-        content=[TextContent(type="text", text=text) for text in texts],
-        structured_content={
-            "exit_code": code,
-            "name": name,
-            "run_again": again,
-            "message": message,
-        },
-        is_error=True,
-    )
+    facts = {"exit_code": code, "name": name, "run_again": again, "message": message}
+    return _result(texts, structured_content=facts, is_error=True)

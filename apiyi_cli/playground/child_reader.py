@@ -8,6 +8,7 @@ from __future__ import annotations
 import queue
 import re
 import threading
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import chain
@@ -16,6 +17,7 @@ from typing import Any, Final
 
 from apiyi_cli.core import events
 from apiyi_cli.core.call import Call, Reply
+from apiyi_cli.core.filetypes import detect_type
 from apiyi_cli.core.jsontext import InvalidJSON, read, read_event
 from apiyi_cli.errors import ApiyiError
 from apiyi_cli.playground.child_processes import ChildProcess
@@ -174,14 +176,9 @@ def _find_decoder(first: bytes) -> Callable[..., Iterator[events.EventBatch]]:
 
 def save_inline_file(folder: Path, type: str, base64: str) -> str | None:
     """Write an answer's file into the folder; return its name, None on failure."""
-    import binascii
-    from base64 import b64decode
-
-    from apiyi_cli.core.filetypes import detect_type
-
     try:
-        content = b64decode(base64, validate=False)
-    except (binascii.Error, ValueError):
+        content = b64decode(base64)
+    except ValueError:
         return None
     kind = detect_type(content)
     if not content or kind is None or kind.family not in ("image", "audio", "video", "document"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from apiyi_cli.core.jsontext import write_ascii, write_text
 from apiyi_cli.errors import UsageError
@@ -43,8 +44,6 @@ def _as_http(stem: str, shown: dict[str, Any]) -> tuple[str, str]:
 
 def _as_batch_row(stem: str, shown: dict[str, Any], entry: dict[str, Any]) -> tuple[str, str]:
     """Return the request as a line of `apiyi batch`."""
-    from urllib.parse import urlsplit
-
     body = shown.get("body")
     if not isinstance(body, dict):
         raise UsageError(Text("cannot export the request"), Text("a batch has JSON bodies alone"))

@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.endpoints import METHODS, find_at_host
@@ -155,8 +156,6 @@ class PageFacts:
 
     def estimate_request(self, shown: Any, profile: str) -> float | None:
         """Return the estimated cost of a `--dry-run` request, None if unknown."""
-        from urllib.parse import urlsplit
-
         settings = self.settings(profile)
         if settings.sandbox or not isinstance(shown, dict):
             return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shutil
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -82,8 +83,6 @@ class UploadStore:
 
     def link_into(self, folder: Path, names: Mapping[str, str]) -> None:
         """Link the uploads into a folder under their names; raises OSError."""
-        import shutil
-
         for id, name in names.items():
             with self._lock:
                 file = self._files.get(id)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from apiyi_cli.sandbox.received_request import ReceivedRequest
-from apiyi_cli.sandbox.scripted_reply import Refused, invalid
+from apiyi_cli.sandbox.scripted_reply import Refused, invalid, invalid_argument
 
 Bounds = dict[str, tuple[type, float, float]]
 """Kind (int or float), lowest and highest value of the fields of a body."""
@@ -88,3 +89,10 @@ def check_stop(fields: dict[str, Any]) -> None:
     texts = stop if isinstance(stop, list) else [] if stop is None else [stop]
     if len(texts) > 4 or not all(isinstance(text, str) for text in texts):
         raise invalid("Invalid 'stop': a string, or at most 4 strings", "stop")
+
+
+def refuse_unknown(fields: dict[str, Any], known: Collection[str], place: str = "") -> None:
+    """Raise Refused as Google's API does for a field that it does not know."""
+    if unknown := sorted(fields.keys() - known):
+        name = f'Unknown name "{unknown[0]}"{place}'
+        raise invalid_argument(f"Invalid JSON payload received. {name}: Cannot find field.")

@@ -191,10 +191,8 @@ def _stop(kind: Literal["cut", "reset", "stall"], after: int | None, at: int | N
 
 def frame(payload: Any, *, named: bool = False) -> bytes:
     """Return one server-sent event with this payload, its blank line included."""
-    if isinstance(payload, str):
-        return b"data: " + payload.encode() + b"\n\n"
-    if isinstance(payload, bytes):
-        return b"data: " + payload + b"\n\n"
+    if isinstance(payload, str | bytes):
+        return b"data: " + (payload.encode() if isinstance(payload, str) else payload) + b"\n\n"
     data = b"data: " + write(payload) + b"\n\n"
     return b"event: " + payload["type"].encode() + b"\n" + data if named else data
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Collection
 from hashlib import sha256
 from typing import Any
 
@@ -133,8 +132,8 @@ def _answer(request: ReceivedRequest, finish: str) -> dict[str, Any]:
 
 def _check(fields: dict[str, Any]) -> None:
     config = fields.get("generationConfig") or {}
-    refuse_unknown(fields, _FIELDS)
-    refuse_unknown(config, _CONFIG, " at 'generation_config'")
+    checks.refuse_unknown(fields, _FIELDS)
+    checks.refuse_unknown(config, _CONFIG, " at 'generation_config'")
     if not fields.get("contents"):
         raise invalid_argument("* GenerateContentRequest.contents: contents is not specified")
     level = (config.get("thinkingConfig") or {}).get("thinkingLevel", "low")
@@ -151,13 +150,6 @@ def _check(fields: dict[str, Any]) -> None:
             if "functionCall" in part and part.get("thoughtSignature") != _sign(part):
                 name = part["functionCall"].get("name")
                 raise invalid_argument(f"Function call is missing a thought_signature in {name}")
-
-
-def refuse_unknown(fields: dict[str, Any], known: Collection[str], place: str = "") -> None:
-    """Raise Refused as Google's API does for a field that it does not know."""
-    if unknown := sorted(fields.keys() - known):
-        name = f'Unknown name "{unknown[0]}"{place}'
-        raise invalid_argument(f"Invalid JSON payload received. {name}: Cannot find field.")
 
 
 def _sign(part: dict[str, Any]) -> str:

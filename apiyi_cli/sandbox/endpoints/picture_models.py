@@ -8,9 +8,9 @@ from hashlib import sha256
 from typing import Any
 
 from apiyi_cli.core.filetypes import JPEG, PNG, WEBP, detect_picture
+from apiyi_cli.sandbox import checks
 from apiyi_cli.sandbox.drawing import png
 from apiyi_cli.sandbox.endpoints.catalogue import CREATED
-from apiyi_cli.sandbox.endpoints.generate import refuse_unknown
 from apiyi_cli.sandbox.endpoints.images import picture_url
 from apiyi_cli.sandbox.received_request import ReceivedRequest
 from apiyi_cli.sandbox.request_summary import MARK, count_usage, tokens
@@ -72,7 +72,7 @@ def draw_in_words(request: ReceivedRequest, model: str) -> ScriptedReply:
 
 def _read_prompt(fields: dict[str, Any]) -> str:
     """Return the texts of the contents; raise Refused for what Google's API refuses."""
-    refuse_unknown(fields, ("contents", "generationConfig", "safetySettings", "tools"))
+    checks.refuse_unknown(fields, ("contents", "generationConfig", "safetySettings", "tools"))
     parts = [
         part
         for content in fields.get("contents") or ()

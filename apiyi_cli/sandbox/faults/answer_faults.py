@@ -270,14 +270,14 @@ def _rework(
     if request.endpoint is endpoints.RESPOND:
         whole = change(read_payload(body[-1])["response"])
         return reply.replace(
-            body=tuple(_frame_event(event, named=True) for event in response_events(whole))
+            body=tuple(frame(event, named=True) for event in response_events(whole))
         )
     pieces = []
     for piece in body:
         event = read_payload(piece)
         changed = change_event(event) if event else None
         if changed is not None:
-            pieces.append(_frame_event(changed, named=piece.startswith(b"event:")))
+            pieces.append(frame(changed, named=piece.startswith(b"event:")))
         elif not event:
             pieces.append(piece)
     return reply.replace(body=tuple(pieces))
@@ -291,11 +291,6 @@ def read_payload(piece: bytes) -> Fields:
     """Return the object of an event; `[DONE]` is an empty one."""
     data = piece.partition(b"data: ")[2]
     return read_strict(data) if data.startswith(b"{") else {}
-
-
-def _frame_event(event: Fields, *, named: bool) -> bytes:
-    data = frame(write(event))
-    return b"event: " + event["type"].encode() + b"\n" + data if named else data
 
 
 CHANGES: dict[str, Change] = {

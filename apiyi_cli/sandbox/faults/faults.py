@@ -79,15 +79,9 @@ def parse_faults(spec: str) -> tuple[Fault, ...]:
         match = _TERM.fullmatch(term.strip())
         if not match or not (match[1] in names or _status(match[1])):
             raise ValueError(f"not a fault: {term!r}")
-        name, at, times, percent = match.groups()
-        faults.append(
-            Fault(
-                name,
-                None if at is None else float(at),
-                None if times is None else int(times),
-                None if percent is None else float(percent),
-            )
-        )
+        kinds = {"at": float, "times": int, "percent": float}
+        given = zip(kinds, match.groups()[1:], strict=True)
+        faults.append(Fault(match[1], **{key: kinds[key](text) for key, text in given if text}))
     return tuple(faults)
 
 

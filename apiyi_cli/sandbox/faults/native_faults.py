@@ -82,11 +82,14 @@ def _end_well(whole: Fields) -> Fields:
 
 
 def _reasoning_only(whole: Fields, request: ReceivedRequest, at: float | None) -> Fields:
+    thinking = {"type": "thinking", "thinking": THOUGHT, "signature": "c2FuZGJveA=="}
+    return _replace_content(whole, thinking, {"text": THOUGHT, "thought": True})
+
+
+def _replace_content(whole: Fields, block: Fields, part: Fields) -> Fields:
+    """Put a block of Anthropic's, or a part of Google's, in place of the content."""
     for holder, name in _contents(whole):
-        if "candidates" in whole:
-            holder[name] = [{"text": THOUGHT, "thought": True}]
-        else:
-            holder[name] = [{"type": "thinking", "thinking": THOUGHT, "signature": "c2FuZGJveA=="}]
+        holder[name] = [part if "candidates" in whole else block]
     return _end_well(whole)
 
 
@@ -101,9 +104,7 @@ def _misfit(reply: ScriptedReply, request: ReceivedRequest, at: float | None) ->
 
 def _unfit_content(whole: Fields, request: ReceivedRequest, at: float | None) -> Fields:
     text = write_text([UNFIT_TEXT])
-    for holder, name in _contents(whole):
-        holder[name] = [{"text": text} if "candidates" in whole else {"type": "text", "text": text}]
-    return _end_well(whole)
+    return _replace_content(whole, {"type": "text", "text": text}, {"text": text})
 
 
 def _huge_usage(reply: ScriptedReply, request: ReceivedRequest, at: float | None) -> ScriptedReply:
