@@ -769,7 +769,7 @@ def test_a_picture_that_could_not_be_fetched_is_not_paid_for_again(
 
 
 def test_no_429_comes_from_a_gateway_whose_limits_are_known(apiyi: Program, tmp_path: Path) -> None:
-    from apiyi_cli.sandbox.limits import GatewayLimits
+    from apiyi_cli.sandbox.server import GatewayLimits
 
     config = tmp_path / "config.toml"
     limits = "rpm = 40\ntpm = 4000\nconcurrency = 6\nwindow_s = 2\n"
@@ -901,7 +901,7 @@ def test_the_summary_goes_to_stdout_when_the_records_do_not(apiyi: Program) -> N
 def test_three_batches_of_one_key_get_no_429_and_95_percent_of_the_rate(
     apiyi: Program, tmp_path: Path, stopped: list[subprocess.Popen[bytes]]
 ) -> None:
-    from apiyi_cli.sandbox.limits import GatewayLimits
+    from apiyi_cli.sandbox.server import GatewayLimits
 
     rpm, window_s = 40, 4.0
     config = tmp_path / "config.toml"

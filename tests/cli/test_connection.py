@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from apiyi_cli.sandbox.limits import GatewayLimits
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply
-from apiyi_cli.sandbox.server import Gateway
+from apiyi_cli.sandbox.server import Gateway, GatewayLimits
 
 if TYPE_CHECKING:
     from tests.conftest import Program

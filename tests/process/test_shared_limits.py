@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from apiyi_cli.sandbox.limits import GatewayLimits
-from apiyi_cli.sandbox.server import Gateway
+from apiyi_cli.sandbox.server import Gateway, GatewayLimits
 
 if TYPE_CHECKING:
     from tests.conftest import Program

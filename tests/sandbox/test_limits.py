@@ -7,9 +7,8 @@ from http.client import HTTPConnection
 
 from apiyi_cli.core.clock import Clock
 from apiyi_cli.core.endpoints import EMBED, RERANK
-from apiyi_cli.sandbox.limits import GatewayLimits, Windows, refuse_crowd
 from apiyi_cli.sandbox.scripted_reply import ScriptedReply
-from apiyi_cli.sandbox.server import Gateway
+from apiyi_cli.sandbox.server import Gateway, GatewayLimits, Windows, refuse_crowd
 
 
 class ManualClock:

@@ -10,6 +10,7 @@ from base64 import b64encode
 from hashlib import sha256
 from typing import Any
 
+from apiyi_cli.core.endpoints import IMAGE_EDIT
 from apiyi_cli.core.filetypes import JPEG, PNG, WEBP, detect_picture
 from apiyi_cli.sandbox import checks
 from apiyi_cli.sandbox.drawing import draw, png
@@ -40,14 +41,25 @@ def generations(request: ReceivedRequest, finish: str) -> ScriptedReply:
     return _answer(request, fields, "image_generation")
 
 
-def edits(request: ReceivedRequest, finish: str) -> ScriptedReply:
-    """Answer POST /v1/images/edits (multipart)."""
-    return _from_form(request, needs_prompt=True)
-
-
-def variations(request: ReceivedRequest, finish: str) -> ScriptedReply:
-    """Answer POST /v1/images/variations (multipart)."""
-    return _from_form(request, needs_prompt=False)
+def from_form(request: ReceivedRequest, finish: str) -> ScriptedReply:
+    """Answer POST /v1/images/edits and /variations (multipart)."""
+    if not request.is_form:
+        raise invalid("The body must be multipart/form-data", "", "invalid_request")
+    fields = dict(request.fields)
+    pictures = [p for p in request.parts if p.name in ("image", "image[]") and p.filename]
+    if not pictures:
+        raise invalid("image is required", "image", "missing_required_parameter")
+    for part in (*pictures, *(p for p in request.parts if p.name == "mask")):
+        _check_picture(part)
+    if request.endpoint is IMAGE_EDIT:
+        checks.require_field(fields, "prompt")
+    for name in ("n", "output_compression", "partial_images"):
+        if name in fields:
+            fields[name] = int(fields[name]) if fields[name].isdigit() else fields[name]
+    fields["stream"] = fields.get("stream") == "true"
+    fields["picture_fields"] = [part.name for part in pictures]
+    fields["pictures"] = [sha256(part.content).hexdigest() for part in pictures]
+    return _answer(request, fields, "image_edit")
 
 
 def file(request: ReceivedRequest, finish: str) -> ScriptedReply:
@@ -61,26 +73,6 @@ def file(request: ReceivedRequest, finish: str) -> ScriptedReply:
     if match[4] and request.at > int(match[4]):
         return ScriptedReply.text("the link has expired", status=403)
     return ScriptedReply(body=png(seed, width, height), content_type="image/png")
-
-
-def _from_form(request: ReceivedRequest, *, needs_prompt: bool) -> ScriptedReply:
-    if not request.is_form:
-        raise invalid("The body must be multipart/form-data", "", "invalid_request")
-    fields = dict(request.fields)
-    pictures = [p for p in request.parts if p.name in ("image", "image[]") and p.filename]
-    if not pictures:
-        raise invalid("image is required", "image", "missing_required_parameter")
-    for part in (*pictures, *(p for p in request.parts if p.name == "mask")):
-        _check_picture(part)
-    if needs_prompt:
-        checks.require_field(fields, "prompt")
-    for name in ("n", "output_compression", "partial_images"):
-        if name in fields:
-            fields[name] = int(fields[name]) if fields[name].isdigit() else fields[name]
-    fields["stream"] = fields.get("stream") == "true"
-    fields["picture_fields"] = [part.name for part in pictures]
-    fields["pictures"] = [sha256(part.content).hexdigest() for part in pictures]
-    return _answer(request, fields, "image_edit")
 
 
 def _check_picture(part: FormPart) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Any, NamedTuple
 
+from apiyi_cli.core.endpoints import TRANSLATE
 from apiyi_cli.core.filetypes import WAV, detect_type
 from apiyi_cli.sandbox import checks
 from apiyi_cli.sandbox.endpoints.catalogue import model_of
@@ -31,17 +32,9 @@ class Segment(NamedTuple):
     text: str
 
 
-def transcriptions(request: ReceivedRequest, finish: str) -> ScriptedReply:
-    """Answer POST /v1/audio/transcriptions."""
-    return _answer(request, "transcribe")
-
-
-def translations(request: ReceivedRequest, finish: str) -> ScriptedReply:
-    """Answer POST /v1/audio/translations: never streamed, never diarized."""
-    return _answer(request, "translate")
-
-
-def _answer(request: ReceivedRequest, task: str) -> ScriptedReply:
+def transcripts(request: ReceivedRequest, finish: str) -> ScriptedReply:
+    """Answer POST /v1/audio/transcriptions and /translations, which is never streamed."""
+    task = "translate" if request.endpoint is TRANSLATE else "transcribe"
     if not request.is_form:
         raise invalid("The body must be multipart/form-data", "", "invalid_request")
     fields = request.fields

@@ -22,8 +22,8 @@ import pytest
 
 from apiyi_cli.core.clock import Clock
 from apiyi_cli.errors import SetupError
-from apiyi_cli.sandbox.limits import GatewayLimits as Enforced
 from apiyi_cli.sandbox.server import Gateway
+from apiyi_cli.sandbox.server import GatewayLimits as Enforced
 from apiyi_cli.settings.defaults import Limits
 from apiyi_cli.wire.limits import rates
 from apiyi_cli.wire.limits.redis_limiter import RedisLimiter
