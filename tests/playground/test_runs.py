@@ -85,7 +85,8 @@ def test_answers_of_every_protocol_have_the_same_events(playground: Playground) 
         "apiyi embed --lines <<'EOF'\na\nb\nEOF"
     )
     events = playground.run(command="models", prompt="show gpt-4o")
-    assert json.loads(events[-2][1]["text"])["id"] == "gpt-4o"
+    lines = [data["text"] for name, data in events if name == "line"]
+    assert json.loads(lines[-1])["id"] == "gpt-4o"
     events = playground.run(command="api", prompt="models", method="GET")
     assert events[0][1]["line"]["bash"] == "apiyi api -- GET models"
     assert events[-1][1]["exit"] == 0
