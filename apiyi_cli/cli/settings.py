@@ -145,13 +145,8 @@ class CommandSettings(Settings):
     @cached_property
     def models(self) -> tuple[str, ...]:
         """Return the models, at least one. Raises UsageError if none is set."""
-        group: Models | Model
-        if Models in self._groups:
-            group = models_group = self.fill(Models())
-            models = tuple(models_group.model or ())
-        else:
-            group = model_group = self.fill(Model())
-            models = () if model_group.model is None else (model_group.model,)
+        group: Models | Model = self.fill(Models() if Models in self._groups else Model())
+        models = (group.model,) if isinstance(group.model, str) else tuple(group.model or ())
         if not models:
             raise no_model(self.command, self)
         if not group.force_model:

@@ -85,16 +85,12 @@ def make_usage_error(complaint: Any, words: Sequence[str]) -> UsageError:
         why = Text("its two forms are {names}", names=" / ".join(switches))
         hint = Text("{name} alone, or {other}", name=switches[0], other=switches[1])
     elif typed is not None and near == typed:
-        why = _say_what_is_missing(str(typed))
+        # A shared option that is the last of the line.
+        option = shared_options().get(str(typed))
+        why = Text("it needs a value, and a command behind it")
+        if option is not None and option.kind is bool:
+            why = Text("it needs a command behind it")
     return UsageError(parse_complaint(plain), why, hint=hint)
-
-
-def _say_what_is_missing(typed: str) -> Text:
-    """Return what a shared option that is the last of the line lacks."""
-    option = shared_options().get(typed)
-    if option is not None and option.kind is bool:
-        return Text("it needs a command behind it")
-    return Text("it needs a value, and a command behind it")
 
 
 def _spellings(context: Any) -> list[str]:

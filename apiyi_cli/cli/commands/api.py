@@ -36,6 +36,24 @@ from apiyi_cli.decode.frames.reply_body import (
 from apiyi_cli.errors import ApiyiError, UsageError
 from apiyi_cli.text import Text
 
+JUDGED_MAX_BYTES = 1 << 20
+_END_BYTES = 256
+_STREAM_START = re.compile(
+    rb'"choices"\s*:|"candidates"\s*:|"type"\s*:\s*"(?:response\.|message_start)'
+)
+"""The marks of streams of the three protocols; other streams are not checked."""
+_STREAM_END = re.compile(
+    rb'"(?:finish_reason|finishReason)"\s*:\s*"'
+    rb'|"type"\s*:\s*"(?:response\.(?:completed|incomplete)|message_stop)"'
+)
+"""The marks of a complete stream."""
+Parts = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="[METHOD] PATH", help=Text("Path: /x is below the host, x below the base URL.")
+    ),
+]
+
 
 class Fields(Group, config=False):
     """The body or query of a raw call."""
@@ -181,19 +199,6 @@ def _find_model(body: dict[str, Any]) -> str | None:
     return model if isinstance(model, str) else None
 
 
-JUDGED_MAX_BYTES = 1 << 20
-_END_BYTES = 256
-_STREAM_START = re.compile(
-    rb'"choices"\s*:|"candidates"\s*:|"type"\s*:\s*"(?:response\.|message_start)'
-)
-"""The marks of streams of the three protocols; other streams are not checked."""
-_STREAM_END = re.compile(
-    rb'"(?:finish_reason|finishReason)"\s*:\s*"'
-    rb'|"type"\s*:\s*"(?:response\.(?:completed|incomplete)|message_stop)"'
-)
-"""The marks of a complete stream."""
-
-
 class RawAnswer:
     """Passes an answer on as it arrives, and checks it at its end.
 
@@ -243,14 +248,6 @@ class RawAnswer:
         except ValueError:
             return None
         return find_refusal(reply, value, self._call.cost, self._call.model)
-
-
-Parts = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="[METHOD] PATH", help=Text("Path: /x is below the host, x below the base URL.")
-    ),
-]
 
 
 def api(

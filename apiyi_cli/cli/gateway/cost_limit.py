@@ -22,14 +22,12 @@ class CostLimit:
     `report` is a file that gets the sum after each request, for a session of many runs.
     """
 
-    def __init__(
-        self, max_usd: float, prices: Prices, spent_usd: float = 0.0, report: str | None = None
-    ) -> None:
+    def __init__(self, max_usd: float, prices: Prices, report: str | None = None) -> None:
         require_prices(prices)
         self._report = report
         self._max_usd = max_usd
         self._prices = prices
-        self._planned_usd = spent_usd
+        self._planned_usd = 0.0
         self._lock = threading.Lock()
 
     def reserve(self, call: Call, answer_mean: float | None = None) -> None:
@@ -48,11 +46,6 @@ class CostLimit:
             if self._report is not None:
                 with suppress(OSError), open(self._report, "w", encoding="ascii") as file:
                     file.write(f"{planned_usd:.9f}")
-
-    @property
-    def planned_usd(self) -> float:
-        """Return the sum so far."""
-        return self._planned_usd
 
     def set_spent(self, usd: float) -> None:
         """Replace the estimates by the real sum: the requests have ended."""

@@ -30,6 +30,17 @@ REGISTRY_URL = "https://docs.apiyi.com/model-registry.json"
 Ask = Callable[..., Any]
 """Sends a call and returns the result of `read`, like `GatewayClient.ask`."""
 
+MODEL_ORDER: Final = ("chat", "embed", "image", "transcribe", "speak", "rank", "video")
+PREFERRED: Mapping[str, Sequence[str]] = {
+    "chat": ("gpt-5-mini", "gpt-4.1-mini", "gpt-4o-mini", "gpt-4o"),
+    "embed": ("text-embedding-3-large", "bge-m3"),
+    "image": ("gpt-image-2.6-flare", "gpt-image-2", "gpt-image-1"),
+    "transcribe": ("gpt-4o-mini-transcribe", "gpt-4o-transcribe"),
+    "speak": ("tts-1", "tts-1-hd"),
+    "video": ("doubao-seedance-2-0-mini-260615", "grok-imagine-video"),
+}
+"""What is proposed where the list lacks the first choice; then any model of the kind."""
+
 
 def models_file(settings: Settings) -> Path:
     """Return the path of the file for completion, with one model name a line."""
@@ -95,11 +106,8 @@ def update_catalogue(
     if refusal is not None:
         if registry is None:
             raise refusal
-        note(
-            Text(
-                "the price list cannot be read: {why}; list prices are used", why=refusal.summary()
-            )
-        )
+        why = refusal.summary()
+        note(Text("the price list cannot be read: {why}; list prices are used", why=why))
     try:
         content = encode_price_list(prices, now_s, registry)
     except ValueError as failure:
@@ -113,9 +121,13 @@ def update_catalogue(
 
 def fetch_pricing(ask: Ask, plan: Plan) -> Any:
     """Return the gateway's public price list; a key is neither needed nor sent."""
+    return _ask_json(ask, plan, PRICING.call())
+
+
+def _ask_json(ask: Ask, plan: Plan, call: Call) -> Any:
     sender = Sender(plan)
     try:
-        return ask(PRICING.call(), lambda reply: read_json(reply, cost="free")[0], sender=sender)
+        return ask(call, lambda reply: read_json(reply, cost="free")[0], sender=sender)
     finally:
         sender.close()
 
@@ -136,16 +148,14 @@ def fetch_registry(
         return None, {}
     parts = urlsplit(url)
     call = Call("GET", parts.path + (f"?{parts.query}" if parts.query else ""), cost="free")
-    sender = Sender(plan._replace(base_urls=(f"{parts.scheme}://{parts.netloc}",), failover=None))
+    plan = plan._replace(base_urls=(f"{parts.scheme}://{parts.netloc}",), failover=None)
     try:
-        value = ask(call, lambda reply: read_json(reply, cost="free")[0], sender=sender)
+        value = _ask_json(ask, plan, call)
         models = read_registry(value)
     except (ApiyiError, ValueError) as failure:
         why = failure.summary() if isinstance(failure, ApiyiError) else failure.args[0]
         note(Text("the registry at {url} cannot be read: {why}", url=url, why=why))
         return None, {}
-    finally:
-        sender.close()
     version = read_object(value).get("schema_version")
     if isinstance(version, int) and version > SCHEMA_VERSION:
         note(
@@ -178,18 +188,6 @@ def keep_model_names(settings: Settings, names: list[str], debug: Callable[[str]
         private_write(path, "".join(f"{name}\n" for name in plain).encode())
     except (OSError, ValueError, SetupError):
         debug(Text("* the model list could not be kept for completion"))
-
-
-MODEL_ORDER: Final = ("chat", "embed", "image", "transcribe", "speak", "rank", "video")
-PREFERRED: Mapping[str, Sequence[str]] = {
-    "chat": ("gpt-5-mini", "gpt-4.1-mini", "gpt-4o-mini", "gpt-4o"),
-    "embed": ("text-embedding-3-large", "bge-m3"),
-    "image": ("gpt-image-2.6-flare", "gpt-image-2", "gpt-image-1"),
-    "transcribe": ("gpt-4o-mini-transcribe", "gpt-4o-transcribe"),
-    "speak": ("tts-1", "tts-1-hd"),
-    "video": ("doubao-seedance-2-0-mini-260615", "grok-imagine-video"),
-}
-"""What is proposed where the list lacks the first choice; then any model of the kind."""
 
 
 def propose_models(names: Sequence[str]) -> dict[str, str]:

@@ -56,6 +56,8 @@ NoModels = Annotated[
 ]
 Extra = Annotated[list[str] | None, typer.Argument(metavar="KEY", hidden=True, show_default=False)]
 
+LEAVE_OUT: Final = "-"
+
 
 def login(
     ctx: Context,
@@ -305,9 +307,6 @@ def _print_stored(ctx: Context, key: Secret, place: str, *, in_file: bool) -> No
 def host_of(url: str) -> str:
     """Return host and port of an address."""
     return urlsplit(url).netloc
-
-
-LEAVE_OUT: Final = "-"
 
 
 def choose_models(ctx: Context, names: Sequence[str], *, ask: bool) -> dict[str, str]:

@@ -42,6 +42,8 @@ from apiyi_cli.store.prices import Prices, format_cost
 from apiyi_cli.text import Text
 from apiyi_cli.wire.send import Plan
 
+_MAX_ERRORS = 1 << 60
+
 
 def run_batch(ctx: Context, path: str, batch_options: BatchOptions, rows: RowDefaults) -> None:
     """Check, show or send the rows of a file, as the options say."""
@@ -206,9 +208,6 @@ class ProgressReporter:
         if now:
             self._print(self._progress.line(done, **state, fields=fields))
         self._progress.show(done, **state, fields=fields)
-
-
-_MAX_ERRORS = 1 << 60
 
 
 def _limit_jobs(ctx: Context, plan: Plan) -> int:

@@ -34,6 +34,9 @@ from apiyi_cli.wire.send import Sender
 MEMORY_BYTES: Final = 8 << 20
 """Printed forms stay in memory up to this size."""
 
+Build = Callable[[Sequence[str]], Call]
+Failed = tuple[list[Document], ApiyiError]
+
 
 class RankedDocuments:
     """Collects documents with their scores and returns the best, best first."""
@@ -78,10 +81,6 @@ class RankedDocuments:
         ]
         chosen.sort(key=lambda at: (-self._scores[at], self._numbers[at]))
         return chosen[:top]
-
-
-Build = Callable[[Sequence[str]], Call]
-Failed = tuple[list[Document], ApiyiError]
 
 
 class RankReply(NamedTuple):

@@ -18,6 +18,11 @@ from apiyi_cli.store.ledger import SentRecord
 from apiyi_cli.store.prices import format_cost
 from apiyi_cli.text import Text
 
+BEFORE_S = 60.0
+"""The largest difference between the clocks of this machine and of the gateway."""
+SETTLED_S = 900.0
+"""A request that is not in the log so long after its end was not billed."""
+
 
 def print_charges(ctx: Context, since_s: float, by: str, heading: str) -> None:
     """Print the sums of the account's charges since a moment, by `model` or `day`."""
@@ -64,12 +69,6 @@ def _format_charges(ctx: Context, rows: Sequence[dict[str, Any]], by: str, headi
         for row in rows
     ]
     return ctx.output.format_table(cells, headers)
-
-
-BEFORE_S = 60.0
-"""The largest difference between the clocks of this machine and of the gateway."""
-SETTLED_S = 900.0
-"""A request that is not in the log so long after its end was not billed."""
 
 
 class BillingStatus(NamedTuple):

@@ -40,6 +40,14 @@ _SUFFIXES: dict[str, Kind] = {
 }
 _URLS = ("https://", "http://", "data:")
 
+_FIELDS = ("index", "slug", "model", "n", "ext")
+_SOURCE_FIELDS = ("stem", "dir")
+VIDEO_NAME = "{slug}.{ext}"
+DISTINCT_VIDEO_NAME = "{index:04}-{slug}.{ext}"
+VIDEO_FILE = FileKind(
+    Text("video"), lambda head: (kind := detect_type(head)) is not None and kind.family == "video"
+)
+
 
 def read_media(ctx: Context, options: VideoOptions, model: str) -> tuple[MediaInput, ...]:
     """Return the inputs of a video, in the order first, last, -i, references.
@@ -142,17 +150,6 @@ def find_source(options: VideoOptions) -> str | None:
     """Return the input after which files are named, None without one."""
     inputs = (options.first, *(options.input or ()))
     return next((name for name in inputs if name is not None), None)
-
-
-_FIELDS = ("index", "slug", "model", "n", "ext")
-_SOURCE_FIELDS = ("stem", "dir")
-VIDEO_NAME = "{slug}.{ext}"
-DISTINCT_VIDEO_NAME = "{index:04}-{slug}.{ext}"
-
-
-VIDEO_FILE = FileKind(
-    Text("video"), lambda head: (kind := detect_type(head)) is not None and kind.family == "video"
-)
 
 
 class VideoJob:

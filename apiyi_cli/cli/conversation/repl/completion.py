@@ -11,6 +11,8 @@ from apiyi_cli.cli.conversation.repl.dialogue import Dialogue
 
 _SHOWN_MOST = 500
 
+_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})", re.M)
+
 
 def find_completions(dialogue: Dialogue, before: str) -> tuple[int, list[str]]:
     """Return completions of the text before the cursor; the only one ends with a space.
@@ -113,9 +115,6 @@ _ARGUMENTS: dict[str, Callable[[Dialogue, str], Sequence[str]]] = {
     "template": _list_template_names,
     "copy": lambda dialogue, rest: ("code",),
 }
-
-
-_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})", re.M)
 
 
 def has_open_fence(text: str) -> bool:

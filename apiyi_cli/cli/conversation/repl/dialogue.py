@@ -30,6 +30,12 @@ _DECIDING = (
 )
 """The options that decide how requests are sent; a change needs new connections."""
 
+QUICKLY_S = 1.0
+SendTurn = Callable[["Context", ConversationRequest, "TurnRecord | None"], None]
+"""Sends a request and prints the answer, as `chat` does."""
+SIGINT = 2
+_WARNED_SHARE = 0.8
+
 
 class SharedGateway:
     """Gives each turn's context the same client; `on_sent` gets every finished request."""
@@ -60,9 +66,6 @@ class SharedGateway:
             self._client.begin_anew()
 
 
-QUICKLY_S = 1.0
-
-
 class InterruptTimer:
     """Remembers when the user last typed Ctrl-C."""
 
@@ -89,13 +92,6 @@ def clear_interrupt(console: Console) -> None:
         console.say("")
     else:
         write_unseen(console, b"\r\x1b[K")
-
-
-SendTurn = Callable[["Context", ConversationRequest, "TurnRecord | None"], None]
-"""Sends a request and prints the answer, as `chat` does."""
-
-SIGINT = 2
-_WARNED_SHARE = 0.8
 
 
 class PendingInput:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from apiyi_cli.cli.conversation.repl.plain import PlainReader
     from apiyi_cli.cli.conversation.repl.toolkit import ToolkitReader
 
+_FOR_ONE_PROMPT = ("file", "attach", "messages", "template", "param", "edit")
+
 
 def run_loop(dialogue: Dialogue, *, keeps_history: bool) -> None:
     """Read and answer until the end of the input."""
@@ -94,9 +96,6 @@ def make_reader(dialogue: Dialogue, history: PromptHistory) -> ToolkitReader | P
 
     dialogue.has_keys = False
     return PlainReader(dialogue, history)
-
-
-_FOR_ONE_PROMPT = ("file", "attach", "messages", "template", "param", "edit")
 
 
 def converse(

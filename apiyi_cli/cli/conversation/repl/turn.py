@@ -15,6 +15,9 @@ from apiyi_cli.store.prices import Prices
 from apiyi_cli.text import Text
 from apiyi_cli.wire.send import SentRequest
 
+_STATUS_EVERY_S = 0.1
+_BYTES_IN_TOKEN = 3
+
 
 class ModelTotals:
     """One model's requests; `usd` is the known cost, `unknown` counts those without one."""
@@ -75,10 +78,6 @@ class ConversationTotals:
             total.unknown += 1
         else:
             total.usd += usd
-
-
-_STATUS_EVERY_S = 0.1
-_BYTES_IN_TOKEN = 3
 
 
 class TurnRecord:
