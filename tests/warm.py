@@ -86,11 +86,14 @@ def import_program(*more: str) -> None:
             importlib.import_module(module.name)
     for name in (*IMPORTED_LATER, *more):
         importlib.import_module(name)
-    # Typer reads its settings and makes its commands at the first use.
+    # Typer reads its settings at the first use, and makes its commands at each.
+    from typer import main
+
     from apiyi_cli.cli import app
     from apiyi_cli.cli.command_table import COMMANDS
 
     app.load_command = functools.cache(app.load_command)
+    main.get_command = functools.cache(main.get_command)
     for name in COMMANDS:
         app.load_command(name)
 

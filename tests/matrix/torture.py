@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.warm import import_program
+from tests.warm import import_program, join_pages
 
 ERRORS: dict[str, tuple[int, ...]] = {
     "open": (errno.EACCES, errno.ENOSPC, errno.EMFILE),
@@ -188,6 +188,7 @@ def tortured(task: dict[str, Any], root: Path) -> None:
 def main() -> None:
     import_program()
     gc.freeze()
+    join_pages()
     for line in sys.stdin:
         task = json.loads(line)
         tortured(task, Path(task["root"]))
