@@ -19,7 +19,6 @@ from typing import Any, Final, NamedTuple
 from apiyi_cli.build.schemas.json_schema import (
     LATEST,
     SHOWN_CHARS,
-    Dialect,
     Survey,
     find_dialect,
     survey,
@@ -126,11 +125,11 @@ def refuse_malformed(schema: dict[str, Any], what: str) -> None:
 
 
 @cache
-def validator_class(dialect: Dialect) -> Any:
+def validator_class(dialect: str) -> Any:
     """Return the validator class of a dialect, bounded in time and with our own keywords."""
     import jsonschema
 
-    base = getattr(jsonschema, dialect.validator)
+    base = getattr(jsonschema, f"{dialect}Validator")
     keywords = {**base.VALIDATORS, **_own_keywords(base.VALIDATORS)}
     bounded = {name: _bound_keyword(keyword) for name, keyword in keywords.items()}
     extended: Any = jsonschema.validators.extend(base, bounded)  # type: ignore[no-untyped-call]

@@ -20,28 +20,17 @@ _SAME_VALUE: Final = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "e
 _SAME_VALUE_MAPS: Final = ("dependentSchemas", "dependencies")
 
 
-class Dialect(NamedTuple):
-    """A version of JSON Schema, with its names in two libraries."""
-
-    validator: str
-    specification: str
-
-    @property
-    def hides_siblings(self) -> bool:
-        """Return True if keywords beside a `$ref` are ignored, as up to draft-07."""
-        return "20" not in self.specification
-
-
-LATEST: Final = Dialect("Draft202012Validator", "DRAFT202012")
+LATEST: Final = "Draft202012"
 _DIALECTS: Final = {
-    "json-schema.org/draft-03/schema": Dialect("Draft3Validator", "DRAFT3"),
-    "json-schema.org/draft-04/schema": Dialect("Draft4Validator", "DRAFT4"),
-    "json-schema.org/draft-06/schema": Dialect("Draft6Validator", "DRAFT6"),
-    "json-schema.org/draft-07/schema": Dialect("Draft7Validator", "DRAFT7"),
-    "json-schema.org/draft/2019-09/schema": Dialect("Draft201909Validator", "DRAFT201909"),
+    "json-schema.org/draft-03/schema": "Draft3",
+    "json-schema.org/draft-04/schema": "Draft4",
+    "json-schema.org/draft-06/schema": "Draft6",
+    "json-schema.org/draft-07/schema": "Draft7",
+    "json-schema.org/draft/2019-09/schema": "Draft201909",
     "json-schema.org/draft/2020-12/schema": LATEST,
     "json-schema.org/schema": LATEST,
 }
+"""The names of the dialects in the libraries: `Draft7Validator` in one, `DRAFT7` in the other."""
 
 
 class Survey(NamedTuple):
@@ -65,7 +54,7 @@ class Survey(NamedTuple):
         return True
 
 
-def find_dialect(schema: Any) -> Dialect | None:
+def find_dialect(schema: Any) -> str | None:
     """Return the dialect that `$schema` names: 2020-12 without it, None if unknown."""
     named = schema.get("$schema") if isinstance(schema, dict) else None
     if named is None:
@@ -123,7 +112,7 @@ class _Walk:
 
         self._what = what
         self._dialect = find_dialect(schema) or LATEST
-        self._specification: Any = getattr(referencing.jsonschema, self._dialect.specification)
+        self._specification: Any = getattr(referencing.jsonschema, self._dialect.upper())
         root = self._specification.create_resource(schema)
         self._left: list[tuple[Any, Any]] = [(schema, REGISTRY.resolver_with_root(root))]
         # By identity: schemas are dicts. The values keep them alive.
@@ -147,7 +136,8 @@ class _Walk:
                     resolved = self._resolve(reference, resolver)
                     edges.append((id(resolved.contents), reference))
                     self._left.append((resolved.contents, resolved.resolver))
-            if not (self._dialect.hides_siblings and "$ref" in schema):
+            # Up to draft-07 keywords beside a `$ref` are ignored.
+            if "20" in self._dialect or "$ref" not in schema:
                 edges += [(id(inner), "") for inner in _on_same_value(schema)]
             for inner in self._specification.subresources_of(schema):
                 resource = self._specification.create_resource(inner)
@@ -179,8 +169,8 @@ class _Walk:
 
     def _knows(self, name: str) -> bool:
         if name == "$dynamicRef":
-            return self._dialect is LATEST
-        return name == "$ref" or self._dialect.specification == "DRAFT201909"
+            return self._dialect == LATEST
+        return name == "$ref" or self._dialect == "Draft201909"
 
     def _resolve(self, reference: Any, resolver: Any) -> Any:
         from referencing.exceptions import InvalidAnchor, NoSuchAnchor, PointerToNowhere

@@ -12,7 +12,7 @@ from typing import Any
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.jsontext import read_exact
 from apiyi_cli.decode.answers.assemble import assemble_completion
-from apiyi_cli.decode.frames.fields import read_objects
+from apiyi_cli.decode.frames.fields import read_object, read_objects
 
 _SAID = frozenset(("role", "content", "tool_calls"))
 # Fields of an answer that a question does not have.
@@ -34,9 +34,8 @@ def read_turn(call: Call, chunks: Sequence[bytes]) -> dict[str, Any] | None:
         # The API refuses a text block that is empty, though it sends them.
         content = [block for block in blocks if block != {"type": "text", "text": ""}]
     elif call.protocol == "google":
-        candidate = _first(whole.get("candidates"))
-        inner = candidate.get("content")
-        content = read_objects(inner.get("parts")) if isinstance(inner, dict) else None
+        inner = read_object(_first(whole.get("candidates")).get("content"))
+        content = read_objects(inner.get("parts"))
     else:
         content = _openai_message(_first(whole.get("choices")).get("message"))
     return {"protocol": call.protocol, "model": call.model, "content": content} if content else None
@@ -55,9 +54,7 @@ def _read_whole(chunks: Sequence[bytes]) -> dict[str, Any]:
 
 
 def _first(items: Any) -> dict[str, Any]:
-    """Return the first object of a list, {} if there is none."""
-    first = items[0] if isinstance(items, list) and items else None
-    return first if isinstance(first, dict) else {}
+    return next(iter(read_objects(items)), {})
 
 
 def _openai_message(message: Any) -> dict[str, Any] | None:
