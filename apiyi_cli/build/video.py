@@ -50,6 +50,11 @@ class MediaInput(NamedTuple):
     url: str
     path: str | None = None
 
+    @property
+    def place(self) -> str:
+        """Return its name in a request: first_frame, last_frame, reference_video …"""
+        return f"reference_{self.kind}" if self.role == "reference" else f"{self.role}_frame"
+
 
 class VideoRequest(NamedTuple):
     """The requested video; None means not given."""
@@ -135,64 +140,45 @@ def _seedance_body(request: VideoRequest) -> dict[str, Any]:
         content.append({"type": "text", "text": request.prompt})
     for item in request.media:
         kind = f"{item.kind}_url"
-        role = f"{item.role}_frame" if item.role != "reference" else f"reference_{item.kind}"
-        content.append({"type": kind, kind: {"url": item.url}, "role": role})
+        content.append({"type": kind, kind: {"url": item.url}, "role": item.place})
     body: dict[str, Any] = {"model": request.model, "content": content}
     # Without it the newest model chooses, and with it the price.
     body["duration"] = DEFAULT_DURATION_S if request.duration is None else request.duration
-    _set_fields(body, resolution=request.resolution, ratio=request.ratio, seed=request.seed)
-    _set_fields(body, generate_audio=request.audio)
-    return body
+    body |= _keep_given(resolution=request.resolution, ratio=request.ratio, seed=request.seed)
+    return body | _keep_given(generate_audio=request.audio)
 
 
 def _wan_body(request: VideoRequest) -> dict[str, Any]:
-    inputs: dict[str, Any] = {}
-    if request.prompt:
-        inputs["prompt"] = request.prompt
-    if request.media:
-        inputs["media"] = [
-            {
-                "type": f"reference_{item.kind}"
-                if item.role == "reference"
-                else f"{item.role}_frame",
-                "url": item.url,
-            }
-            for item in request.media
-        ]
-    parameters: dict[str, Any] = {}
-    resolution = request.resolution
-    _set_fields(
-        parameters,
+    media = [{"type": item.place, "url": item.url} for item in request.media]
+    parameters = _keep_given(
         # 720P and 1080P are written with a capital there.
-        resolution=resolution.upper() if resolution else None,
+        resolution=request.resolution.upper() if request.resolution else None,
         ratio=request.ratio,
         duration=request.duration,
         seed=request.seed,
         audio=request.audio,
     )
+    inputs = _keep_given(prompt=request.prompt or None, media=media or None)
     body: dict[str, Any] = {"model": request.model, "input": inputs}
     return {**body, "parameters": parameters} if parameters else body
 
 
 def _grok_body(request: VideoRequest) -> dict[str, Any]:
-    body: dict[str, Any] = {"model": request.model}
-    _set_fields(
-        body,
-        prompt=request.prompt,
-        duration=request.duration,
-        resolution=request.resolution,
-        aspect_ratio=request.ratio,
-        seed=request.seed,
-    )
     if len(request.media) > 1 or any(item.role != "first" for item in request.media):
         raise UsageError(
             Text("cannot use these inputs"),
             Text("{model} begins from one picture", model=request.model),
         )
-    for item in request.media:
-        body["image"] = {"url": item.url}
-    return body
+    fields = _keep_given(
+        prompt=request.prompt,
+        duration=request.duration,
+        resolution=request.resolution,
+        aspect_ratio=request.ratio,
+        seed=request.seed,
+        image={"url": request.media[0].url} if request.media else None,
+    )
+    return {"model": request.model, **fields}
 
 
-def _set_fields(body: dict[str, Any], **fields: Any) -> None:
-    body.update({name: value for name, value in fields.items() if value is not None})
+def _keep_given(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}

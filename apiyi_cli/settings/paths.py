@@ -103,11 +103,7 @@ def private_dir(path: Path) -> Path:
 
 
 def private_write(path: Path, data: bytes) -> None:
-    """Replace the file by `data` atomically and durably, mode 0600.
-
-    A reader sees the old file or the new one, never half of it. A symbolic link is kept and
-    its target replaced. Missing folders are made, 0700. Raises SetupError.
-    """
+    """Replace the file by `data` as `replace_private` does. Raises SetupError."""
     try:
         replace_private(path, data)
     except OSError as error:
