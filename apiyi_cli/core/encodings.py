@@ -100,37 +100,26 @@ def refuse_undecodable(
         before = piece[-(SAMPLE_BYTES // 2) :]
 
 
-class TextReader:
-    """Converts pieces of a text into pieces of UTF-8.
+def convert_to_utf8(arriving: Iterable[bytes], encoding: str | None = None) -> Iterator[bytes]:
+    """Yield a text in UTF-8, piece by piece as it arrives; empty pieces stay.
 
     A byte order mark of the first piece decides (and is left out), else `encoding`. Pieces of a
     text that is UTF-8 already go through as they are. Undecodable input becomes the byte
     0xFF, which is not UTF-8 either, so that it makes only its own line a bad one.
     """
-
-    def __init__(self, encoding: str | None = None) -> None:
-        self._encoding = encoding
-        self._decoder: codecs.IncrementalDecoder | None = None
-        self._has_begun = False
-
-    def pieces(self, arriving: Iterable[bytes]) -> Iterator[bytes]:
-        """Yield the text in UTF-8, as it arrives; empty pieces stay."""
-        for piece in arriving:
-            yield self._take(piece) if piece else piece
-        if self._decoder is not None and (rest := self._decoder.decode(b"", True)):
-            yield rest.encode("utf-8", "surrogateescape")
-
-    def _take(self, piece: bytes) -> bytes:
-        if not self._has_begun:
-            self._has_begun = True
-            chosen, length = _choose(piece, self._encoding)
+    decoder: codecs.IncrementalDecoder | None = None
+    has_begun = False
+    for piece in arriving:
+        if piece and not has_begun:
+            has_begun = True
+            chosen, length = _choose(piece, encoding)
             piece = piece[length:]
             if chosen != "utf-8":
                 codecs.register_error(_ERRORS, _byte_ff)
-                self._decoder = codecs.getincrementaldecoder(chosen)(_ERRORS)
-        if self._decoder is None:
-            return piece
-        return self._decoder.decode(piece).encode("utf-8", "surrogateescape")
+                decoder = codecs.getincrementaldecoder(chosen)(_ERRORS)
+        yield decoder.decode(piece).encode("utf-8", "surrogateescape") if decoder else piece
+    if decoder is not None and (rest := decoder.decode(b"", True)):
+        yield rest.encode("utf-8", "surrogateescape")
 
 
 def explain_binary(name: str, kind: FileType) -> UsageError:

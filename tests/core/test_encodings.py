@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from apiyi_cli.core.encodings import (
-    TextReader,
+    convert_to_utf8,
     decode_text,
     find_encoding,
     quote_path,
@@ -44,7 +44,7 @@ def test_pieces_of_any_size_give_the_same_text(
     assert decode_text(content, "f", encoding) == text
     # A mark is looked for in the first piece, which a read of a file or pipe does not cut.
     head, rest = content[:4], content[4:]
-    read = TextReader(encoding).pieces([head, *pieces(rest, size)])
+    read = convert_to_utf8([head, *pieces(rest, size)], encoding)
     assert b"".join(read).decode() == text
     refuse_undecodable([head, *pieces(rest, size)], "f", encoding)
 

@@ -17,7 +17,7 @@ from apiyi_cli.batch.rows.input_forms import (
     refuse_old_line_ends,
 )
 from apiyi_cli.batch.rows.tables import InputTable, TableLayout, read_table
-from apiyi_cli.core.encodings import SAMPLE_BYTES, TextReader, refuse_undecodable, show_name
+from apiyi_cli.core.encodings import SAMPLE_BYTES, convert_to_utf8, refuse_undecodable, show_name
 from apiyi_cli.core.filetypes import HEAD_BYTES
 from apiyi_cli.core.jsontext import InvalidJSON, read_strict
 from apiyi_cli.errors import UsageError
@@ -127,7 +127,7 @@ class RowSource:
             return self._raw_chunks()
         if self._pieces is not None:
             return self._pieces()
-        return TextReader(self._encoding).pieces(self._raw_chunks())
+        return convert_to_utf8(self._raw_chunks(), self._encoding)
 
     def records(self, form: Form, layout: TableLayout = TableLayout()) -> Iterator[SourceRecord]:
         """Yield the records in order, without blank lines."""

@@ -179,7 +179,7 @@ class Inputs:
         first 64 kB, is judged: by its encoding, and by `judge`.
         With `linger` an empty piece is yielded where nothing has come for a moment.
         """
-        from apiyi_cli.core.encodings import TextReader
+        from apiyi_cli.core.encodings import convert_to_utf8
 
         name = "stdin" if path == "-" else path
         if path == "-":
@@ -193,9 +193,9 @@ class Inputs:
                 judge.check_bytes(head)
             _refuse_undecodable(fd, begun, ended, name, self.encoding)
             if judge is not None:
-                text = b"".join(TextReader(self.encoding).pieces([head]))
+                text = b"".join(convert_to_utf8([head], self.encoding))
                 judge.check_text(text, ended)
-            reading = TextReader(self.encoding).pieces(chain(begun, arriving))
+            reading = convert_to_utf8(chain(begun, arriving), self.encoding)
             yield from reading if linger else filter(None, reading)
         finally:
             if fd != STDIN:
