@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +33,20 @@ class RequestSummary:
     results: list[tuple[str, str]] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
     prompt_tokens: int = 0
+
+
+def read_content(
+    content: Any, texts: Collection[str], attachments: Mapping[str, str]
+) -> tuple[str, list[str]]:
+    """Return the text of a message and the kinds of its attachments.
+
+    `texts` are the types of parts with a text, `attachments` the kinds by the parts' types.
+    """
+    if not isinstance(content, list):
+        return content or "", []
+    found = [part.get("text", "") for part in content if part.get("type") in texts]
+    kinds = [attachments[part["type"]] for part in content if part.get("type") in attachments]
+    return "\n".join(found), kinds
 
 
 def count_prompt(texts: Iterable[str], turns: int, attachments: list[str]) -> int:

@@ -8,12 +8,12 @@ message, bounds a line, and leaves nothing running.
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
+
+from apiyi_cli.tools.run import kill_group
 
 if TYPE_CHECKING:
     from anyio.abc import AsyncResource, ByteReceiveStream, Process
@@ -142,7 +142,7 @@ async def _end(process: Process) -> None:
     # Not wait(): it also waits for the end of pipes that a grandchild may hold.
     while process.returncode is None and anyio.current_time() < deadline:
         await anyio.sleep(0.01)
-    _kill(process)
+    kill_group(process)
     await _close(process.stdout)
     await _close(process.stderr)
     with anyio.move_on_after(EXIT_PATIENCE_S):
@@ -158,12 +158,3 @@ async def _close(stream: AsyncResource | None) -> None:
     if stream is not None:
         with suppress(*_list_closed_errors()):
             await stream.aclose()
-
-
-def _kill(process: Process) -> None:
-    """Kill the process, if it runs, and the rest of its group."""
-    with suppress(OSError):
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-        elif process.returncode is None:
-            process.kill()

@@ -152,6 +152,15 @@ def _run_threads(threads: Sequence[threading.Thread]) -> None:
             thread.join(JOIN_S)
 
 
+def kill_group(process: Any) -> None:
+    """Kill a process, if it runs, and the rest of its group."""
+    with suppress(OSError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        elif process.returncode is None:
+            process.kill()
+
+
 def cut_result(text: str, most_bytes: int) -> str:
     """Return a result, cut with a note if it has more than `most_bytes`."""
     content = text.encode("utf-8", "replace")
@@ -252,11 +261,7 @@ class _ToolProcess:
 
     def kill(self) -> None:
         """Kill the process and the rest of its group."""
-        with suppress(OSError):
-            if hasattr(os, "killpg"):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            else:
-                self._process.kill()
+        kill_group(self._process)
 
     def _feed(self, arguments: bytes) -> None:
         assert self._process.stdin is not None

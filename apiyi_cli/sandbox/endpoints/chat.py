@@ -23,6 +23,7 @@ from apiyi_cli.sandbox.request_summary import (
     cut_short,
     deltas,
     describe,
+    read_content,
     reasoning_text,
     structured_answer,
     tokens,
@@ -100,13 +101,7 @@ def summarize(fields: dict[str, Any]) -> RequestSummary:
 
 
 def _text(message: dict[str, Any]) -> tuple[str, list[str]]:
-    """Return the text and the kinds of attachment of a message."""
-    content = message.get("content")
-    if not isinstance(content, list):
-        return content or "", []
-    texts = [part.get("text", "") for part in content if part["type"] == "text"]
-    kinds = [ATTACHMENTS[part["type"]] for part in content if part["type"] in ATTACHMENTS]
-    return "\n".join(texts), kinds
+    return read_content(message.get("content"), ("text",), ATTACHMENTS)
 
 
 def _choice(

@@ -14,6 +14,7 @@ from apiyi_cli.sandbox.request_summary import (
     count_prompt,
     cut_short,
     describe,
+    read_content,
     reasoning_text,
     structured_answer,
     tokens,
@@ -77,12 +78,7 @@ def summarize(fields: dict[str, Any]) -> RequestSummary:
 
 
 def _text(item: dict[str, Any]) -> tuple[str, list[str]]:
-    content = item.get("content")
-    if not isinstance(content, list):
-        return content or "", []
-    texts = [part.get("text", "") for part in content if part.get("type") in _TEXTS]
-    kinds = [_ATTACHMENTS[p["type"]] for p in content if p.get("type") in _ATTACHMENTS]
-    return "\n".join(texts), kinds
+    return read_content(item.get("content"), _TEXTS, _ATTACHMENTS)
 
 
 def _output(
