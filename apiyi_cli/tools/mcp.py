@@ -78,9 +78,9 @@ class McpServer:
             return ToolResult("error: the arguments are not a JSON object")
         try:
             result = self._portal.call(self._call, name, value, timeout_s)
+        except TimeoutError:
+            return ToolResult(f"error: {name} did not end within {timeout_s:g} s")
         except Exception as failure:
-            if isinstance(failure, TimeoutError):
-                return ToolResult(f"error: {name} did not end within {timeout_s:g} s")
             return ToolResult(f"error: {name}: {_explain(failure, self._stderr)}")
         return read_result(result, most_bytes)
 

@@ -6,6 +6,7 @@ import json
 import stat
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,14 @@ def children(playground: Playground) -> list[int]:
     found: list[int] = []
     for tasks in Path(f"/proc/{playground.pid}/task").glob("*/children"):
         found += map(int, tasks.read_text().split())
-    return [
-        pid for pid in found if b"-P\0-m\0apiyi_cli" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ]
+    return [pid for pid in found if b"-P\0-m\0apiyi_cli" in read_line(pid)]
+
+
+def read_line(pid: int) -> bytes:
+    """Return the command line of a process, empty if it has ended meanwhile."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 def history(started: Program) -> list[dict[str, object]]:
