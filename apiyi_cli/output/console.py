@@ -44,11 +44,15 @@ _VIRTUAL_TERMINAL = 0x4
 class Console:
     """The terminal, pipes or files that the process got at its start.
 
+    `closed` are those that it got without; `stdout_closed` says that nothing can be written.
     `redact` removes secrets from messages on stderr; it is set once the settings are known.
     """
 
     def __init__(self, closed: frozenset[int] = frozenset()) -> None:
-        self._closed = closed
+        self.stdout_closed = STDOUT in closed
+        self.stdin_is_terminal, self.stdout_is_terminal, self.stderr_is_terminal = (
+            fd not in closed and os.isatty(fd) for fd in (STDIN, STDOUT, STDERR)
+        )
         self.redact: Callable[[str], str] = lambda text: text
         self._status = ""
         # Which stream has left the cursor of its terminal inside a line.
@@ -80,26 +84,6 @@ class Console:
             windows: Any = ctypes
             set_console_modes((STDOUT, STDERR), windows.windll.kernel32, ctypes)
         return cls(frozenset(closed))
-
-    @property
-    def stdout_closed(self) -> bool:
-        """Return True if the process was started without a writable stdout."""
-        return STDOUT in self._closed
-
-    @cached_property
-    def stdin_is_terminal(self) -> bool:
-        """Return True if stdin is a terminal."""
-        return STDIN not in self._closed and os.isatty(STDIN)
-
-    @cached_property
-    def stdout_is_terminal(self) -> bool:
-        """Return True if stdout is a terminal."""
-        return STDOUT not in self._closed and os.isatty(STDOUT)
-
-    @cached_property
-    def stderr_is_terminal(self) -> bool:
-        """Return True if stderr is a terminal."""
-        return STDERR not in self._closed and os.isatty(STDERR)
 
     @property
     def width(self) -> int:

@@ -127,7 +127,7 @@ class PathTemplate:
 
     `{index:04}` and `{n:02}` take a width; `{{` and `}}` are braces. `{dir}` is the folder of
     an input file and must be between slashes. Raises UsageError at once for a field that is
-    not one of `known` and for anything else in braces.
+    not one of `known` and for anything else in braces. `fields` are the ones that it uses.
     """
 
     def __init__(self, text: str, *, known: Iterable[str] = NAME_FIELDS) -> None:
@@ -137,11 +137,7 @@ class PathTemplate:
         if "\0" in text or Path(text).name in ("", ".."):
             raise UsageError(Text("{text} is not the name of a file", text=repr(text)))
         self._refuse_misplaced_folder()
-
-    @property
-    def fields(self) -> frozenset[str]:
-        """Return the names of the fields that the template uses."""
-        return frozenset(field for _, field, _ in self._pieces if field)
+        self.fields = frozenset(field for _, field, _ in self._pieces if field)
 
     def path(self, values: Mapping[str, object]) -> Path:
         """Return the path for these values.

@@ -9,10 +9,7 @@ from apiyi_cli.text import Text
 
 
 class Shard:
-    """The rows whose id belongs to part `number` of `count`.
-
-    Parts may be numbered from 0 or from 1: the number counts modulo `count`.
-    """
+    """The rows whose id belongs to part K of N; parts may be numbered from 0 or from 1."""
 
     def __init__(self, text: str) -> None:
         what = Text("cannot use --shard {text}", text=text)
@@ -20,14 +17,10 @@ class Shard:
         if not (slash and number.isdecimal() and count.isdecimal()):
             raise UsageError(what, Text("it is not K/N"), hint="--shard 3/8")
         self._text = text
-        self.number, self.count = int(number), int(count)
-        if not 1 <= self.count <= 1_000_000 or self.number > self.count:
+        if not 1 <= int(count) <= 1_000_000 or int(number) > int(count):
             raise UsageError(what, Text("K goes from 0 to N-1, or from 1 to N"))
-
-    @property
-    def part(self) -> tuple[int, int]:
-        """Return the part's number, counted from 0, and the number of parts."""
-        return self.number % self.count, self.count
+        self.part = int(number) % int(count), int(count)
+        """The part's number, counted from 0, and the number of parts."""
 
     def __str__(self) -> str:
         """Return the shard as the user wrote it."""
@@ -36,4 +29,5 @@ class Shard:
     def has(self, id: str) -> bool:
         """Return True if a row belongs to the part; the same on every machine."""
         digest = hashlib.sha256(id.encode("utf-8", "surrogatepass")).digest()
-        return int.from_bytes(digest[:8], "big") % self.count == self.number % self.count
+        number, count = self.part
+        return int.from_bytes(digest[:8], "big") % count == number

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 
 from apiyi_cli.batch.rows.row import Row
@@ -93,14 +93,9 @@ class RowWorkers:
         """Return True if one more row would be sent at once."""
         return self.has_no_threads or self._submitted - self._returned < self._jobs
 
-    @property
-    def in_flight(self) -> int:
-        """Return how many requests are in flight."""
-        return sum(worker.claims.in_flight for worker in self._list_workers())
-
-    def list_unanswered(self) -> Iterator[Worker]:
-        """Yield the workers whose requests are in flight."""
-        return (worker for worker in self._list_workers() if worker.claims.in_flight)
+    def list_unanswered(self) -> list[Worker]:
+        """Return the workers whose requests are in flight."""
+        return [worker for worker in self._list_workers() if worker.claims.in_flight]
 
     def close(self) -> None:
         """Let the threads end; returns without waiting for them."""

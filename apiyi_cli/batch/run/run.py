@@ -282,7 +282,7 @@ class BatchRun:
         elif self._deadline_s is None:
             self._stop.stop()
             self._deadline_s = now_s + self._grace_s
-            if in_flight := self._pool.in_flight:
+            if in_flight := len(self._pool.list_unanswered()):
                 message = Text(
                     "stopping: {flying} in flight, waiting up to {grace_s} s; ^C "
                     "again to abandon them ({billing})",

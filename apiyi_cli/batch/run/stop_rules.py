@@ -95,15 +95,19 @@ class CostBudget:
         """
         with self._changed:
             while not self._is_closed:
-                usd = self._estimate_row(row)
-                planned_usd = self._planned_usd + usd
+                mean = self._answer_tokens / self._answers if self._answers else None
+                usd = self._estimate(row, mean)
+                if usd is None:
+                    raise make_unpriced_error(row.call.model if row.call is not None else None)
+                planned_usd = self._spent_usd + self._reserved_usd
+                total_usd = planned_usd + usd
                 # Sums of many floats may miss the limit by a rounding error.
-                if planned_usd <= self._max_usd or math.isclose(planned_usd, self._max_usd):
+                if total_usd <= self._max_usd or math.isclose(total_usd, self._max_usd):
                     self._in_flight += 1
                     self._reserved_usd += usd
                     return usd
                 if not waits or not self._in_flight:
-                    raise make_cost_error(usd, self._planned_usd, self._max_usd)
+                    raise make_cost_error(usd, planned_usd, self._max_usd)
                 self._changed.wait()
         return None
 
@@ -131,17 +135,6 @@ class CostBudget:
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
-
-    @property
-    def _planned_usd(self) -> float:
-        return self._spent_usd + self._reserved_usd
-
-    def _estimate_row(self, row: Row) -> float:
-        mean = self._answer_tokens / self._answers if self._answers else None
-        usd = self._estimate(row, mean)
-        if usd is None:
-            raise make_unpriced_error(row.call.model if row.call is not None else None)
-        return usd
 
 
 class StopSwitch:

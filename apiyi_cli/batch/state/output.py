@@ -47,14 +47,14 @@ class UnwrittenError(Exception):
 class FileTarget:
     """A file to which whole lines are appended through its descriptor.
 
-    Nobody else may write to it: `find_trouble` reports it.
+    Nobody else may write to it: `find_trouble` reports it. The next line begins at `size`.
     """
 
     def __init__(self, fd: int, name: str) -> None:
         self._fd = fd
         self._name = name
         status = os.fstat(fd)
-        self._size = status.st_size
+        self.size = status.st_size
         self._is_regular = stat.S_ISREG(status.st_mode)
         self._trouble: OutputError | None = None
 
@@ -70,13 +70,8 @@ class FileTarget:
             # Each write goes to the end of the file, wherever that is by now.
             begin = os.lseek(self._fd, 0, os.SEEK_CUR) - len(data)
             self._check_size(begin)
-            self._size = begin
+            self.size = begin
         return self._advance(lines)
-
-    @property
-    def size(self) -> int:
-        """Return the offset at which the next line begins."""
-        return self._size
 
     def find_trouble(self, path: Path) -> OutputError | None:
         """Return the error if another process changed the file, else None."""
@@ -87,17 +82,17 @@ class FileTarget:
         return self._trouble
 
     def _advance(self, lines: Sequence[bytes]) -> list[int]:
-        *offsets, self._size = accumulate(map(len, lines), initial=self._size)
+        *offsets, self.size = accumulate(map(len, lines), initial=self.size)
         return offsets
 
     def _check_size(self, size: int) -> None:
-        if self._trouble is not None or size == self._size:
+        if self._trouble is not None or size == self.size:
             return
         what = Text("somebody else writes to {name}", name=self._name)
-        why, hint = Text("{size} bytes are not of this run", size=size - self._size), END_OTHER_RUN
-        if size < self._size:
+        why, hint = Text("{size} bytes are not of this run", size=size - self.size), END_OTHER_RUN
+        if size < self.size:
             what = Text("{name} was shortened while this run wrote to it", name=self._name)
-            why = Text("{size} bytes of answers are gone", size=self._size - size)
+            why = Text("{size} bytes of answers are gone", size=self.size - size)
             hint = Text("bring them back from a copy; without one --resume sends their rows again")
         self._trouble = OutputError(what, why, hint=hint)
 
@@ -106,7 +101,7 @@ class FileTarget:
         offsets = self._advance(lines[:count])
         # A device cannot be cut; nor does it hold anything.
         with suppress(OSError):
-            os.ftruncate(self._fd, self._size)
+            os.ftruncate(self._fd, self.size)
         return PartialWriteError(offsets, cannot_write(self._name, failure, RUN_AGAIN))
 
 

@@ -56,7 +56,7 @@ class Limiter:
     `key` identifies the key and is not stored. Processes with another `rpm`, `tpm` or `window_s`
     count separately, so that a batch at `--rpm 10` does not hold up a chat; the concurrency
     slots are shared by all. One limiter serves all threads of a process. `tell` gets a message
-    if the limits can be kept within this process only.
+    if the limits can be kept within this process only. `clear_command` clears the counters.
 
     Raises SetupError for limits outside of their range.
     """
@@ -74,7 +74,7 @@ class Limiter:
         self._clock = clock
         name = sha256(b"apiyi limits\0" + key.encode()).hexdigest()[:32]
         numbers = f"{name}-{limits.rpm}-{limits.tpm}-{limits.window_s:g}.rates"
-        self._path = folder / numbers
+        self.clear_command = f"rm {quote_word(str(folder / numbers))}"
         self._starts = StartBlock(limits)
         self._starting = threading.Lock()
         self._notes: deque[Callable[[Counters, float], None]] = deque()
@@ -204,11 +204,6 @@ class Limiter:
         """Note that the gateway has answered 429 for tokens."""
         with self._counters as counters:
             rates.note_throttled(counters, self._clock.monotonic())
-
-    @property
-    def clear_command(self) -> str:
-        """Return the command line that clears the counters."""
-        return f"rm {quote_word(str(self._path))}"
 
     def mean_tokens(self, model: str) -> float:
         """Return the mean tokens of an answer of the model."""

@@ -57,6 +57,7 @@ class RedisLimiter:
         self.limits = check_limits(limits)
         self._clock = clock
         self._server = LimitServer(url, key, limits, tell)
+        self.clear_command = self._server.clear_command
         self._tell = tell
         self._lease_s = lease_s
         self._has_joined = False
@@ -114,11 +115,6 @@ class RedisLimiter:
     def note_throttled(self) -> None:
         """Note that the gateway has answered 429 for tokens."""
         self._server.post("throttled")
-
-    @property
-    def clear_command(self) -> str:
-        """Return the command line that clears the counters."""
-        return self._server.clear_command
 
     def note_sent(self, tokens: int, late_s: float) -> None:
         """Count a request when it is sent, `late_s` after it was admitted."""
