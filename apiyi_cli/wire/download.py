@@ -167,9 +167,9 @@ class _Download:
                 url = urljoin(url, target)
             except ValueError:
                 raise RejectedError(Text("its address is no https URL")) from None
-        most = MOST_REDIRECTS
+        redirects = {"most_redirects": MOST_REDIRECTS}
         raise RejectedError(
-            Text("the server redirects more than {most_redirects} times", most_redirects=most)
+            Text("the server redirects more than {most_redirects} times", **redirects)
         )
 
     def _get(self, url: str) -> Reply:

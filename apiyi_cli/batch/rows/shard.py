@@ -9,7 +9,7 @@ from apiyi_cli.text import Text
 
 
 class Shard:
-    """The rows whose id belongs to part K of N; parts may be numbered from 0 or from 1."""
+    """The rows whose id belongs to part K of N, counted from 0 or 1."""
 
     def __init__(self, text: str) -> None:
         what = Text("cannot use --shard {text}", text=text)

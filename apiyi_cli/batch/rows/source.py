@@ -82,13 +82,12 @@ class RowSource:
         with self._open() as file:
             checker.check_bytes(file.read(HEAD_BYTES))
         refuse_undecodable(self._raw_chunks(), self.path, self._encoding)
-        head, is_whole = b"", True
+        head = b""
         for piece in self.chunks():
             head += piece
             if len(head) > SAMPLE_BYTES:
-                is_whole = False
                 break
-        checker.check_text(head, is_whole)
+        checker.check_text(head, len(head) <= SAMPLE_BYTES)
 
     def spool(self) -> None:
         """Copy a pipe to a private temporary file, so that it can be read again."""

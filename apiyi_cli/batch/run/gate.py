@@ -42,34 +42,26 @@ ACCEPTED_AFTER_S: Final = 2.0
 class RefusalCount:
     """Starts and refusals of about the last two half windows."""
 
-    __slots__ = ("_before", "_refused", "_since", "_starts")
+    __slots__ = ("_began", "_earlier", "_since", "refused", "starts")
 
     def __init__(self, now: float) -> None:
-        self._before = (now, 0, 0)
-        self._since = now
-        self._starts = self._refused = 0
+        self._began = self._since = now
+        self._earlier = (0, 0)
+        self.starts = self.refused = 0
 
     def add(self, now: float, starts: int, refused: int) -> None:
         """Count one event now; events older than two half windows are dropped."""
-        if now - self._since >= SHORTEST_WINDOW_S and self._starts >= LEAST_STARTS:
-            self._before = (self._since, self._starts, self._refused)
-            self._since, self._starts, self._refused = now, 0, 0
-        self._starts += starts
-        self._refused += refused
-
-    @property
-    def starts(self) -> int:
-        """Return how many requests were started."""
-        return self._before[1] + self._starts
-
-    @property
-    def refused(self) -> int:
-        """Return how many requests were refused."""
-        return self._before[2] + self._refused
+        older_starts, older_refused = self._earlier
+        if now - self._since >= SHORTEST_WINDOW_S and self.starts - older_starts >= LEAST_STARTS:
+            self._earlier = self.starts - older_starts, self.refused - older_refused
+            self.starts, self.refused = self._earlier
+            self._began, self._since = self._since, now
+        self.starts += starts
+        self.refused += refused
 
     def seconds(self, now: float) -> float:
         """Return the seconds that the counts cover."""
-        return max(SHORTEST_WINDOW_S, now - self._before[0])
+        return max(SHORTEST_WINDOW_S, now - self._began)
 
 
 class Pace:

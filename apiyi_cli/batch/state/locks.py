@@ -160,10 +160,9 @@ def _cannot_lock(path: Path, failure: OSError) -> SetupError:
 def in_use_error(path: Path, pid: object, host: object = None) -> SetupError:
     """Return the error for an output that another process writes to."""
     who = Text("process {pid}", pid=pid) if pid else Text("another process")
-    why = Text("{who} is writing to it", who=who)
+    why, hint = Text("{who} is writing to it", who=who), WAIT_FOR_IT
     if host:
         why = Text("{who} on {host} is writing to it", who=who, host=host)
-    hint = WAIT_FOR_IT
     if host not in (None, socket.gethostname()):
         quoted = quote_word(str(path))
         hint = Text("if that machine is gone: apiyi batch unlock {path}", path=quoted)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from apiyi_cli.errors import SetupError
 from apiyi_cli.text import Text
@@ -44,15 +44,12 @@ def require_descriptors() -> None:
     if not 0 <= soft <= RESERVED_DESCRIPTORS:
         return
     limit_jobs(1)
-    held: list[int] = []
-    try:
-        for _ in range(NEEDED):
-            held.append(os.open(os.devnull, os.O_RDONLY))
-    except OSError:
-        raise too_few_descriptors(soft) from None
-    finally:
-        for descriptor in held:
-            os.close(descriptor)
+    with ExitStack() as held:
+        try:
+            for _ in range(NEEDED):
+                held.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+        except OSError:
+            raise too_few_descriptors(soft) from None
 
 
 def too_few_descriptors(count: int | None = None) -> SetupError:
