@@ -9,7 +9,7 @@ CHECK := .venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/
 COMPILED := [ -d tests/wire/__pycache__ ] || $(PY) -m pytest --collect-only -qq >/dev/null
 # Tests write 50,000 files and flush many to the disk: in memory, where there is plenty.
 IN_MEMORY := df -Pk /dev/shm 2>/dev/null | awk 'END {exit $$4 < 4000000}' && \
-	PYTEST_DEBUG_TEMPROOT=$$(mktemp -d /dev/shm/apiyi-tests.XXXXXX) && \
+	PYTEST_DEBUG_TEMPROOT=$$(mktemp -d /dev/shm/XXXXXX) && \
 	export PYTEST_DEBUG_TEMPROOT && trap 'rm -rf "$$PYTEST_DEBUG_TEMPROOT"' EXIT
 SUITE := $(PY) -m pytest -n $(WORKERS) --dist worksteal || $(PY) -m pytest --last-failed
 
