@@ -30,12 +30,19 @@ class Messages:
         self._environ = environ
         self.as_json = False
         self.is_verbose = False
+        self._noted: set[str] = set()
         self.options: Callable[[], Output] = Output
 
     def note(self, text: str) -> None:
         """Print a notice unless -q is given."""
         if not self.options().quiet:
             self.print_line(text)
+
+    def note_once(self, text: str) -> None:
+        """Print a notice as `note` does, unless it was printed so before."""
+        if text not in self._noted:
+            self._noted.add(text)
+            self.note(text)
 
     def debug(self, text: str) -> None:
         """Print a text if -v is given."""

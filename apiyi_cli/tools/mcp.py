@@ -116,8 +116,6 @@ class McpServers:
         self._portal: BlockingPortal | None = None
         self._connected: dict[_Key, McpServer] = {}
         self._ended: dict[_Key, str] = {}
-        self.noted: set[str] = set()
-        """What the user has been told about their tools."""
 
     def connect(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -101,13 +100,7 @@ def _connect_servers(
         servers = _servers[ctx.process] = McpServers(ctx.process.child_environment(), left_s)
         ctx.process.on_exit(servers.close)
     connected = [servers.connect(value, headers.get(value), ctx.messages.note) for value in values]
-    return offer_tools(connected, taken, partial(_note_once, ctx, servers))
-
-
-def _note_once(ctx: Context, servers: McpServers, text: str) -> None:
-    if text not in servers.noted:
-        servers.noted.add(text)
-        ctx.messages.note(text)
+    return offer_tools(connected, taken, ctx.messages.note_once)
 
 
 def _read_headers(ctx: Context, tool_run: ToolRunOptions) -> Mapping[str, Mapping[str, str]]:

@@ -179,20 +179,11 @@ class _SoftRun(Generic[B, R]):
             )
 
 
-class NotePrinter:
-    """Prints the notes of calls, each text once."""
-
-    def __init__(self, note: Callable[[str], object]) -> None:
-        self._note = note
-        self._noted: set[str] = set()
-
-    def print(self, call: Call) -> Call:
-        """Print the new notes of a call; return the call without notes."""
-        for text in call.notes:
-            if text not in self._noted:
-                self._noted.add(text)
-                self._note(text)
-        return call._replace(notes=())
+def print_notes(messages: Messages, call: Call) -> Call:
+    """Print the notes of a call, each text once; return the call without them."""
+    for text in call.notes:
+        messages.note_once(text)
+    return call._replace(notes=())
 
 
 def print_item_failure(messages: Messages, name: str, failure: ApiyiError) -> None:

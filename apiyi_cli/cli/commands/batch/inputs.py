@@ -42,10 +42,8 @@ class BatchInputs:
 
     def __init__(self, ctx: Context, path: str, options: BatchOptions, rows: RowDefaults) -> None:
         self.options = options
-        self.note = ctx.messages.note
-        self._debug = ctx.messages.debug
+        self._messages = ctx.messages
         self._has_streamed = False
-        self._noted: set[str] = set()
         delimiter = None if options.delimiter is None else parse_delimiter(options.delimiter)
         self._layout = TableLayout(delimiter, options.quote)
         self.form = choose_form(path, options.format, bool(options.lines), self._layout)
@@ -84,7 +82,7 @@ class BatchInputs:
         sent = stream_underneath(call, self.defaults.families)
         if sent.assembled and not self._has_streamed:
             self._has_streamed = True
-            self._debug(describe_assembly())
+            self._messages.debug(describe_assembly())
         return sent
 
     def make_packer(self) -> Packer:
@@ -110,7 +108,7 @@ class BatchInputs:
             strict=bool(options.strict),
             join=bool(options.join),
             table=self.table,
-            note=self._note_once,
+            note=self._messages.note_once,
         )
         return RowReader(self.source, row_options, ids, shards_by_index=by_index)
 
@@ -188,12 +186,6 @@ class BatchInputs:
             )
         has_mark = find_byte_order_mark(self.source.prefix(4)) is not None
         return AnswerTable(output, self.form, options.answer, has_mark=has_mark)
-
-    def _note_once(self, text: str) -> None:
-        """Print a notice about all rows once, even if the rows are read twice."""
-        if text not in self._noted:
-            self._noted.add(text)
-            self.note(text)
 
 
 def _parse_template(name: str, text: str, *, is_lines: bool) -> RowTemplate:

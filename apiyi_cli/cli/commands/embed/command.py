@@ -8,7 +8,7 @@ from apiyi_cli.build.embed import embed_call
 from apiyi_cli.cli.app import single
 from apiyi_cli.cli.commands.embed.items import group_items, read_items
 from apiyi_cli.cli.context import Context
-from apiyi_cli.cli.gateway.parallel import NotePrinter
+from apiyi_cli.cli.gateway.parallel import print_notes
 from apiyi_cli.cli.typer_options import Words, spread
 from apiyi_cli.core.call import Call
 from apiyi_cli.core.options.connection import Connection, Jobs
@@ -39,8 +39,6 @@ def embed(
     files = ctx.settings.fill(source).file or []
     items = read_items(ctx, inputs or [], files, embed_options)
 
-    notes = NotePrinter(ctx.messages.note)
-
     def build(texts: Sequence[str]) -> Call:
         call = embed_call(
             model=ctx.settings.models[0],
@@ -49,7 +47,7 @@ def embed(
             options=options,
             families=ctx.settings.families,
         )
-        return notes.print(call)
+        return print_notes(ctx.messages, call)
 
     if ctx.settings.request.dry_run or ctx.settings.request.code:
         print_requests(ctx, group_items(items, embed_options), build)

@@ -32,13 +32,13 @@ def image(
     """
     from apiyi_cli.cli.commands.image import job as image_job
     from apiyi_cli.cli.commands.image.worker import send_job
-    from apiyi_cli.cli.gateway.parallel import NotePrinter
+    from apiyi_cli.cli.gateway.parallel import print_notes
 
     job = image_job.read_job(ctx, prompt or [], ctx.settings.fill(source).file or [])
     if ctx.settings.prints_request:
-        notes = NotePrinter(ctx.messages.note)
         for task in image_job.skip_existing(ctx, job).tasks:
-            ctx.gateway.print_request(notes.print(image_job.build_call(job, task)))
+            call = print_notes(ctx.messages, image_job.build_call(job, task))
+            ctx.gateway.print_request(call)
         return
     send_job(ctx, image_job.prepare(ctx, job))
 

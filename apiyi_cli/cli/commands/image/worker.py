@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from apiyi_cli.cli.commands.image.job import ImageJob, ImageTask, build_call
 from apiyi_cli.cli.context import Context
-from apiyi_cli.cli.gateway.parallel import NotePrinter, print_item_failure, take_in_order
+from apiyi_cli.cli.gateway.parallel import print_item_failure, print_notes, take_in_order
 from apiyi_cli.cli.output.usage import UsageTotals, print_usage
 from apiyi_cli.cli.records import describe_error
 from apiyi_cli.core.filetypes import FileType, detect_picture
@@ -84,11 +84,10 @@ class ImageWorker:
         self._ctx = ctx
         self._job = job
         self._rescue = ctx.process.rescue
-        self._notes = NotePrinter(ctx.messages.note)
 
     def make(self, sender: Sender, task: ImageTask) -> ImageResult:
         """Send one request and save its pictures; errors become part of the result."""
-        call = self._notes.print(build_call(self._job, task))
+        call = print_notes(self._ctx.messages, build_call(self._job, task))
         try:
             reply = self._ctx.gateway.ask(
                 call, lambda reply: pictures(reply, self._job.model), sender=sender

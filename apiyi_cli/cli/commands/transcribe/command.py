@@ -32,14 +32,13 @@ def transcribe(
     """
     from apiyi_cli.cli.commands.transcribe import job as transcribe_job
     from apiyi_cli.cli.commands.transcribe.results import print_streams, send_job
-    from apiyi_cli.cli.gateway.parallel import NotePrinter
+    from apiyi_cli.cli.gateway.parallel import print_notes
 
     job = transcribe_job.read_job(ctx, files or [])
     if ctx.settings.prints_request:
-        notes = NotePrinter(ctx.messages.note)
         for recording in transcribe_job.skip_existing(ctx, job).recordings:
             call = transcribe_job.build_call(job, recording.upload)
-            ctx.gateway.print_request(notes.print(call))
+            ctx.gateway.print_request(print_notes(ctx.messages, call))
         return
     job = transcribe_job.prepare(ctx, job)
     if job.transcribe_options.stream and job.files is None:

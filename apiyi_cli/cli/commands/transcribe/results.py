@@ -11,7 +11,7 @@ from apiyi_cli.build.upload import Upload
 from apiyi_cli.cli.commands.transcribe.job import Recording, TranscribeJob, build_call, needs_split
 from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.conversation.loop import print_reply
-from apiyi_cli.cli.gateway.parallel import NotePrinter, print_item_failure, take_in_order
+from apiyi_cli.cli.gateway.parallel import print_item_failure, print_notes, take_in_order
 from apiyi_cli.cli.output.usage import UsageTotals, print_usage
 from apiyi_cli.core.call import Reply
 from apiyi_cli.core.events import Delta, EventBatch, Usage
@@ -62,7 +62,7 @@ def send_job(ctx: Context, job: TranscribeJob) -> None:
     """
     if not job.recordings:
         return
-    ask = partial(_ask, ctx, job, NotePrinter(ctx.messages.note))
+    ask = partial(_ask, ctx, job)
     results = TranscribeResults(ctx, job)
     first = job.recordings[0]
     try:
@@ -91,13 +91,13 @@ def send_job(ctx: Context, job: TranscribeJob) -> None:
 
 def print_streams(ctx: Context, job: TranscribeJob) -> None:
     """Print the texts as they arrive, one recording after the other."""
-    notes = NotePrinter(ctx.messages.note)
 
     def decode(reply: Reply, **how: Any) -> Iterator[EventBatch]:
         return _events(job, reply, verbatim=bool(how.get("verbatim")))
 
     for recording in job.recordings:
-        print_reply(ctx, notes.print(build_call(job, recording.upload)), AnswerForm(), decode)
+        call = print_notes(ctx.messages, build_call(job, recording.upload))
+        print_reply(ctx, call, AnswerForm(), decode)
 
 
 class TranscribeResults:
@@ -223,13 +223,11 @@ def _cut(ctx: Context, job: TranscribeJob) -> Iterator[RecordingPart]:
             yield part._replace(is_last=True)
 
 
-def _ask(
-    ctx: Context, job: TranscribeJob, notes: NotePrinter, sender: Sender, part: RecordingPart
-) -> PartResult:
+def _ask(ctx: Context, job: TranscribeJob, sender: Sender, part: RecordingPart) -> PartResult:
     """Send one part; errors become part of the result."""
     if part.failure is not None:
         return PartResult(part, None, part.failure)
-    call = notes.print(build_call(job, part.upload))
+    call = print_notes(ctx.messages, build_call(job, part.upload))
 
     def read(reply: Reply) -> Transcript:
         if call.stream:
