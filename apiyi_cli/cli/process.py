@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -79,6 +79,21 @@ class Process:
         from apiyi_cli.settings.secrets import child_environment
 
         return child_environment(self.environ, self.secrets)
+
+    def run_program(self, words: Sequence[str]) -> tuple[int, str]:
+        """Run a program without input; return its exit status and what it says on stderr."""
+        import subprocess
+
+        child = subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=self.child_environment(),
+        )
+        self.on_exit(child.kill)
+        report = child.communicate()[1].decode("utf-8", "replace").strip()
+        return child.returncode, report
 
     def on_exit(self, clean_up: Callable[[], None]) -> None:
         """Add a function to call when the run ends in any way."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -126,17 +125,11 @@ class SpeechParts:
         parts_list.write_text("\n".join(lines), "utf-8")
         read = ("-f", "concat", "-protocol_whitelist", "file,pipe", "-i", f"file:{parts_list}")
         how = _NUMBERED[self._format]
-        process = subprocess.Popen(
-            # Into a file, because the length goes into its head at the end.
-            ["ffmpeg", "-nostdin", "-v", "error", "-y", *read, *how, f"file:{joined}"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env=self._ctx.process.child_environment(),
+        # Into a file, because the length goes into its head at the end.
+        status, report = self._ctx.process.run_program(
+            ["ffmpeg", "-nostdin", "-v", "error", "-y", *read, *how, f"file:{joined}"]
         )
-        self._ctx.process.on_exit(process.kill)
-        report = process.communicate()[1].decode("utf-8", "replace").strip()
-        if process.returncode:
+        if status:
             raise IncompleteError(
                 Text("cannot join the parts"), Text("ffmpeg says: {report}", report=report)
             )
@@ -242,13 +235,12 @@ def _find_target(
     if output.output in (None, "-"):
         return None
     places = OutputFiles(
-        output.output,
+        output,
         "{stem}.{ext}" if files else "{slug}.{ext}",
         apart="{slug}.{ext}",
         known=("dir", "stem", "slug", "model", "ext") if files else ("slug", "model", "ext"),
         extensions=(speak_options.format or next(iter(FORMATS)),),
-        force=bool(output.force),
-        skip_existing=bool(speak_options.skip_existing),
+        skip_existing=speak_options.skip_existing,
     )
     source = source_fields(files[0]) if files else {}
     own = {"slug": slug(text, default="speech"), "model": ctx.settings.models[0]}

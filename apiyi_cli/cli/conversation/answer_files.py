@@ -51,13 +51,9 @@ class AnswerFiles:
         self._ctx = ctx
         self._model = model
         default = _COMPARED_NAME if len(ctx.settings.models) > 1 else _DEFAULT_NAME
+        output = ctx.settings.output.replace(output=place)
         self._files = OutputFiles(
-            place,
-            default,
-            apart=default,
-            known=_FIELDS,
-            extensions=("png",),
-            force=bool(ctx.settings.output.force),
+            output, default, apart=default, known=_FIELDS, extensions=("png",)
         )
         self._count = 0
         self.failure: ApiyiError | None = None

@@ -36,7 +36,7 @@ class FileKind(NamedTuple):
 class OutputFiles:
     """The files that a run creates, named by a template and its fields.
 
-    `output` is what `-o` says: a path with or without fields, or a directory, which gets
+    `-o` of the `options` is a path with or without fields, or a directory, which gets
     `default`; `apart` is a template in which no two names are the same. `known` are the
     fields; where `ext` is one of them, a file may turn out to have any of `extensions`, the
     first being likely. Raises UsageError for an unknown field.
@@ -44,19 +44,19 @@ class OutputFiles:
 
     def __init__(
         self,
-        output: str | None,
+        options: Output,
         default: str,
         *,
         apart: str,
         known: Sequence[str],
         extensions: Sequence[str],
-        force: bool = False,
-        skip_existing: bool = False,
+        skip_existing: bool | None = None,
     ) -> None:
         self._extensions = tuple(extensions)
-        self._force = force
-        self._skip_existing = skip_existing
+        self._force = bool(options.force)
+        self._skip_existing = bool(skip_existing)
         self._apart = apart
+        output = options.output
         text = output if output is not None else default
         if output is not None and (output.endswith("/") or os.path.isdir(output)):
             folder = output.replace("{", "{{").replace("}", "}}")

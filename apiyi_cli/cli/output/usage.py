@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from apiyi_cli.cli.messages import Messages
 from apiyi_cli.cli.settings import CommandSettings
 from apiyi_cli.core.events import Usage
-from apiyi_cli.text import Text
+from apiyi_cli.text import Text, join_texts
 
 
 class UsageTotals:
@@ -37,26 +37,19 @@ class UsageTotals:
         from apiyi_cli.render.choose import format_usage
 
         total = self._total()
-        line = format_usage(total) + describe_cost(total)
-        if silent := self._requests - self._cached - len(self._known):
-            line += Text(
-                "; {more}",
-                more=Text(
-                    "not told for {silent} of {requests} requests",
-                    silent=silent,
-                    requests=self._requests,
-                ),
+        parts = [format_usage(total) + describe_cost(total)]
+        count, cached = self._requests, self._cached
+        if silent := count - cached - len(self._known):
+            text = Text(
+                "not told for {silent} of {requests} requests", silent=silent, requests=count
             )
-        if self._cached:
-            line += Text(
-                "; {more}",
-                more=Text(
-                    "{cached} of {requests} answered from the cache",
-                    cached=self._cached,
-                    requests=self._requests,
-                ),
+            parts.append(text)
+        if cached:
+            text = Text(
+                "{cached} of {requests} answered from the cache", cached=cached, requests=count
             )
-        return line
+            parts.append(text)
+        return join_texts(parts, "; ")
 
     def _audio_seconds(self) -> float:
         """Return the seconds of sound used, 0 if tokens were counted."""

@@ -168,17 +168,15 @@ def skip_existing(ctx: Context, job: ImageJob) -> ImageJob:
 
 
 def _name_files(ctx: Context, model: str, image_options: ImageOptions) -> OutputFiles:
-    output = ctx.settings.output
     likely = expected_extension(model, image_options, ctx.settings.families)
     names = dict.fromkeys((likely, *(kind.extension for kind in PICTURES)))
     return OutputFiles(
-        output.output,
+        ctx.settings.output,
         DEFAULT_NAME,
         apart=DISTINCT_NAME,
         known=(*IMAGE_FIELDS, *SOURCE_FIELDS) if image_options.input else IMAGE_FIELDS,
         extensions=tuple(names),
-        force=bool(output.force),
-        skip_existing=bool(image_options.skip_existing),
+        skip_existing=image_options.skip_existing,
     )
 
 

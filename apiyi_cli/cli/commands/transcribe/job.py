@@ -149,13 +149,12 @@ def _name_files(ctx: Context, job: TranscribeJob) -> OutputFiles | None:
     if output.output in (None, "-"):
         return None
     return OutputFiles(
-        output.output,
+        output,
         "{stem}.{ext}",
         apart=_distinct_template(job.recordings),
         known=TRANSCRIPT_NAME_FIELDS,
         extensions=(job.extension,),
-        force=bool(output.force),
-        skip_existing=bool(job.transcribe_options.skip_existing),
+        skip_existing=job.transcribe_options.skip_existing,
     )
 
 

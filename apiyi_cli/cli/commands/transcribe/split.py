@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -102,27 +101,12 @@ def _silences(report: str, length_s: float) -> list[tuple[float, float]]:
 
 def _ffmpeg(ctx: Context, upload: Upload, *args: str, before: Sequence[str] = ()) -> str:
     """Run ffmpeg on the file and return its report; raise UsageError if it fails."""
-    process = subprocess.Popen(
-        # Only local files: a playlist in disguise must not make it fetch anything.
-        [
-            "ffmpeg",
-            "-nostdin",
-            "-hide_banner",
-            "-protocol_whitelist",
-            "file,pipe",
-            *before,
-            "-i",
-            f"file:{upload.path}",
-            *args,
-        ],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env=ctx.process.child_environment(),
+    # Only local files: a playlist in disguise must not make it fetch anything.
+    limits = ("-nostdin", "-hide_banner", "-protocol_whitelist", "file,pipe")
+    status, report = ctx.process.run_program(
+        ["ffmpeg", *limits, *before, "-i", f"file:{upload.path}", *args]
     )
-    ctx.process.on_exit(process.kill)
-    report = process.communicate()[1].decode("utf-8", "replace")
-    if process.returncode:
-        last = (report.strip().splitlines() or [Text("it does not say why")])[-1]
+    if status:
+        last = (report.splitlines() or [Text("it does not say why")])[-1]
         raise upload.error(Text("ffmpeg cannot read it: {strip}", strip=last.strip()))
     return report

@@ -277,15 +277,13 @@ class VideoJob:
 
     @cached_property
     def _files(self) -> OutputFiles:
-        output = self._ctx.settings.output
         return OutputFiles(
-            output.output,
+            self._ctx.settings.output,
             VIDEO_NAME,
             apart=DISTINCT_VIDEO_NAME,
             known=(*_FIELDS, *_SOURCE_FIELDS) if find_source(self._video) is not None else _FIELDS,
             extensions=("mp4", "mov", "webm"),
-            force=bool(output.force),
-            skip_existing=bool(self._video.skip_existing),
+            skip_existing=self._video.skip_existing,
         )
 
     def _list_wanted(self) -> list[tuple[str, dict[str, object]]]:
