@@ -30,14 +30,21 @@ def quote_word(word: str, shell: Shell | None = None) -> str:
         import shlex
 
         return shlex.quote(word)
-    if re.fullmatch(r"[\w@+=:,./\\-]+", word, re.ASCII) and not word.startswith(("@", "-")):
+    # A comma makes an array in PowerShell.
+    plain = r"[\w@+=:./\\-]+" if shell == "powershell" else r"[\w@+=:,./\\-]+"
+    if re.fullmatch(plain, word, re.ASCII) and not word.startswith(("@", "-")):
         return word
     if shell == "powershell":
-        return "'{}'".format(word.replace("'", "''"))
+        return quote_powershell(word)
     # Backslashes before a quote are read as escapes by the C library that splits the line.
     quoted = re.sub(r'(\\*)"', r'\1\1\\"', word)
     quoted = re.sub(r"(\\+)$", r"\1\1", quoted)
     return f'"{quoted}"'
+
+
+def quote_powershell(text: str) -> str:
+    """Return a text as a string of PowerShell, for which typographic quotes are quotes."""
+    return "'" + re.sub("['\u2018\u2019\u201a\u201b]", r"\g<0>\g<0>", text) + "'"
 
 
 def quote_words(words: Iterable[str]) -> str:

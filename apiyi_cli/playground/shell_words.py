@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from apiyi_cli.core.shells import quote_powershell
 from apiyi_cli.playground.argv import CommandLine
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
@@ -50,7 +51,7 @@ def _quote_fish(word: str) -> str:
 def _quote_powershell(word: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9_+=:./-]+", word):
         return word
-    return "'" + re.sub("['‘’‚‛]", lambda match: match[0] * 2, word) + "'"
+    return quote_powershell(word)
 
 
 _QUOTES: Final[dict[str, Callable[[str], str]]] = {

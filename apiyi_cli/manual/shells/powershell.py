@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from apiyi_cli.core.shells import quote_powershell as quote
 from apiyi_cli.manual.describe import Command, Option
 from apiyi_cli.manual.shells.rules import encode_rule, negation_help, subcommand_path
 
@@ -12,11 +13,11 @@ def tables(program: Command) -> str:
 
 
 def _table(command: Command) -> str:
-    lines = [f"        {_quote(subcommand_path(command))} = @{{"]
+    lines = [f"        {quote(subcommand_path(command))} = @{{"]
     if command.commands:
         lines.append("            Commands = [ordered]@{")
         lines += [
-            f"                {child.name} = {_quote(child.line)}" for child in command.commands
+            f"                {child.name} = {quote(child.line)}" for child in command.commands
         ]
         lines.append("            }")
     rules = [encode_rule(argument.rule) for argument in command.arguments]
@@ -30,20 +31,13 @@ def _table(command: Command) -> str:
 
 def _option(option: Option) -> list[str]:
     many = "; Many = $true" if option.many else ""
-    rule = "" if option.metavar is None else f"; Rule = {_quote(encode_rule(option.rule))}"
-    lines = [f"@{{ Names = {_array(option.names)}; Help = {_quote(option.help)}{many}{rule} }}"]
+    rule = "" if option.metavar is None else f"; Rule = {quote(encode_rule(option.rule))}"
+    lines = [f"@{{ Names = {_array(option.names)}; Help = {quote(option.help)}{many}{rule} }}"]
     if option.off:
-        help = _quote(negation_help(option))
+        help = quote(negation_help(option))
         lines.append(f"@{{ Names = {_array(option.off)}; Help = {help} }}")
     return lines
 
 
 def _array(words: list[str] | tuple[str, ...]) -> str:
-    return f"@({', '.join(map(_quote, words))})"
-
-
-def _quote(text: str) -> str:
-    # PowerShell takes typographic quotes for plain ones.
-    for quote in "'\u2018\u2019":
-        text = text.replace(quote, quote * 2)
-    return f"'{text}'"
+    return f"@({', '.join(map(quote, words))})"
