@@ -74,7 +74,7 @@ class Limiter:
         self._clock = clock
         name = sha256(b"apiyi limits\0" + key.encode()).hexdigest()[:32]
         numbers = f"{name}-{limits.rpm}-{limits.tpm}-{limits.window_s:g}.rates"
-        self.clear_command = f"rm {quote_word(str(folder / numbers))}"
+        self._numbers_path = folder / numbers
         self._starts = StartBlock(limits)
         self._starting = threading.Lock()
         self._notes: deque[Callable[[Counters, float], None]] = deque()
@@ -88,6 +88,11 @@ class Limiter:
             tell(Text("rate limits are kept within this process only: {error}", error=error))
             self._counters = LocalCounters()
             self._slots = Slots()
+
+    @property
+    def clear_command(self) -> str:
+        """Return the command that clears the counters; quoting it loads more than a run needs."""
+        return f"rm {quote_word(str(self._numbers_path))}"
 
     def acquire(
         self,
