@@ -145,9 +145,10 @@ def _run_command(argv: Sequence[str], process: Process) -> int:
 
 def _run_typer(argv: Sequence[str], process: Process) -> int:
     if list(argv) in (["--help"], ["-h"]):
-        from apiyi_cli.cli.help.print_help import print_root_help
+        from apiyi_cli.cli.command_table import COMMANDS, ROOT
+        from apiyi_cli.cli.help.print_help import print_help
 
-        print_root_help(process)
+        print_help(ROOT, ("apiyi",), COMMANDS, process, everything=False)
         process.console.finish()
         return 0
     # Rich is for people: without a terminal, help and usage errors do not pay for it.

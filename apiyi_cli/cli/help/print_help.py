@@ -8,13 +8,6 @@ from apiyi_cli.cli.help.describe import CommandTable
 from apiyi_cli.core.language import Translate
 
 
-def print_root_help(process: Any) -> None:
-    """Write the program's help, like `print_help` of Typer's root."""
-    from apiyi_cli.cli.command_table import COMMANDS, ROOT
-
-    print_help(ROOT, ("apiyi",), COMMANDS, process, everything=False)
-
-
 def print_help(
     typed: Any, path: tuple[str, ...], table: CommandTable, process: Any, *, everything: bool
 ) -> None:

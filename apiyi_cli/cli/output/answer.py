@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apiyi_cli.cli.records import write_record
 from apiyi_cli.core.jsontext import write
 from apiyi_cli.errors import UsageError
 from apiyi_cli.output.rescue import keep_received
@@ -74,6 +73,8 @@ class AnswerOutput:
 
     def write_own_records(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Write records that are not a server's as `write_records` does, without keys."""
+        from apiyi_cli.cli.records import write_record
+
         lines = (write_record(record, self._process.messages.redact) for record in records)
         self.write(self.filter_lines(lines), content="json")
 

@@ -40,7 +40,12 @@ class KeptAnswers:
             if self._path is None:
                 self._path = self._rescue.keep([record])
             else:
-                self._append(self._path, record)
+                fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | BINARY)
+                try:
+                    write_all(fd, record)
+                    os.fsync(fd)
+                finally:
+                    os.close(fd)
         except OSError as failure:
             self._lost += 1
             self._reason = system_reason(failure)
@@ -59,15 +64,6 @@ class KeptAnswers:
             messages.note(
                 Text("{count} records were lost: {reason}", count=count, reason=self._reason)
             )
-
-    @staticmethod
-    def _append(path: Path, record: bytes) -> None:
-        fd = os.open(path, os.O_WRONLY | os.O_APPEND | BINARY)
-        try:
-            write_all(fd, record)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
 
 
 class Destination(NamedTuple):

@@ -27,13 +27,13 @@ from apiyi_cli.cli.context import Context
 from apiyi_cli.cli.output.failures import ItemFailures
 from apiyi_cli.cli.output.usage import UsageTotals, print_usage
 from apiyi_cli.cli.settings import no_model
-from apiyi_cli.core.call import Call, Reply
+from apiyi_cli.core.call import Call
 from apiyi_cli.core.families import find_family
 from apiyi_cli.core.jsontext import read, write
 from apiyi_cli.core.options.embed import EmbedOptions
 from apiyi_cli.core.options.rank import RankOptions
 from apiyi_cli.core.options.request import Model
-from apiyi_cli.decode.embed import Vectors, vectors
+from apiyi_cli.decode.embed import vectors
 from apiyi_cli.errors import PartialError, UsageError
 from apiyi_cli.text import Text
 
@@ -79,17 +79,16 @@ def search(
         return
     ctx.output.require_ready()
     ctx.output.jq_filter  # noqa: B018 - a broken program is said before anything is sent
-    answer = ask_vector(ctx, call, source)
+    answer = ctx.gateway.ask(call, lambda reply: vectors(reply, 1))
+    if answer.length != source.length:
+        raise refuse_length(source, str(call.model), answer.length)
     nearest = NearestVectors(read(bytes(answer.texts[0])), rank_options, name_bad)
     for block in source.blocks():
         nearest.add(block)
     results = nearest.best()
     lines = source.read_lines({number for number, _, _ in results})
     results = [(number, score, line or lines.get(number, {})) for number, score, line in results]
-    ctx.output.write(
-        ctx.output.filter_lines(format_answer(ctx, results, name)),
-        content="text" if ctx.output.form == "text" else "json",
-    )
+    ctx.output.write(ctx.output.filter_lines(format_answer(ctx, results, name)))
     usage = UsageTotals()
     usage.add(answer.usage, from_cache=ctx.gateway.sender.from_cache)
     print_usage(usage, ctx.settings, ctx.messages)
@@ -118,18 +117,6 @@ def make_call(
         options=options,
         families=ctx.settings.families,
     )
-
-
-def ask_vector(ctx: Context, call: Call, source: VectorLines | VectorMatrix) -> Vectors:
-    """Return the query's vector. Raises UsageError if its length differs from the file's."""
-
-    def decode(reply: Reply) -> Vectors:
-        return vectors(reply, 1)
-
-    answer = ctx.gateway.ask(call, decode)
-    if answer.length != source.length:
-        raise refuse_length(source, str(call.model), answer.length)
-    return answer
 
 
 def refuse_length(source: VectorLines | VectorMatrix, name: str, length: int) -> UsageError:
