@@ -227,6 +227,8 @@ def test_rank_prints_what_was_ranked_before_it_dies_of_the_signal(
     assert process.stderr is not None
     while b"under way" not in (line := process.stderr.readline()):
         assert line
+    # Until the answer that has come was taken.
+    await_reading(process, gateway)
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=20)
     assert (process.returncode, out) == (-signal.SIGTERM, b"text 99\ntext 98\n")
