@@ -71,7 +71,7 @@ def clear(apiyi: Program | Quick, gateway: Gateway, work: Path) -> None:
 @pytest.mark.parametrize(
     ("model", "places"),
     [
-        pytest.param("wan2.7-t2v", range(1, 60, 3), id="every third step"),
+        pytest.param("wan2.7-t2v", range(2, 60, 3), id="every third step"),
         pytest.param("wan2.7-t2v", range(1, 60), id="wan", marks=pytest.mark.nightly),
         pytest.param("grok-imagine-video", range(1, 60), id="grok", marks=pytest.mark.nightly),
     ],
