@@ -4,7 +4,7 @@ Owns two small files in the runtime folder, named after a hash of the key: one o
 mapped into memory and changed under `flock`, and one that is only locked, where byte n is the
 n-th concurrency slot. The kernel releases both kinds of lock however a process dies. Nobody
 sleeps while holding the first one. A process with many requests takes it for a block of them
-(`blocks`), and writes what they took together.
+(`start_blocks`), and writes what they took together.
 
 Without files or locks (another system, a full disk, a network file system) the limits are kept
 within this process. The arithmetic is in `rates`; `retry` decides what follows from a 429.
