@@ -1,8 +1,8 @@
-"""Conversations on disk: one NDJSON file of messages per name, as `--messages` reads it.
+"""Conversations on disk, and the prompts typed in them.
 
-The messages of a turn are appended in one write, so that two runs do not mix their lines; an
-interactive conversation appends its answers as they come (`session_writer`). Files are private
-(0600).
+A conversation is one NDJSON file of messages per name, as `--messages` reads it. The messages of a
+turn are appended in one write, so that two runs do not mix their lines; an interactive conversation
+appends its answers as they come (`session_writer`). Files are private (0600).
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from apiyi_cli.text import Text, system_reason
 
 _NAME = r"[^\W_][\w.@+-]*"
 MOST_NAME_BYTES = 200
+KEPT_PROMPTS = 1000
+_TRIMMED_AT = 2 * KEPT_PROMPTS
 ENDING = ".ndjson"
 
 
@@ -153,6 +155,54 @@ class SessionStore(PlainValue):
         if not self.drop(name):
             what = Text("there is no session {name}", name=repr(name))
             raise UsageError(what, Text("nothing was removed"), hint="apiyi session list")
+
+
+class PromptHistory:
+    """The prompts typed in conversations, in a private file or in memory only (None).
+
+    A line is one JSON string, the newest last. One that begins with a space is not kept. Write
+    failures are ignored.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._prompts = _read_prompts(path)
+        if path is not None and len(self._prompts) > _TRIMMED_AT:
+            self._prompts = self._prompts[-KEPT_PROMPTS:]
+            with suppress(OSError):
+                replace_private(path, b"".join(write(text) + b"\n" for text in self._prompts))
+
+    @classmethod
+    def open(cls, environ: Mapping[str, str]) -> PromptHistory:
+        """Return the history in the state directory."""
+        from apiyi_cli.settings.paths import state_dir
+
+        return cls(state_dir(environ) / "prompts.ndjson")
+
+    @property
+    def prompts(self) -> list[str]:
+        """Return the prompts, the oldest first."""
+        return self._prompts[-KEPT_PROMPTS:]
+
+    def add(self, text: str) -> None:
+        """Add a prompt, unless it begins with a space or equals the one before."""
+        if text.startswith(" ") or not text.strip() or text in self._prompts[-1:]:
+            return
+        self._prompts.append(text)
+        if self._path is None:
+            return
+        with suppress(OSError):
+            append_lines(self._path, write(text) + b"\n")
+
+
+def _read_prompts(path: Path | None) -> list[str]:
+    prompts: list[str] = []
+    with suppress(OSError):
+        for line in [] if path is None else read_regular(path).split(b"\n"):
+            with suppress(InvalidJSON):
+                value = read(line)
+                prompts += [value] if isinstance(value, str) else []
+    return prompts
 
 
 def _encode(messages: Sequence[dict[str, Any]]) -> bytes:

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from apiyi_cli.store.prompt_history import KEPT_PROMPTS, PromptHistory
 from apiyi_cli.store.session_writer import TurnWriter, read_cut_line
-from apiyi_cli.store.sessions import SessionStore
+from apiyi_cli.store.sessions import KEPT_PROMPTS, PromptHistory, SessionStore
 
 ASKED = [{"role": "user", "content": "hi"}]
 

@@ -21,7 +21,7 @@ from apiyi_cli.core.options import Group
 from apiyi_cli.core.options.chat import SessionOptions
 from apiyi_cli.core.secret import redact
 from apiyi_cli.errors import ApiyiError, Interrupted, UsageError
-from apiyi_cli.store.prompt_history import PromptHistory
+from apiyi_cli.store.sessions import PromptHistory
 from apiyi_cli.text import Text
 
 if TYPE_CHECKING:

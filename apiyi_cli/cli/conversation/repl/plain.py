@@ -18,7 +18,7 @@ from apiyi_cli.cli.conversation.repl.completion import find_completions, has_ope
 from apiyi_cli.cli.conversation.repl.dialogue import SIGINT, Dialogue
 from apiyi_cli.cli.conversation.repl.status_lines import describe_state
 from apiyi_cli.errors import Interrupted
-from apiyi_cli.store.prompt_history import PromptHistory
+from apiyi_cli.store.sessions import PromptHistory
 
 PROMPT, MORE = "❯ ", "  "
 _PASTE_ON, _PASTE_OFF = "\x1b[?2004h", "\x1b[?2004l"
