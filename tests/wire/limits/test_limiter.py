@@ -388,6 +388,17 @@ def test_a_process_that_was_stopped_books_again(tmp_path: Path) -> None:
     assert starts[1] - starts[0] > 0.7
 
 
+def test_a_request_that_is_paid_for_waits_while_late_ones_fill_the_window(tmp_path: Path) -> None:
+    hours = SleeplessClock()
+    limiter = Limiter(tmp_path, "a", Limits(rpm=3, window_s=3.0), clock=hours.clock)
+    for _ in range(3):
+        limiter.acquire()
+        hours.now += 1.1
+    # The first one leaves only now: the window has no room until the second one is out of it.
+    limiter.note_sent(0, late_s=3.3)
+    assert limiter.acquire() > 0.7
+
+
 def test_a_sleep_that_ends_early_is_continued(tmp_path: Path) -> None:
     hours = SleeplessClock()
     limiter = Limiter(tmp_path, "a", Limits(rpm=6), clock=hours.clock)

@@ -473,6 +473,13 @@ def test_a_place_is_held_for_longer_than_a_lease_and_given_back_at_once(store: s
     waiting.take_slot(sleep)
 
 
+def test_a_run_holds_several_outputs(store: str) -> None:
+    one, other = (RedisLimiter(store, "a", Limits()) for _ in range(2))
+    assert [one.hold_output(name, "one") for name in ("x", "y")] == [None, None]
+    assert [other.hold_output(name, "other") for name in ("x", "y")] == ["one", "one"]
+    one.release_output()
+
+
 def test_requests_start_in_the_order_in_which_they_were_booked(store: str) -> None:
     limiter = RedisLimiter(store, "a", Limits(rpm=6))
     limiter.acquire()
