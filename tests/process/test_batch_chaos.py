@@ -153,4 +153,4 @@ def test_a_batch_comes_through_chaos_complete_and_counted(
 def test_a_large_batch_comes_through_chaos_complete_and_counted(
     apiyi: Program, chaotic: ChaoticGateway, stopped: list[subprocess.Popen[bytes]]
 ) -> None:
-    check(apiyi, chaotic, stopped, rows=10_000, jobs=100, kill_after_s=8, kills=5)
+    check(apiyi, chaotic, stopped, rows=10_000, jobs=100, kill_after_s=3, kills=5)
