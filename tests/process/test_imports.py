@@ -77,6 +77,12 @@ def test_a_run_loads_nothing_that_it_does_not_need(
     assert modules & UNNEEDED == set()
 
 
+def test_embed_loads_nothing_of_the_batch(apiyi: Program, gateway: Gateway) -> None:
+    modules = loaded(apiyi, "embed", "a")
+    assert "httpcore._sync.connection_pool" in modules
+    assert modules & {"apiyi_cli.batch", "csv", "decimal", "hashlib"} == set()
+
+
 def test_the_version_loads_next_to_nothing(apiyi: Program) -> None:
     modules = loaded(apiyi, "--version")
     assert "apiyi_cli.main" in modules

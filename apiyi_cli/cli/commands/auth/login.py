@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 import typer
 
 from apiyi_cli.cli.context import Context
-from apiyi_cli.cli.gateway.models import MODEL_ORDER, propose_models
 from apiyi_cli.core.families import PROPOSED, refusal
 from apiyi_cli.core.nearest import find_nearest
 from apiyi_cli.core.options.connection import Connection
@@ -314,6 +313,8 @@ def choose_models(ctx: Context, names: Sequence[str], *, ask: bool) -> dict[str,
 
     With `ask` the user confirms each on the terminal; Enter takes the proposal.
     """
+    from apiyi_cli.cli.gateway.models import MODEL_ORDER, propose_models
+
     chosen: dict[str, str] = {}
     proposals = propose_models(names)
     added: list[tuple[tuple[str, ...], str]] = []

@@ -10,7 +10,6 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apiyi_cli.batch.state.record import name_class
 from apiyi_cli.build.embed import BATCH_SIZE
 from apiyi_cli.cli.commands.embed.items import (
     Build,
@@ -49,6 +48,8 @@ if TYPE_CHECKING:
 
 def describe_error(error: ApiyiError, redact: Redact) -> dict[str, Any]:
     """Return an error in the form of batch records."""
+    from apiyi_cli.batch.state.record import name_class
+
     facts = error.facts
     return {
         "code": facts.code or (str(facts.status) if facts.status is not None else None),
